@@ -1,0 +1,57 @@
+/**
+ * Every bound of the data plane in one place, with its unit, checked against each other at load.
+ * A setting may move some of them (see `config/schema.ts`); none may be removed.
+ */
+import { assert } from './assert.ts';
+
+/** Largest ClientHello handshake message looked at, joined over its records. Bytes. RFC 8446 allows 2^24; no client comes near. */
+export const HELLO_BYTES_MAX = 16_384;
+/** Largest request or response head, request line included. Bytes. */
+export const HEAD_BYTES_MAX = 32_768;
+/** Longest request target. Bytes. RFC 9110, section 4.1 recommends at least 8,000. */
+export const TARGET_BYTES_MAX = 16_384;
+/** Field lines in one head. */
+export const FIELDS_MAX = 128;
+/** Longest chunk-size line, extensions included. Bytes. */
+export const CHUNK_LINE_BYTES_MAX = 256;
+/** Largest trailer section. Bytes. */
+export const TRAILER_BYTES_MAX = 8_192;
+/** Bytes read from a connection in one call. */
+export const READ_BYTES = 65_536;
+/** Room in front of what is read, so that a rewritten head or a chunk line can be put there without moving the body. Bytes. */
+export const HEADROOM_BYTES = 36_864;
+/** Room behind what is read, for the end of a chunk. Bytes. */
+export const TAILROOM_BYTES = 16_384;
+/** Bytes moved for one connection in one turn before others get theirs. */
+export const TURN_BYTES_MAX = 262_144;
+/** New handshakes begun in one turn of the loop, so that open connections never wait behind a flood. */
+export const HANDSHAKES_PER_TURN = 8;
+/** Connections accepted from one listener in one turn. */
+export const ACCEPTS_PER_TURN = 64;
+/** Events taken from the kernel in one call. */
+export const EVENTS_PER_TURN = 512;
+/** Descriptors a worker can watch; the size of its slot tables. */
+export const DESCRIPTORS_MAX = 1_048_576;
+/** Connections that may wait out a blinding delay at once in one worker; past it they are closed at once. */
+export const BLINDED_MAX = 1_024;
+/** Longest blinding delay that is honoured. Milliseconds. */
+export const BLINDING_MS_MAX = 30_000;
+/** TLS connections kept for reuse in one worker. */
+export const SPARE_SESSIONS_MAX = 1_024;
+/** Workers one supervisor runs. */
+export const WORKERS_MAX = 256;
+/** Targets over all upstreams; the shared table has this many rows a worker. */
+export const TARGETS_MAX = 1_024;
+/** Listeners of one configuration. */
+export const LISTENERS_MAX = 256;
+/** Largest frame on the control socket: a plan with its certificates. Bytes. */
+export const FRAME_BYTES_MAX = 256 * 1024 * 1024;
+/** Log bytes waiting for a slow destination in one worker; past it lines are dropped and counted. */
+export const LOG_PENDING_BYTES_MAX = 4 * 1024 * 1024;
+/** Longest log line. Bytes. Longer values are cut before it is reached. */
+export const LOG_LINE_BYTES_MAX = 8_192;
+
+assert(HEADROOM_BYTES >= HEAD_BYTES_MAX + 4_096, 'headroom holds the largest head with the fields we add');
+assert(READ_BYTES >= HEAD_BYTES_MAX, 'one read can hold the largest head');
+assert(TARGET_BYTES_MAX < HEAD_BYTES_MAX, 'the longest target fits into a head');
+assert(TURN_BYTES_MAX >= READ_BYTES, 'a turn moves at least one read');

@@ -1,0 +1,64 @@
+/**
+ * Framing of the control socket, for both ends: a JSON message, with byte strings (certificates, keys) beside it.
+ *
+ *   u32 total bytes behind this field | u32 JSON bytes | JSON | blobs, one after the other
+ *
+ * The JSON's `blobs` member holds their lengths. Blobs are handed over as views of one Buffer, which the receiver may zero.
+ */
+import { FRAME_BYTES_MAX } from '../base/limits.ts';
+
+export interface Frame<Message> {
+  readonly message: Message;
+  readonly blobs: readonly Buffer[];
+}
+
+/** One frame as bytes. The caller zeroes what it must. */
+export function writeFrame(message: object, blobs: readonly Uint8Array[] = []): Buffer {
+  const json = Buffer.from(JSON.stringify({ message, blobs: blobs.map((blob) => blob.length) }));
+  const total = 4 + json.length + blobs.reduce((sum, blob) => sum + blob.length, 0);
+  if (total > FRAME_BYTES_MAX) throw new RangeError('the frame is larger than FRAME_BYTES_MAX');
+  // Not from Node's pool: keys in a frame must not share a slab with strangers.
+  const frame = Buffer.alloc(4 + total);
+  frame.writeUInt32LE(total, 0);
+  frame.writeUInt32LE(json.length, 4);
+  let at = 8 + json.copy(frame, 8);
+  for (const blob of blobs) {
+    frame.set(blob, at);
+    at += blob.length;
+  }
+  return frame;
+}
+
+/** Joins what a socket delivers into frames. Throws on nonsense: the connection is then of no use. */
+export class FrameReader<Message> {
+  #pending: Buffer = Buffer.alloc(0);
+
+  /** Takes bytes, calls `each` for every frame completed. */
+  push(bytes: Buffer, each: (frame: Frame<Message>) => void): void {
+    let buffer = this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes]);
+    while (buffer.length >= 4) {
+      const total = buffer.readUInt32LE(0);
+      if (total < 4 || total > FRAME_BYTES_MAX) throw new RangeError('a frame of impossible size');
+      if (buffer.length < 4 + total) break;
+      each(parse<Message>(buffer.subarray(4, 4 + total)));
+      buffer = buffer.subarray(4 + total);
+    }
+    this.#pending = buffer.length === 0 ? Buffer.alloc(0) : Buffer.from(buffer);
+  }
+}
+
+function parse<Message>(body: Buffer): Frame<Message> {
+  const jsonBytes = body.readUInt32LE(0);
+  if (jsonBytes > body.length - 4) throw new RangeError('a frame whose JSON is longer than itself');
+  const { message, blobs } = JSON.parse(body.toString('utf8', 4, 4 + jsonBytes)) as { message: Message; blobs: number[] };
+  if (typeof message !== 'object' || message === null || !Array.isArray(blobs)) throw new TypeError('a frame without a message');
+  const views: Buffer[] = [];
+  let at = 4 + jsonBytes;
+  for (const length of blobs) {
+    if (!Number.isInteger(length) || length < 0 || at + length > body.length) throw new RangeError('a frame whose blobs are longer than itself');
+    views.push(body.subarray(at, at + length));
+    at += length;
+  }
+  if (at !== body.length) throw new RangeError('a frame longer than its contents');
+  return { message, blobs: views };
+}

@@ -1,0 +1,142 @@
+/**
+ * The compiled configuration that workers run: plain data, resolved, checked and frozen. No defaults are left to fill in,
+ * no name is left to look up, no file is left to read. `config/` makes it, the control socket carries it, a worker adopts it.
+ *
+ * Everything here survives JSON, but for certificates and keys: those are bytes, and travel beside it as blobs (see frame.ts).
+ */
+
+export interface Plan {
+  /** Rises with every configuration applied in one run of the supervisor, from 1. */
+  readonly id: number;
+  readonly listeners: readonly ListenerPlan[];
+  readonly upstreams: readonly UpstreamPlan[];
+  readonly certificates: readonly CertificatePlan[];
+  readonly timeouts: TimeoutsPlan;
+  readonly limits: LimitsPlan;
+  readonly accessLog: boolean;
+}
+
+export interface ListenerPlan {
+  readonly name: string;
+  /** What identifies the socket over reloads: `ip:port`, `[ip6]:port` or `unix:/path`. */
+  readonly address: ListenAddress;
+  readonly tls: TlsPlan | null;
+  readonly routes: readonly RoutePlan[];
+  readonly socket: SocketPlan;
+}
+
+export type ListenAddress =
+  | { readonly family: 4 | 6; readonly ip: string; readonly port: number }
+  | { readonly family: 0; readonly path: string };
+
+export interface SocketPlan {
+  /** Length of the kernel's queue of connections not yet accepted. */
+  readonly backlog: number;
+  readonly fastOpen: boolean;
+  /** Wait for the client's first bytes before waking us. Never where the server speaks first. */
+  readonly deferAccept: boolean;
+  /** TCP_USER_TIMEOUT, milliseconds; 0: the kernel's default. */
+  readonly userTimeoutMs: number;
+  /** Seconds of quiet before TCP keep-alive probes; 0: off. */
+  readonly keepAliveS: number;
+}
+
+export interface TlsPlan {
+  readonly policy: PolicyName;
+  /** Indices into `Plan.certificates`; the first is the default for clients that name no server, or an unknown one. */
+  readonly certificates: readonly number[];
+  /** Session tickets (TLS 1.2 and 1.3). */
+  readonly tickets: boolean;
+  /** Protocols offered by ALPN, in our order. */
+  readonly alpn: readonly string[];
+}
+
+export type PolicyName = 'intermediate' | 'modern';
+
+export interface CertificatePlan {
+  /** SHA-256 of the leaf certificate's DER, lower-case hex: what makes two entries the same certificate. */
+  readonly fingerprint: string;
+  /** DNS names of the leaf, lower-case, A-labels, wildcards as `*.example.com`. */
+  readonly names: readonly string[];
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** Where it came from, for people. */
+  readonly source: string;
+  /** PEM of the chain, leaf first, and PEM of its key: indices into the frame's blobs. */
+  readonly chainBlob: number;
+  readonly keyBlob: number;
+}
+
+export interface RoutePlan {
+  readonly match: RouteMatch;
+  /** Index into `Plan.upstreams`. */
+  readonly upstream: number;
+}
+
+export interface RouteMatch {
+  /** Lower-case host, `*.suffix`, or null for any. */
+  readonly host: string | null;
+  /** Exact path, or a prefix when `pathIsPrefix`; null for any. `/api/*` is compiled to the prefix `/api/`. */
+  readonly path: string | null;
+  readonly pathIsPrefix: boolean;
+}
+
+export interface UpstreamPlan {
+  readonly name: string;
+  readonly balance: 'round-robin';
+  readonly targets: readonly TargetPlan[];
+  /** Kept-alive idle connections per target and worker. */
+  readonly idleMax: number;
+  /** Quiet time after which an idle connection is closed. Milliseconds. */
+  readonly idleMs: number;
+  readonly connectMs: number;
+  /** From the last byte of the request to the first of the response. Milliseconds. */
+  readonly responseHeadMs: number;
+  /** Longest silence within a response body, or while the server takes no bytes. Milliseconds. */
+  readonly bodyMs: number;
+}
+
+export interface TargetPlan {
+  /** As written in the configuration: what logs, metrics and status show. */
+  readonly label: string;
+  readonly address: TargetAddress;
+  readonly weight: number;
+  /** Row in the shared table, unique over all upstreams. */
+  readonly slot: number;
+}
+
+export type TargetAddress =
+  | { readonly family: 4 | 6; readonly ip: string; readonly port: number }
+  | { readonly family: 0; readonly path: string };
+
+/** Deadlines of a client connection. Milliseconds. */
+export interface TimeoutsPlan {
+  /** From accept to the end of the handshake. */
+  readonly handshakeMs: number;
+  /** From the first byte of a request head to its last. */
+  readonly requestHeadMs: number;
+  /** Longest silence within a request body, or while the client takes no bytes. */
+  readonly bodyMs: number;
+  /** Quiet time on a kept-alive connection. */
+  readonly idleMs: number;
+  /** Quiet time in a tunnel (an upgraded connection). */
+  readonly tunnelMs: number;
+  /** How long a closing connection may wait for the client to take its last bytes. */
+  readonly closeMs: number;
+  /** How long open exchanges may go on after SIGTERM. */
+  readonly drainMs: number;
+}
+
+export interface LimitsPlan {
+  /** Open client connections per worker. */
+  readonly connectionsMax: number;
+  readonly headBytesMax: number;
+  readonly fieldsMax: number;
+  readonly targetBytesMax: number;
+}
+
+/** One text form for an address, the same everywhere it is shown or compared. */
+export function addressText(address: ListenAddress | TargetAddress): string {
+  if (address.family === 0) return `unix:${address.path}`;
+  return address.family === 6 ? `[${address.ip}]:${address.port}` : `${address.ip}:${address.port}`;
+}

@@ -1,0 +1,134 @@
+/**
+ * Layout of the memory that the supervisor and its workers share. Pure arithmetic over an ArrayBuffer: who maps it is `native`'s affair.
+ *
+ *   header            16 x int32
+ *   row per process   state: 16 x int32, then counters and targets: float64, padded to whole cache lines
+ *
+ * Row 0 is the supervisor's, and keeps the counts of workers that are gone (so that a counter never falls); row n is worker slot n - 1.
+ * One process writes a row's counters; the supervisor folds and clears the row of a dead worker before it is given to the next.
+ */
+import { assert } from '../base/assert.ts';
+import { TARGETS_MAX, WORKERS_MAX } from '../base/limits.ts';
+import { COUNTER_PLACES, COUNTERS, TARGET_PLACES, T_IN_FLIGHT } from './counters.ts';
+
+export const TABLE_MAGIC = 0x746f6c6c;
+export const TABLE_VERSION = 1;
+
+const LINE = 64;
+const HEADER_BYTES = 64;
+const STATE_BYTES = 64;
+const FLOATS = COUNTER_PLACES + TARGETS_MAX * TARGET_PLACES;
+const ROW_BYTES = STATE_BYTES + Math.ceil((FLOATS * 8) / LINE) * LINE;
+
+// Header places (int32).
+const H_MAGIC = 0;
+const H_VERSION = 1;
+const H_ROWS = 2;
+const H_PLACES = 3;
+
+// State places (int32), written by the row's process unless said otherwise.
+export const S_STATE = 0;
+export const S_PID = 1;
+/** Rises each time the slot gets a new process. Written by the supervisor. */
+export const S_GENERATION = 2;
+export const S_PLAN = 3;
+/** Seconds of the monotonic clock at the last turn of the process's loop. */
+export const S_HEARTBEAT_S = 4;
+
+// Values of S_STATE.
+export const STATE_EMPTY = 0;
+export const STATE_STARTING = 1;
+export const STATE_SERVING = 2;
+export const STATE_DRAINING = 3;
+
+/** Bytes a table for `workers` takes. */
+export function tableBytes(workers: number): number {
+  assert(Number.isInteger(workers) && workers >= 1 && workers <= WORKERS_MAX, 'workers within bounds');
+  return HEADER_BYTES + ROW_BYTES * (workers + 1);
+}
+
+/** A process's view of one row. */
+export class TableRow {
+  readonly state: Int32Array;
+  readonly counters: Float64Array;
+  readonly targets: Float64Array;
+
+  constructor(memory: ArrayBufferLike, row: number) {
+    const at = HEADER_BYTES + ROW_BYTES * row;
+    this.state = new Int32Array(memory, at, STATE_BYTES / 4);
+    this.counters = new Float64Array(memory, at + STATE_BYTES, COUNTER_PLACES);
+    this.targets = new Float64Array(memory, at + STATE_BYTES + COUNTER_PLACES * 8, TARGETS_MAX * TARGET_PLACES);
+  }
+}
+
+export class SharedTable {
+  readonly workers: number;
+  /** Row 0 is the supervisor's, row n worker slot n - 1. */
+  readonly rows: readonly TableRow[];
+
+  private constructor(memory: ArrayBufferLike, workers: number) {
+    this.workers = workers;
+    this.rows = Object.freeze(Array.from({ length: workers + 1 }, (_, row) => new TableRow(memory, row)));
+  }
+
+  /** Lays a table out in zeroed memory of `tableBytes(workers)`. */
+  static create(memory: ArrayBufferLike, workers: number): SharedTable {
+    assert(memory.byteLength >= tableBytes(workers), 'memory holds the table');
+    const header = new Int32Array(memory, 0, HEADER_BYTES / 4);
+    header[H_VERSION] = TABLE_VERSION;
+    header[H_ROWS] = workers + 1;
+    header[H_PLACES] = FLOATS;
+    Atomics.store(header, H_MAGIC, TABLE_MAGIC);
+    return new SharedTable(memory, workers);
+  }
+
+  /** Opens a table another process made. Throws when it is not one, or is laid out by another version. */
+  static open(memory: ArrayBufferLike): SharedTable {
+    const header = new Int32Array(memory, 0, HEADER_BYTES / 4);
+    if (Atomics.load(header, H_MAGIC) !== TABLE_MAGIC) throw new Error('the shared memory holds no table');
+    if (header[H_VERSION] !== TABLE_VERSION || header[H_PLACES] !== FLOATS) throw new Error('the shared table has another layout');
+    return new SharedTable(memory, header[H_ROWS]! - 1);
+  }
+
+  worker(slot: number): TableRow {
+    const row = this.rows[slot + 1];
+    assert(row !== undefined && slot >= 0, 'slot within the table');
+    return row;
+  }
+
+  /** Sum of one counter over all rows. */
+  counter(place: number): number {
+    let sum = 0;
+    for (const row of this.rows) sum += row.counters[place]!;
+    return sum;
+  }
+
+  /** Sum of one place of target `target` over all rows. */
+  target(target: number, place: number): number {
+    let sum = 0;
+    for (const row of this.rows) sum += row.targets[target * TARGET_PLACES + place]!;
+    return sum;
+  }
+
+  /** Moves the counts of a dead worker to row 0 and clears its row. Gauges, in-flight numbers too, end with the process they described. */
+  fold(slot: number): void {
+    const from = this.worker(slot);
+    const into = this.rows[0]!;
+    for (let place = 0; place < COUNTER_PLACES; place++) {
+      if (COUNTERS[place]?.kind !== 'gauge') into.counters[place]! += from.counters[place]!;
+    }
+    for (let place = 0; place < from.targets.length; place++) {
+      if (place % TARGET_PLACES !== T_IN_FLIGHT) into.targets[place]! += from.targets[place]!;
+    }
+    from.counters.fill(0);
+    from.targets.fill(0);
+    from.state.fill(0, S_PLAN);
+    from.state[S_STATE] = STATE_EMPTY;
+    from.state[S_PID] = 0;
+  }
+}
+
+/** Seconds of the monotonic clock, the same for every process of this machine, in 31 bits. */
+export function monotonicS(): number {
+  return Number(process.hrtime.bigint() / 1_000_000_000n) & 0x7fffffff;
+}
