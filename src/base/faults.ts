@@ -123,7 +123,15 @@ export interface FaultRow {
   readonly level: FaultLevel;
 }
 
-function row(code: number, reason: string, culprit: Culprit, status: number, level: FaultLevel, alert = 0, retry: Retry = 'never'): FaultRow {
+function row(
+  code: number,
+  reason: string,
+  culprit: Culprit,
+  status: number,
+  level: FaultLevel,
+  alert = 0,
+  retry: Retry = 'never',
+): FaultRow {
   return Object.freeze({ code, reason, culprit, retry, alert, status, level });
 }
 

@@ -14,6 +14,14 @@ export const TARGET_BYTES_MAX = 16_384;
 export const FIELDS_MAX = 128;
 /** Longest chunk-size line, extensions included. Bytes. */
 export const CHUNK_LINE_BYTES_MAX = 256;
+/** Bytes of chunk-size lines in one body beyond what its data pays for (16 a chunk, and twice the data). Past it the sender is wasting our time. */
+export const CHUNK_OVERHEAD_BYTES_MAX = 16_384;
+/** Options in the Connection fields of one message, other than the usual ones. */
+export const CONNECTION_OPTIONS_MAX = 32;
+/** Longest host in a Host field, without port: the longest name of DNS, with its final dot. Bytes. */
+export const HOST_BYTES_MAX = 254;
+/** Longest request method. Bytes. */
+export const METHOD_BYTES_MAX = 32;
 /** Largest trailer section. Bytes. */
 export const TRAILER_BYTES_MAX = 8_192;
 /** Bytes read from a connection in one call. */

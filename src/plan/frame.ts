@@ -3,7 +3,7 @@
  *
  *   u32 total bytes behind this field | u32 JSON bytes | JSON | blobs, one after the other
  *
- * The JSON's `blobs` member holds their lengths. Blobs are handed over as views of one Buffer, which the receiver may zero.
+ * The JSON's `blobs` member holds their lengths. Blobs are handed over as views of one Buffer, zeroed when the receiver is done.
  */
 import { FRAME_BYTES_MAX } from '../base/limits.ts';
 
@@ -29,21 +29,46 @@ export function writeFrame(message: object, blobs: readonly Uint8Array[] = []): 
   return frame;
 }
 
-/** Joins what a socket delivers into frames. Throws on nonsense: the connection is then of no use. */
+/** Joins what a socket delivers into frames, in memory of each frame's own size. Throws on nonsense: the connection is then of no use. */
 export class FrameReader<Message> {
-  #pending: Buffer = Buffer.alloc(0);
+  readonly #size = Buffer.alloc(4);
+  #sizeBytes = 0;
+  #body: Buffer | null = null;
+  #bodyBytes = 0;
 
-  /** Takes bytes, calls `each` for every frame completed. */
+  /** Takes bytes, calls `each` for every frame completed. A frame's blobs are zeroed when `each` returns: who needs them copies them. */
   push(bytes: Buffer, each: (frame: Frame<Message>) => void): void {
-    let buffer = this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes]);
-    while (buffer.length >= 4) {
-      const total = buffer.readUInt32LE(0);
-      if (total < 4 || total > FRAME_BYTES_MAX) throw new RangeError('a frame of impossible size');
-      if (buffer.length < 4 + total) break;
-      each(parse<Message>(buffer.subarray(4, 4 + total)));
-      buffer = buffer.subarray(4 + total);
+    let at = 0;
+    while (at < bytes.length) {
+      if (this.#body === null) {
+        at += this.#takeSize(bytes, at);
+        continue;
+      }
+      const taken = bytes.copy(this.#body, this.#bodyBytes, at);
+      at += taken;
+      this.#bodyBytes += taken;
+      if (this.#bodyBytes < this.#body.length) return;
+      const body = this.#body;
+      this.#body = null;
+      try {
+        each(parse<Message>(body));
+      } finally {
+        body.fill(0);
+      }
     }
-    this.#pending = buffer.length === 0 ? Buffer.alloc(0) : Buffer.from(buffer);
+  }
+
+  #takeSize(bytes: Buffer, at: number): number {
+    const taken = bytes.copy(this.#size, this.#sizeBytes, at);
+    this.#sizeBytes += taken;
+    if (this.#sizeBytes === 4) {
+      const total = this.#size.readUInt32LE(0);
+      if (total < 4 || total > FRAME_BYTES_MAX) throw new RangeError('a frame of impossible size');
+      this.#sizeBytes = 0;
+      this.#bodyBytes = 0;
+      this.#body = Buffer.alloc(total);
+    }
+    return taken;
   }
 }
 

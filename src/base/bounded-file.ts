@@ -1,0 +1,73 @@
+/**
+ * Reads small files of the control plane whole: within a bound, into memory of their own, with one sentence for whatever
+ * can go wrong. Does not look at what is in them.
+ */
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { TollgateError } from './tollgate-error.ts';
+
+const STEP_BYTES = 65_536;
+
+export interface FileBytes {
+  /** Not from Node's shared pool: the owner may zero it. */
+  readonly bytes: Buffer;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
+/**
+ * The bytes of `path`, at most `bytesMax`. Throws TollgateError `file_unreadable`, whose message is a sentence about `path`.
+ * Pipes are read to their end; directories, and what never ends, are refused.
+ */
+export async function readBoundedFile(path: string, bytesMax: number): Promise<FileBytes> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, constants.O_RDONLY | constants.O_NOCTTY);
+    const status = await handle.stat();
+    if (status.isDirectory()) throw new TollgateError('file_unreadable', `${path} is a directory, not a file`);
+    return { bytes: await readAll(handle, path, Math.min(status.size, bytesMax), bytesMax), mode: status.mode & 0o7777 };
+  } catch (error) {
+    throw error instanceof TollgateError ? error : new TollgateError('file_unreadable', reason(path, error), error);
+  } finally {
+    await handle?.close();
+  }
+}
+
+async function readAll(handle: FileHandle, path: string, expected: number, bytesMax: number): Promise<Buffer> {
+  let buffer = Buffer.alloc(expected + 1);
+  let length = 0;
+  for (;;) {
+    const { bytesRead } = await handle.read(buffer, length, buffer.length - length, null);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+    if (length > bytesMax) {
+      buffer.fill(0);
+      throw new TollgateError('file_unreadable', `${path} is larger than ${bytesMax} bytes`);
+    }
+    if (length === buffer.length) {
+      const larger = Buffer.alloc(Math.min(buffer.length + STEP_BYTES, bytesMax + 1));
+      buffer.copy(larger);
+      buffer.fill(0);
+      buffer = larger;
+    }
+  }
+  return buffer.subarray(0, length);
+}
+
+function reason(path: string, error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return `there is no file ${path}`;
+    case 'ENOTDIR':
+      return `there is no file ${path}: a part of its path is no directory`;
+    case 'EACCES':
+    case 'EPERM':
+      return `${path} may not be read by this user (uid ${process.geteuid?.() ?? '?'})`;
+    case 'ELOOP':
+      return `${path} is a loop of symbolic links`;
+    case 'ENAMETOOLONG':
+      return 'the path is too long';
+    default:
+      return `${path} could not be read: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}

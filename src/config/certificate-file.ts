@@ -1,0 +1,250 @@
+/**
+ * One certificate with its chain and key, read from two PEM files (or twice from one) and checked against each other.
+ * Key bytes stay bytes in memory of their own, never text; no message of this file quotes what it read.
+ */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { readBoundedFile } from '../base/bounded-file.ts';
+import { TollgateError } from '../base/tollgate-error.ts';
+import { hostName } from './addresses.ts';
+import { joinPem, type PemBlock, pemBlocks } from './pem.ts';
+import { listed } from './wording.ts';
+
+/** Largest PEM file. Bytes. */
+const PEM_BYTES_MAX = 1_048_576;
+/** Certificates in one chain. */
+const CHAIN_MAX = 16;
+/** A warning is due when a certificate has less than this to live. Milliseconds. */
+const EXPIRY_WARNING_MS = 14 * 86_400_000;
+const DAY_MS = 86_400_000;
+const RSA_BITS_MIN = 2_048;
+const CURVES: readonly string[] = ['prime256v1', 'secp384r1', 'secp521r1'];
+
+export interface CertificateFile {
+  /** SHA-256 of the leaf's DER, lower-case hex. */
+  readonly fingerprint: string;
+  /** DNS names of the leaf, lower-case A-labels. */
+  readonly names: readonly string[];
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** `ec` or `rsa`: a listener may hold one of each for the same name. */
+  readonly keyType: string;
+  /** PEM of the chain, leaf first, and nothing else. */
+  readonly chain: Buffer;
+  /** PEM of the private key, and nothing else; the owner zeroes it. */
+  readonly key: Buffer;
+  readonly warnings: readonly CertificateProblem[];
+}
+
+/** A sentence, and the setting it belongs to. */
+export interface CertificateProblem {
+  readonly setting: 'certificate' | 'key';
+  readonly message: string;
+}
+
+/** What is wrong with a pair of files. */
+export class CertificateFileError extends TollgateError {
+  override name = 'CertificateFileError';
+  readonly problems: readonly CertificateProblem[];
+
+  constructor(problems: readonly CertificateProblem[]) {
+    super('certificate_invalid', problems.map((problem) => problem.message).join('; '));
+    this.problems = problems;
+  }
+}
+
+/** Reads and checks the pair. Throws CertificateFileError with what is wrong with either. */
+export async function readCertificateFile(certificatePath: string, keyPath: string, nowMs: number): Promise<CertificateFile> {
+  const problems: CertificateProblem[] = [];
+  const warnings: CertificateProblem[] = [];
+  const chain = await readChain(certificatePath).catch((error) => note(problems, 'certificate', error));
+  const key = await readKey(keyPath, warnings).catch((error) => note(problems, 'key', error));
+  if (chain !== undefined && key !== undefined) matchKey(chain, key, certificatePath, keyPath, problems);
+  if (chain !== undefined && problems.length === 0) checkDates(chain.certificates[0]!, certificatePath, nowMs, warnings);
+  if (chain === undefined || key === undefined || problems.length > 0) {
+    key?.pem.fill(0);
+    throw new CertificateFileError(problems);
+  }
+  checkOrder(chain.certificates, certificatePath, warnings);
+  const leaf = chain.certificates[0]!;
+  const names = dnsNames(leaf);
+  if (names.length === 0)
+    warnings.push({
+      setting: 'certificate',
+      message: `${certificatePath} has no DNS name; it is used only for clients that match no other`,
+    });
+  return {
+    fingerprint: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
+    names,
+    notBeforeMs: leaf.validFromDate.getTime(),
+    notAfterMs: leaf.validToDate.getTime(),
+    keyType: key.object.asymmetricKeyType ?? '',
+    chain: chain.pem,
+    key: key.pem,
+    warnings,
+  };
+}
+
+interface Chain {
+  readonly pem: Buffer;
+  readonly certificates: readonly X509Certificate[];
+}
+
+async function readChain(path: string): Promise<Chain> {
+  const { bytes } = await readBoundedFile(path, PEM_BYTES_MAX);
+  try {
+    return parseChain(bytes, path);
+  } finally {
+    // Many keep the key in the same file.
+    bytes.fill(0);
+  }
+}
+
+function parseChain(bytes: Buffer, path: string): Chain {
+  const all = pemBlocks(bytes);
+  const blocks = all.filter((block) => block?.label === 'CERTIFICATE') as PemBlock[];
+  if (all.includes(undefined)) throw invalid(`${path} is cut short: a PEM block has no end`);
+  if (blocks.length === 0)
+    throw invalid(
+      `${path} holds no PEM certificate${all.length === 0 ? '' : `, only ${listed([...new Set(all.map((block) => block!.label))])}`}`,
+    );
+  if (blocks.length > CHAIN_MAX)
+    throw invalid(`${path} holds ${blocks.length} certificates, more than a chain of ${CHAIN_MAX}; is it a store of authorities?`);
+  const certificates = blocks.map((block, index) => {
+    try {
+      return new X509Certificate(block.bytes);
+    } catch (error) {
+      throw invalid(`certificate ${index + 1} of ${path} cannot be read`, error);
+    }
+  });
+  return { pem: joinPem(blocks), certificates };
+}
+
+interface Key {
+  readonly pem: Buffer;
+  readonly object: KeyObject;
+}
+
+async function readKey(path: string, warnings: CertificateProblem[]): Promise<Key> {
+  const { bytes, mode } = await readBoundedFile(path, PEM_BYTES_MAX);
+  try {
+    const all = pemBlocks(bytes);
+    const blocks = all.filter((block) => block?.label.endsWith('PRIVATE KEY')) as PemBlock[];
+    if (blocks.length === 0) {
+      if (all.includes(undefined)) throw invalid(`${path} is cut short: a PEM block has no end`);
+      throw invalid(
+        `${path} holds no PEM private key${all.length === 0 ? '' : `, only ${listed([...new Set(all.map((block) => block!.label))])}`}`,
+      );
+    }
+    if (blocks.length > 1) throw invalid(`${path} holds ${blocks.length} private keys; one is expected`);
+    const block = blocks[0]!;
+    if (block.label.startsWith('ENCRYPTED') || block.bytes.includes('Proc-Type: 4,ENCRYPTED')) {
+      throw invalid(`the key in ${path} is encrypted, which is not available yet; decrypt it with 'openssl pkey -in OLD -out NEW'`);
+    }
+    const pem = joinPem([block]);
+    try {
+      const object = createPrivateKey(pem);
+      checkKind(object, path);
+      if ((mode & 0o004) !== 0)
+        warnings.push({ setting: 'key', message: `every user of this machine may read ${path}; run 'chmod 600' on it` });
+      return { pem, object };
+    } catch (error) {
+      pem.fill(0);
+      // OpenSSL's own words say nothing of use to a person, and are not passed on.
+      throw error instanceof TollgateError ? error : invalid(`the private key in ${path} cannot be read`);
+    }
+  } finally {
+    bytes.fill(0);
+  }
+}
+
+/** What the TLS engine can sign with, and what browsers accept. */
+function checkKind(key: KeyObject, path: string): void {
+  const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {};
+  switch (key.asymmetricKeyType) {
+    case 'rsa':
+      if ((modulusLength ?? 0) < RSA_BITS_MIN) throw invalid(`the RSA key in ${path} has ${modulusLength} bits; ${RSA_BITS_MIN} at least`);
+      return;
+    case 'ec':
+      if (!CURVES.includes(namedCurve ?? ''))
+        throw invalid(`the key in ${path} is on the curve ${namedCurve}; available: P-256, P-384, P-521`);
+      return;
+    default:
+      throw invalid(`keys of the type ${key.asymmetricKeyType} are not available (${path}); use ECDSA (P-256) or RSA`);
+  }
+}
+
+function matchKey(chain: Chain, key: Key, certificatePath: string, keyPath: string, problems: CertificateProblem[]): void {
+  const owner = chain.certificates.findIndex((certificate) => certificate.checkPrivateKey(key.object));
+  if (owner === 0) return;
+  if (owner > 0) {
+    problems.push({
+      setting: 'certificate',
+      message: `the key belongs to certificate ${owner + 1} of ${certificatePath}; the leaf must come first, then its issuers`,
+    });
+  } else {
+    problems.push({ setting: 'key', message: `${keyPath} is not the key of the certificate in ${certificatePath}` });
+  }
+}
+
+function checkDates(leaf: X509Certificate, path: string, nowMs: number, warnings: CertificateProblem[]): void {
+  const from = leaf.validFromDate.getTime();
+  const to = leaf.validToDate.getTime();
+  const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
+  if (nowMs > to) warnings.push({ setting: 'certificate', message: `the certificate in ${path} expired on ${day(to)}` });
+  else if (nowMs < from)
+    warnings.push({ setting: 'certificate', message: `the certificate in ${path} is not valid before ${new Date(from).toISOString()}` });
+  else if (to - nowMs < EXPIRY_WARNING_MS && to - from > 2 * EXPIRY_WARNING_MS) {
+    warnings.push({
+      setting: 'certificate',
+      message: `the certificate in ${path} expires on ${day(to)}, in ${Math.floor((to - nowMs) / DAY_MS)} days`,
+    });
+  }
+}
+
+/** Each certificate should be issued by the next (RFC 5246, section 7.4.2; RFC 8446 allows more, old clients do not). */
+function checkOrder(certificates: readonly X509Certificate[], path: string, warnings: CertificateProblem[]): void {
+  for (let index = 0; index + 1 < certificates.length; index++) {
+    if (certificates[index]!.checkIssued(certificates[index + 1]!)) continue;
+    warnings.push({
+      setting: 'certificate',
+      message: `certificate ${index + 2} of ${path} did not issue certificate ${index + 1}; some clients will not find their way`,
+    });
+    return;
+  }
+}
+
+/** The leaf's DNS names; its common name only when it has no subject alternative name at all. RFC 9525, section 6.3. */
+export function dnsNames(leaf: X509Certificate): readonly string[] {
+  const names = new Set<string>();
+  const add = (text: string): void => {
+    const wildcard = text.startsWith('*.');
+    const name = hostName(wildcard ? text.slice(2) : text);
+    if (name !== undefined) names.add(wildcard ? `*.${name}` : name);
+  };
+  if (leaf.subjectAltName !== undefined) {
+    for (const name of alternativeNames(leaf.subjectAltName)) if (name.startsWith('DNS:')) add(name.slice(4));
+    return [...names];
+  }
+  const common = (leaf.toLegacyObject().subject as { CN?: string | string[] } | undefined)?.CN;
+  for (const name of Array.isArray(common) ? common : [common]) if (name !== undefined) add(name);
+  return [...names];
+}
+
+/** Splits Node's rendering. Values with a comma or quote in them come as JSON strings, so that no value can pass for two. */
+function alternativeNames(text: string): readonly string[] {
+  return [...text.matchAll(/([A-Za-z ]+:)("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)/g)].map(([, kind, value]) => {
+    if (!value!.startsWith('"')) return `${kind}${value}`;
+    const parsed: unknown = JSON.parse(value!);
+    return `${kind}${String(parsed)}`;
+  });
+}
+
+function invalid(message: string, cause?: unknown): TollgateError {
+  return new TollgateError('certificate_invalid', message, cause);
+}
+
+function note(problems: CertificateProblem[], setting: 'certificate' | 'key', error: unknown): undefined {
+  if (!(error instanceof TollgateError)) throw error;
+  problems.push({ setting, message: error.message });
+  return undefined;
+}

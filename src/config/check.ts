@@ -1,0 +1,115 @@
+/**
+ * One checked configuration out of values read from anywhere: schema, references, absolute paths.
+ * All errors at once, each at its place. Opens no file.
+ */
+import { resolve } from 'node:path';
+import type { ListenAddress, TargetAddress } from '../plan/plan.ts';
+import { UNIX_PATH_BYTES_MAX } from './addresses.ts';
+import { ConfigError, type Finding, type Place, type SettingPath, settingText } from './findings.ts';
+import { checkReferences } from './references.ts';
+import { type Config, schema } from './schema.ts';
+
+/** A configuration that passed the schema: every default filled in, every path absolute. */
+export interface LoadedConfig {
+  /** The file as the caller named it, or `command line`. */
+  readonly file: string;
+  readonly config: Config;
+  /** Where `path` was written, or the nearest setting around it that was. */
+  readonly where: (path: SettingPath) => Place;
+}
+
+/** Values on their way to a LoadedConfig. */
+export interface Source {
+  readonly file: string;
+  /** Where relative paths start; absolute. */
+  readonly directory: string;
+  readonly value: unknown;
+  readonly where: (path: SettingPath) => Place;
+  readonly whereKey: (path: SettingPath) => Place;
+  /** What reading found already; makes the check fail, after it has found the rest. */
+  readonly errors: readonly Finding[];
+}
+
+/** Throws ConfigError with every error at once. */
+export function checkConfig(source: Source): LoadedConfig {
+  const findings = [...source.errors];
+  const blame = (place: Place, path: SettingPath, message: string): void => {
+    findings.push({ file: place.file, line: place.line, column: place.column, severity: 'error', setting: settingText(path), message });
+  };
+  const result = schema.safeParse(source.value);
+  for (const issue of result.error?.issues ?? []) {
+    const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+    if (issue.code === 'unrecognized_keys') {
+      const sentences = issue.message.split('\n');
+      issue.keys.forEach((key, index) => {
+        blame(source.whereKey([...path, key]), [...path, key], sentences[index] ?? issue.message);
+      });
+    } else {
+      blame(source.where(path), path, issue.message);
+    }
+  }
+  for (const { path, message } of checkReferences(source.value, (at) => source.where(at).line)) blame(source.where(path), path, message);
+  const config = result.success ? absolute(result.data, source, blame) : undefined;
+  if (findings.length > 0 || config === undefined) throw new ConfigError('config_invalid', unrepeated(findings));
+  return { file: source.file, config, where: source.where };
+}
+
+/** One place gets one sentence about one setting: a value refused while reading needs no second refusal as missing. */
+function unrepeated(findings: readonly Finding[]): readonly Finding[] {
+  const seen = new Set<string>();
+  return findings.filter((finding) => {
+    const key = `${finding.line}:${finding.column}:${finding.setting}`;
+    const repeated = finding.setting !== '' && seen.has(key);
+    seen.add(key);
+    return !repeated;
+  });
+}
+
+type Blame = (place: Place, path: SettingPath, message: string) => void;
+
+function absolute(config: Config, source: Source, blame: Blame): Config {
+  const at = (path: string): string => resolve(source.directory, path);
+  const socket = <Address extends ListenAddress | TargetAddress>(address: Address, path: SettingPath): Address => {
+    if (address.family !== 0) return address;
+    const moved = at(address.path);
+    const bytes = Buffer.byteLength(moved);
+    if (bytes > UNIX_PATH_BYTES_MAX)
+      blame(
+        source.where(path),
+        path,
+        `the path of a Unix socket may have ${UNIX_PATH_BYTES_MAX} bytes, and '${moved.slice(0, 60)}...' has ${bytes}`,
+      );
+    return { ...address, path: moved };
+  };
+  const { access } = config.log;
+  const { listen } = config.admin;
+  return {
+    ...config,
+    admin: { listen: listen === null ? null : socket(listen, ['admin', 'listen']) },
+    ...(config.runtime === undefined ? {} : { runtime: at(config.runtime) }),
+    log: { access: { ...access, path: access.path === '-' || access.path === 'off' ? access.path : at(access.path) } },
+    listeners: config.listeners.map((listener, index) => ({
+      ...listener,
+      address: {
+        ...listener.address,
+        addresses: listener.address.addresses.map((address) => socket(address, ['listeners', index, 'address'])),
+      },
+      ...(listener.tls === undefined
+        ? {}
+        : {
+            tls: {
+              ...listener.tls,
+              certificates: listener.tls.certificates.map((entry) => ({ certificate: at(entry.certificate), key: at(entry.key) })),
+            },
+          }),
+    })),
+    upstreams: config.upstreams.map((upstream, index) => ({
+      ...upstream,
+      targets: upstream.targets.map((target, place) => {
+        const { address } = target.address;
+        if ('host' in address) return target;
+        return { ...target, address: { ...target.address, address: socket(address, ['upstreams', index, 'targets', place]) } };
+      }),
+    })),
+  };
+}

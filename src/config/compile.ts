@@ -1,0 +1,353 @@
+/**
+ * A checked configuration becomes a plan: certificates read and checked, names looked up, slots given out, every
+ * reference an index. Reads certificate and key files and asks the resolver; opens no socket, changes nothing.
+ */
+import { networkInterfaces } from 'node:os';
+import { LISTENERS_MAX, TARGETS_MAX } from '../base/limits.ts';
+import {
+  addressText,
+  type CertificatePlan,
+  type ListenerPlan,
+  type Plan,
+  type RoutePlan,
+  type TargetPlan,
+  type UpstreamPlan,
+} from '../plan/plan.ts';
+import { type CertificateFile, CertificateFileError, readCertificateFile } from './certificate-file.ts';
+import type { LoadedConfig } from './check.ts';
+import { ConfigError, type Finding, inFileOrder, type SettingPath, settingText } from './findings.ts';
+import { covers } from './patterns.ts';
+import { type Resolve, resolveHost } from './resolve-host.ts';
+import type { Config } from './schema.ts';
+import { shown } from './wording.ts';
+
+export type { Resolve } from './resolve-host.ts';
+
+export interface CompileOptions {
+  readonly planId: number;
+  /** Default: the system's resolver, IPv4 first, 10 s at most. */
+  readonly resolve?: Resolve;
+  /** The plan running now: targets that stay keep their slot. */
+  readonly previous?: Plan;
+  /** Whether `:443` and `localhost:443` mean IPv6 as well. Default: when the machine has any IPv6 address. */
+  readonly ipv6?: boolean;
+  /** Default: now. */
+  readonly nowMs?: number;
+}
+
+export interface Compiled {
+  readonly plan: Plan;
+  /** Chains and keys, as bytes; the caller zeroes those that a CertificatePlan's `keyBlob` names once they are sent. */
+  readonly blobs: readonly Buffer[];
+  readonly warnings: readonly Finding[];
+}
+
+/** ALPN names offered, in our order. */
+const ALPN: readonly string[] = ['http/1.1'];
+
+/** Makes the plan of `loaded`. Throws ConfigError with every error at once; no key is left in memory then. */
+export async function compile(loaded: LoadedConfig, options: CompileOptions): Promise<Compiled> {
+  const compiler = new Compiler(loaded, options);
+  return await compiler.run();
+}
+
+class Compiler {
+  readonly #loaded: LoadedConfig;
+  readonly #config: Config;
+  readonly #options: CompileOptions;
+  readonly #errors: Finding[] = [];
+  readonly #warnings: Finding[] = [];
+  readonly #certificates: CertificatePlan[] = [];
+  readonly #keyTypes: string[] = [];
+  readonly #blobs: Buffer[] = [];
+
+  constructor(loaded: LoadedConfig, options: CompileOptions) {
+    this.#loaded = loaded;
+    this.#config = loaded.config;
+    this.#options = options;
+  }
+
+  async run(): Promise<Compiled> {
+    try {
+      return await this.#compile();
+    } catch (error) {
+      for (const blob of this.#blobs) blob.fill(0);
+      throw error;
+    }
+  }
+
+  async #compile(): Promise<Compiled> {
+    const { timeouts, limits, log } = this.#config;
+    const byFiles = await this.#readCertificates();
+    const upstreams = await this.#upstreams();
+    const listeners = this.#listeners(byFiles);
+    this.#unused();
+    this.#adminExposed();
+    if (this.#errors.length > 0) throw new ConfigError('config_invalid', this.#errors, this.#warnings);
+    const plan: Plan = {
+      id: this.#options.planId,
+      listeners,
+      upstreams,
+      certificates: this.#certificates,
+      timeouts: {
+        handshakeMs: timeouts.handshake,
+        requestHeadMs: timeouts.requestHead,
+        bodyMs: timeouts.body,
+        idleMs: timeouts.idle,
+        tunnelMs: timeouts.tunnel,
+        closeMs: timeouts.close,
+        drainMs: timeouts.drain,
+      },
+      limits: {
+        connectionsMax: limits.connections,
+        headBytesMax: limits.head,
+        fieldsMax: limits.fields,
+        targetBytesMax: limits.target,
+      },
+      accessLog: log.access.path !== 'off',
+    };
+    return { plan: deepFreeze(plan), blobs: this.#blobs, warnings: inFileOrder(this.#warnings) };
+  }
+
+  /** Reads every pair of files once, however many listeners name it. Answers the certificate's index by both paths; without those that failed. */
+  async #readCertificates(): Promise<ReadonlyMap<string, number>> {
+    const nowMs = this.#options.nowMs ?? Date.now();
+    const byFiles = new Map<string, number>();
+    const tried = new Set<string>();
+    for (const [listenerIndex, { tls }] of this.#config.listeners.entries()) {
+      for (const [index, { certificate, key }] of (tls?.certificates ?? []).entries()) {
+        const files = pairKey(certificate, key);
+        if (tried.has(files)) continue;
+        tried.add(files);
+        const path = ['listeners', listenerIndex, 'tls', 'certificates', index];
+        try {
+          const file = await readCertificateFile(certificate, key, nowMs);
+          for (const warning of file.warnings) this.#warn([...path, warning.setting], warning.message);
+          byFiles.set(files, this.#add(file, certificate));
+        } catch (error) {
+          if (!(error instanceof CertificateFileError)) throw error;
+          for (const problem of error.problems) this.#error([...path, problem.setting], problem.message);
+        }
+      }
+    }
+    return byFiles;
+  }
+
+  #add(file: CertificateFile, source: string): number {
+    const same = this.#certificates.findIndex(
+      ({ fingerprint, chainBlob }) => fingerprint === file.fingerprint && this.#blobs[chainBlob]!.equals(file.chain),
+    );
+    if (same >= 0) {
+      file.key.fill(0);
+      return same;
+    }
+    const { fingerprint, names, notBeforeMs, notAfterMs } = file;
+    const chainBlob = this.#blobs.push(file.chain) - 1;
+    const keyBlob = this.#blobs.push(file.key) - 1;
+    this.#keyTypes.push(file.keyType);
+    return this.#certificates.push({ fingerprint, names, notBeforeMs, notAfterMs, source, chainBlob, keyBlob }) - 1;
+  }
+
+  #listeners(byFiles: ReadonlyMap<string, number>): ListenerPlan[] {
+    const ipv6 = this.#options.ipv6 ?? machineHasIpv6();
+    const upstreamIndex = new Map(this.#config.upstreams.map(({ name }, index) => [name, index]));
+    const plans: ListenerPlan[] = [];
+    for (const [index, listener] of this.#config.listeners.entries()) {
+      const routes = this.#routes(index, upstreamIndex);
+      const tls = listener.tls;
+      const certificates: number[] = [];
+      for (const [at, { certificate, key }] of (tls?.certificates ?? []).entries()) {
+        const found = byFiles.get(pairKey(certificate, key));
+        if (found === undefined) continue;
+        if (!this.#shadowedCertificate(certificates, found, ['listeners', index, 'tls', 'certificates', at])) certificates.push(found);
+      }
+      if (tls !== undefined && certificates.length === tls.certificates.length) this.#uncovered(index, routes, certificates);
+      const { backlog, fastOpen, deferAccept, userTimeout, keepAlive } = listener.socket;
+      const { addresses, ipv6Optional } = listener.address;
+      for (const address of addresses) {
+        if (address.family === 6 && ipv6Optional && !ipv6) continue;
+        plans.push({
+          name: listener.name,
+          address,
+          tls: tls === undefined ? null : { policy: tls.policy, certificates, tickets: tls.tickets, alpn: ALPN },
+          routes,
+          socket: { backlog, fastOpen, deferAccept, userTimeoutMs: userTimeout, keepAliveS: keepAlive },
+        });
+      }
+    }
+    if (plans.length > LISTENERS_MAX) this.#error(['listeners'], `${plans.length} sockets to listen on; ${LISTENERS_MAX} at most`);
+    return plans;
+  }
+
+  #routes(listener: number, upstreamIndex: ReadonlyMap<string, number>): RoutePlan[] {
+    const plans: RoutePlan[] = [];
+    for (const [at, { match, to }] of this.#config.listeners[listener]!.routes.entries()) {
+      const path = ['listeners', listener, 'routes', at];
+      const upstream = upstreamIndex.get(to);
+      if (upstream === undefined) this.#error([...path, 'to'], `there is no upstream ${shown(to)}`);
+      const plan: RoutePlan = {
+        match: { host: match.host?.host ?? null, path: match.path?.path ?? null, pathIsPrefix: match.path?.isPrefix ?? false },
+        upstream: upstream ?? 0,
+      };
+      const before = plans.findIndex((earlier) => covers(earlier.match, plan.match));
+      if (before >= 0) {
+        const { line } = this.#loaded.where(['listeners', listener, 'routes', before]);
+        this.#warn(path, `never taken: route ${before + 1}${line > 0 ? ` on line ${line}` : ''} matches all its requests before it`);
+      }
+      plans.push(plan);
+    }
+    return plans;
+  }
+
+  /** Listing a certificate twice, or two of one kind for the same names, leaves the later without work. */
+  #shadowedCertificate(certificates: readonly number[], candidate: number, path: SettingPath): boolean {
+    if (certificates.includes(candidate)) {
+      this.#warn(path, 'the same certificate stands in this list already');
+      return true;
+    }
+    const { names } = this.#certificates[candidate]!;
+    const rivals = certificates.filter((other) => this.#keyTypes[other] === this.#keyTypes[candidate]);
+    const taken = names.filter((name) => rivals.some((other) => this.#certificates[other]!.names.includes(name)));
+    if (names.length > 0 && taken.length === names.length) {
+      this.#warn(
+        path,
+        `never used: certificates before it have all its names (${taken.slice(0, 3).join(', ')}${taken.length > 3 ? ', ...' : ''})`,
+      );
+    }
+    return false;
+  }
+
+  /** Routes for hosts that no certificate of the listener names: browsers would refuse them. */
+  #uncovered(listener: number, routes: readonly RoutePlan[], certificates: readonly number[]): void {
+    const names = new Set(certificates.flatMap((index) => this.#certificates[index]!.names));
+    const told = new Set<string>();
+    for (const [at, { match }] of routes.entries()) {
+      const { host } = match;
+      if (host === null || told.has(host) || /^[[\d.:\]]+$/.test(host)) continue;
+      told.add(host);
+      const parent = host.indexOf('.');
+      if (names.has(host) || (!host.startsWith('*.') && parent > 0 && names.has(`*${host.slice(parent)}`))) continue;
+      this.#warn(
+        ['listeners', listener, 'routes', at, 'match', 'host'],
+        `no certificate of this listener is for ${host}; clients will refuse the connection`,
+      );
+    }
+  }
+
+  async #upstreams(): Promise<UpstreamPlan[]> {
+    const { upstreams } = this.#config;
+    const total = upstreams.reduce((sum, { targets }) => sum + targets.length, 0);
+    if (total > TARGETS_MAX) {
+      this.#error(['upstreams'], `${total} targets in all; ${TARGETS_MAX} at most`);
+      return [];
+    }
+    const slots = new Slots(this.#options.previous);
+    for (const { name, targets } of upstreams) for (const { address } of targets) slots.keep(name, address.text);
+    return await Promise.all(
+      upstreams.map(async ({ name, targets, balance, idleConnections, timeouts }, index): Promise<UpstreamPlan> => {
+        const given = targets.map(({ address }) => slots.take(name, address.text));
+        return {
+          name,
+          balance,
+          targets: (await Promise.all(targets.map((_, at) => this.#target(index, at, given[at]!)))).filter(
+            (target) => target !== undefined,
+          ),
+          idleMax: idleConnections,
+          idleMs: timeouts.idle,
+          connectMs: timeouts.connect,
+          responseHeadMs: timeouts.responseHead,
+          bodyMs: timeouts.body,
+        };
+      }),
+    );
+  }
+
+  async #target(upstream: number, at: number, slot: number): Promise<TargetPlan | undefined> {
+    const { address: spec, weight } = this.#config.upstreams[upstream]!.targets[at]!;
+    const { text: label, address } = spec;
+    if (!('host' in address)) return { label, address, weight, slot };
+    const { host, port } = address;
+    try {
+      const found = await (this.#options.resolve ?? resolveHost)(host);
+      return { label, address: { family: found.family, ip: found.address, port }, weight, slot };
+    } catch (error) {
+      this.#error(['upstreams', upstream, 'targets', at, 'address'], `the name ${shown(host)} has no address (${whyUnresolved(error)})`);
+      return undefined;
+    }
+  }
+
+  #unused(): void {
+    const used = new Set(this.#config.listeners.flatMap(({ routes }) => routes.map(({ to }) => to)));
+    for (const [index, { name }] of this.#config.upstreams.entries()) {
+      if (!used.has(name)) this.#warn(['upstreams', index, 'name'], `no route leads to the upstream ${shown(name)}`);
+    }
+  }
+
+  #adminExposed(): void {
+    const { listen } = this.#config.admin;
+    if (listen === null || listen.family === 0 || listen.ip === '::1' || listen.ip.startsWith('127.')) return;
+    this.#warn(
+      ['admin', 'listen'],
+      `whoever reaches ${addressText(listen)} can read metrics and status: the admin interface asks for no password`,
+    );
+  }
+
+  #error(path: SettingPath, message: string): void {
+    this.#errors.push({ ...this.#loaded.where(path), severity: 'error', setting: settingText(path), message });
+  }
+
+  #warn(path: SettingPath, message: string): void {
+    this.#warnings.push({ ...this.#loaded.where(path), severity: 'warning', setting: settingText(path), message });
+  }
+}
+
+/** Rows of the shared table. A target of the plan before, known by upstream and label, keeps its row, and so its counts. */
+class Slots {
+  readonly #before = new Map<string, number[]>();
+  readonly #kept = new Map<string, number[]>();
+  readonly #used = new Set<number>();
+  #next = 0;
+
+  constructor(previous: Plan | undefined) {
+    for (const { name, targets } of previous?.upstreams ?? []) {
+      for (const { label, slot } of targets) {
+        const key = pairKey(name, label);
+        this.#before.set(key, [...(this.#before.get(key) ?? []), slot]);
+      }
+    }
+  }
+
+  keep(upstream: string, label: string): void {
+    const key = pairKey(upstream, label);
+    const slot = this.#before.get(key)?.shift();
+    if (slot === undefined) return;
+    this.#kept.set(key, [...(this.#kept.get(key) ?? []), slot]);
+    this.#used.add(slot);
+  }
+
+  take(upstream: string, label: string): number {
+    const kept = this.#kept.get(pairKey(upstream, label))?.shift();
+    if (kept !== undefined) return kept;
+    while (this.#used.has(this.#next)) this.#next++;
+    return this.#next++;
+  }
+}
+
+function pairKey(one: string, other: string): string {
+  return `${one}\0${other}`;
+}
+
+function whyUnresolved(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code ?? message ?? String(error);
+}
+
+function machineHasIpv6(): boolean {
+  return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'));
+}
+
+function deepFreeze<Value extends object>(value: Value): Value {
+  for (const member of Object.values(value))
+    if (typeof member === 'object' && member !== null && !Object.isFrozen(member)) deepFreeze(member);
+  return Object.freeze(value);
+}

@@ -1,0 +1,81 @@
+/**
+ * Loads a configuration file: bytes to text to values to a checked configuration. Reads this one file and no other;
+ * certificates and names are compile.ts's affair.
+ */
+import { dirname, resolve } from 'node:path';
+import { readBoundedFile } from '../base/bounded-file.ts';
+import { TollgateError } from '../base/tollgate-error.ts';
+import { checkConfig, type LoadedConfig } from './check.ts';
+import { readDocument } from './document.ts';
+import { ConfigError } from './findings.ts';
+
+export type { LoadedConfig } from './check.ts';
+
+/** Largest configuration file. Bytes. */
+export const CONFIG_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Reads and checks a configuration file. Throws ConfigError with every error at once, the file named as the caller did. */
+export async function loadConfig(path: string): Promise<LoadedConfig> {
+  return parseConfig(await readText(path), path);
+}
+
+/** Checks the text of a configuration. `file` is blamed for its errors, and relative paths start in its directory. Throws ConfigError. */
+export function parseConfig(text: string, file: string): LoadedConfig {
+  const document = readDocument(text, file);
+  if (document.value === undefined) {
+    if (document.errors.length > 0) throw new ConfigError('config_invalid', document.errors);
+    throw unreadable(file, 'the file is empty; a configuration has at least listeners and upstreams');
+  }
+  return checkConfig({ ...document, file, directory: dirname(resolve(file)) });
+}
+
+async function readText(path: string): Promise<string> {
+  let bytes: Buffer;
+  try {
+    ({ bytes } = await readBoundedFile(path, CONFIG_BYTES_MAX));
+  } catch (error) {
+    throw error instanceof TollgateError ? unreadable(path, error.message, error) : error;
+  }
+  if (isUtf16(bytes)) throw unreadable(path, 'the file is UTF-16; save it as UTF-8');
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw unreadable(path, `the file is not UTF-8 text (first bad byte at offset ${firstBadByte(bytes)})`, error);
+  }
+  const control = /[^\P{Cc}\t\n\r\u0085]/u.exec(text);
+  if (control !== null) {
+    const line = text.slice(0, control.index).split('\n').length;
+    throw unreadable(
+      path,
+      `the file holds a control character (U+${control[0].codePointAt(0)!.toString(16).padStart(4, '0').toUpperCase()}) on line ${line}; is it a text file?`,
+    );
+  }
+  return text;
+}
+
+function isUtf16(bytes: Buffer): boolean {
+  const mark = bytes.length >= 2 ? bytes.readUInt16BE(0) : 0;
+  return mark === 0xfeff || mark === 0xfffe;
+}
+
+/** Length of the longest prefix that decodes. */
+function firstBadByte(bytes: Buffer): number {
+  let good = 0;
+  let bad = bytes.length;
+  while (bad - good > 1) {
+    const middle = (good + bad) >> 1;
+    try {
+      // A sequence cut short by the prefix is no error yet: `stream` keeps it waiting.
+      new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, middle), { stream: true });
+      good = middle;
+    } catch {
+      bad = middle;
+    }
+  }
+  return good;
+}
+
+function unreadable(file: string, message: string, cause?: unknown): ConfigError {
+  return new ConfigError('config_unreadable', [{ file, line: 0, column: 0, severity: 'error', setting: '', message }], [], cause);
+}

@@ -1,0 +1,100 @@
+/**
+ * What one setting demands of another: names that exist and are unique, addresses that do not collide, socket settings
+ * that have a meaning. Works on the values as they were read, so that its errors come together with the schema's,
+ * and passes over whatever the schema will refuse anyway.
+ */
+import type { ListenAddress } from '../plan/plan.ts';
+import { addressText } from '../plan/plan.ts';
+import { parseListenAddress } from './addresses.ts';
+import type { SettingPath } from './findings.ts';
+import { ADMIN_ADDRESS } from './schema.ts';
+import { didYouMean, listed, shown } from './wording.ts';
+
+export interface ReferenceProblem {
+  readonly path: SettingPath;
+  readonly message: string;
+}
+
+/** `lineOf` gives the line of a setting, or 0, for sentences that point at another place. */
+export function checkReferences(root: unknown, lineOf: (path: SettingPath) => number): readonly ReferenceProblem[] {
+  const problems: ReferenceProblem[] = [];
+  const already = (path: SettingPath): string => (lineOf(path) > 0 ? ` on line ${lineOf(path)}` : '');
+  const listeners = items(member(root, 'listeners'));
+  const upstreams = items(member(root, 'upstreams'));
+
+  const upstreamNames = uniqueNames('upstreams', upstreams, 'upstream');
+  uniqueNames('listeners', listeners, 'listener');
+
+  const taken = new Map<string, SettingPath>();
+  const admin = member(member(root, 'admin'), 'listen');
+  for (const address of addresses(admin === undefined ? ADMIN_ADDRESS : admin).slice(0, 1))
+    taken.set(addressText(address), ['admin', 'listen']);
+
+  listeners.forEach((listener, index) => {
+    const path = ['listeners', index, 'address'];
+    for (const address of addresses(member(listener, 'address'))) {
+      const text = addressText(address);
+      const before = taken.get(text);
+      if (before === undefined) taken.set(text, path);
+      else if (address.family === 0 || address.port !== 0) {
+        const user = before[0] === 'admin' ? 'the admin interface' : 'another listener';
+        problems.push({ path, message: `${text} is the address of ${user} already${already(before)}` });
+        break;
+      }
+    }
+    unixSocket(listener, index);
+    items(member(listener, 'routes')).forEach((route, at) => {
+      const to = member(route, 'to');
+      if (typeof to !== 'string' || upstreams.length === 0 || upstreamNames.has(to)) return;
+      const names = [...upstreamNames];
+      const near = didYouMean(to, names);
+      problems.push({
+        path: ['listeners', index, 'routes', at, 'to'],
+        message: `there is no upstream ${shown(to)}${near === '' ? `; there are: ${listed(names)}` : near}`,
+      });
+    });
+  });
+  return problems;
+
+  function uniqueNames(key: string, list: readonly unknown[], what: string): Set<string> {
+    const names = new Map<string, number>();
+    list.forEach((item, index) => {
+      const name = member(item, 'name');
+      if (typeof name !== 'string') return;
+      const before = names.get(name);
+      if (before === undefined) names.set(name, index);
+      else
+        problems.push({
+          path: [key, index, 'name'],
+          message: `another ${what} is named ${shown(name)} already${already([key, before, 'name'])}`,
+        });
+    });
+    return new Set(names.keys());
+  }
+
+  function unixSocket(listener: unknown, index: number): void {
+    const address = member(listener, 'address');
+    if (typeof address !== 'string' || !address.startsWith('unix:')) return;
+    for (const key of ['fastOpen', 'deferAccept', 'userTimeout', 'keepAlive']) {
+      if (member(member(listener, 'socket'), key) === undefined) continue;
+      problems.push({
+        path: ['listeners', index, 'socket', key],
+        message: `'${key}' is a setting of TCP, and the listener is a Unix socket`,
+      });
+    }
+  }
+}
+
+function addresses(text: unknown): readonly ListenAddress[] {
+  const spec = typeof text === 'string' && text !== 'off' ? parseListenAddress(text) : '';
+  return typeof spec === 'string' ? [] : spec.addresses;
+}
+
+function items(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function member(value: unknown, key: string): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, key)) return undefined;
+  return (value as Readonly<Record<string, unknown>>)[key];
+}

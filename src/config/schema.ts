@@ -1,0 +1,235 @@
+/**
+ * The configuration file as one schema: the source of its types, its defaults and its error messages.
+ * Knows nothing of files, of YAML, or of one setting's relation to another (see references.ts).
+ *
+ * What the design has and this version has not stands in the `later` lists, so that it is refused by name.
+ */
+import { z } from 'zod';
+import { FIELDS_MAX, HEAD_BYTES_MAX, LISTENERS_MAX, TARGET_BYTES_MAX, TARGETS_MAX, WORKERS_MAX } from '../base/limits.ts';
+import type { ListenAddress } from '../plan/plan.ts';
+import { LISTEN_FORMS, parseListenAddress, parseTargetAddress, TARGET_FORMS } from './addresses.ts';
+import { HOST_FORMS, PATH_FORMS, parseHostPattern, parsePathPattern } from './patterns.ts';
+import { choice, count, duration, filePath, flag, itemName, list, parsed, section, shorthand, size } from './settings.ts';
+import { wrong } from './wording.ts';
+
+const SECOND_MS = 1_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** Shortest deadline: below it, ordinary networks would already break. */
+const DEADLINE_MS_MIN = 10;
+
+/** Where the admin interface listens when nothing is said. */
+export const ADMIN_ADDRESS = '127.0.0.1:9901';
+
+const admin = section(
+  {
+    /** Where metrics, health and status are served; null: nowhere. */
+    listen: parsed(`${LISTEN_FORMS}, or 'off'`, (text): { address: ListenAddress | null } | string => {
+      if (text === 'off') return { address: null };
+      const spec = parseListenAddress(text);
+      // Forms that mean both families stand for IPv4 here: one socket serves everybody who asks.
+      return typeof spec === 'string' ? spec : { address: spec.addresses[0]! };
+    })
+      .transform(({ address }) => address)
+      .prefault(ADMIN_ADDRESS),
+  },
+  ['tls', 'token', 'tokens', 'auth'],
+);
+
+const accessLog = shorthand(
+  'path',
+  section(
+    {
+      /** `-` standard output, `off`, or a file. */
+      path: filePath("a log file, '-' for standard output, or 'off'").prefault('-'),
+      format: choice(['json'], ['combined', 'common', 'text', 'logfmt', 'template']).prefault('json'),
+    },
+    ['sample', 'fields', 'rotate', 'syslog', 'filter'],
+    "'-', 'off', a path, or a mapping of path, format",
+  ),
+);
+
+const log = section({ access: accessLog.prefault({}) }, ['level', 'error', 'handshakes']);
+
+const certificate = section(
+  {
+    certificate: filePath('a PEM file with the certificate and its chain, leaf first'),
+    key: filePath('a PEM file with the private key'),
+  },
+  ['ocsp', 'pkcs11', 'passphrase', 'names'],
+);
+
+const tls = section(
+  {
+    policy: choice(['intermediate', 'modern'], ['old', 'fips', 'custom']).prefault('intermediate'),
+    certificates: list(certificate, 'a list of certificates, each a mapping of certificate, key', 1, 10_000),
+    /** Session tickets, by which a client that returns saves a whole handshake. */
+    tickets: flag().prefault(true),
+  },
+  [
+    'clients',
+    'clientCertificates',
+    'acme',
+    'alpn',
+    'library',
+    'engine',
+    'ciphers',
+    'versions',
+    'groups',
+    'passthrough',
+    'ocsp',
+    'earlyData',
+    'requireName',
+  ],
+);
+
+const match = section(
+  {
+    host: parsed(HOST_FORMS, (text) => unwrapped(parseHostPattern(text))).optional(),
+    path: parsed(PATH_FORMS, (text) => unwrapped(parsePathPattern(text))).optional(),
+  },
+  ['method', 'headers', 'header', 'query', 'sni', 'client', 'protocol'],
+);
+
+const route = section({ match: match.prefault({}), to: itemName() }, [
+  'redirect',
+  'respond',
+  'rewrite',
+  'headers',
+  'access',
+  'rateLimit',
+  'timeouts',
+  'retries',
+  'mirror',
+  'compress',
+]);
+
+const socket = section({
+  /** Connections that wait in the kernel until they are accepted. */
+  backlog: count(1, 65_535).prefault(4_096),
+  fastOpen: flag().prefault(false),
+  /** Wakes a worker only when a client's first bytes are there. Silent clients then count against the kernel's patience, not `timeouts.handshake`. */
+  deferAccept: flag().prefault(false),
+  /** How long bytes may stay unacknowledged before the kernel gives the connection up. 0: the kernel's own patience. */
+  userTimeout: duration(SECOND_MS, HOUR_MS, true).prefault('off'),
+  /** Quiet time before TCP asks whether the other side is still there. 0: never. */
+  keepAlive: duration(SECOND_MS, 9 * HOUR_MS, true)
+    .transform((ms) => Math.ceil(ms / SECOND_MS))
+    .prefault('1m'),
+});
+
+const listener = section(
+  {
+    name: itemName(),
+    address: parsed(LISTEN_FORMS, parseListenAddress),
+    protocol: choice(['http'], ['tcp', 'udp', 'http2', 'http3']).prefault('http'),
+    tls: tls.optional(),
+    routes: list(route, 'a list of routes, each a mapping of match, to', 1, 10_000),
+    socket: socket.prefault({}),
+  },
+  ['redirect', 'proxyProtocol', 'access', 'rateLimit', 'http2', 'forwarded', 'trust', 'limits', 'timeouts', 'guard'],
+);
+
+const TARGET_EXPECTED = `${TARGET_FORMS}, or a mapping of address, weight`;
+
+const target = shorthand(
+  'address',
+  section(
+    {
+      address: parsed(TARGET_FORMS, parseTargetAddress),
+      /** Its share of the requests, next to the others'. */
+      weight: count(1, 256).prefault(1),
+    },
+    ['tls', 'backup', 'slowStart', 'zone', 'drain'],
+    TARGET_EXPECTED,
+  ),
+);
+
+const upstream = section(
+  {
+    name: itemName(),
+    targets: list(target, 'a list of targets', 1, TARGETS_MAX),
+    balance: choice(['round-robin'], ['least-connections', 'random', 'hash', 'consistent-hash', 'sticky']).prefault('round-robin'),
+    /** Idle connections kept for reuse, per target and worker; 0: none is kept. */
+    idleConnections: count(0, 10_000).prefault(64),
+    timeouts: section({
+      connect: duration(DEADLINE_MS_MIN, HOUR_MS).prefault('5s'),
+      /** From the last byte of the request to the first of the response. */
+      responseHead: duration(DEADLINE_MS_MIN, DAY_MS).prefault('1m'),
+      /** Longest silence within a response body, or while the target takes no bytes. */
+      body: duration(DEADLINE_MS_MIN, DAY_MS).prefault('1m'),
+      /** Quiet time after which a kept connection is closed. */
+      idle: duration(DEADLINE_MS_MIN, DAY_MS).prefault('1m'),
+    }).prefault({}),
+  },
+  ['tls', 'health', 'healthCheck', 'retries', 'protocol', 'queue', 'connections', 'breaker', 'proxyProtocol', 'resolve', 'sticky'],
+);
+
+const timeouts = section({
+  /** From accept to the end of the handshake. */
+  handshake: duration(DEADLINE_MS_MIN, HOUR_MS).prefault('10s'),
+  /** From the first byte of a request head to its last. */
+  requestHead: duration(DEADLINE_MS_MIN, HOUR_MS).prefault('10s'),
+  /** Longest silence within a request body, or while the client takes no bytes. */
+  body: duration(DEADLINE_MS_MIN, DAY_MS).prefault('1m'),
+  /** Quiet time on a kept-alive client connection. */
+  idle: duration(DEADLINE_MS_MIN, DAY_MS).prefault('75s'),
+  /** Quiet time in a tunnel (an upgraded connection, such as WebSocket). */
+  tunnel: duration(DEADLINE_MS_MIN, 7 * DAY_MS).prefault('1h'),
+  /** How long a closing connection may wait for the client to take its last bytes. */
+  close: duration(DEADLINE_MS_MIN, HOUR_MS).prefault('5s'),
+  /** How long open exchanges may go on after a stop is asked for. */
+  drain: duration(0, DAY_MS).prefault('30s'),
+});
+
+const limits = section({
+  /** Open client connections per worker. */
+  connections: count(1, 500_000).prefault(100_000),
+  /** Largest head of a request or response. */
+  head: size(1_024, HEAD_BYTES_MAX).prefault('32KiB'),
+  /** Field lines in one head. */
+  fields: count(8, FIELDS_MAX).prefault(100),
+  /** Longest request target. */
+  target: size(256, TARGET_BYTES_MAX).prefault('8KiB'),
+}).check((context) => {
+  const { head, target: targetBytes } = context.value;
+  if (targetBytes < head) return;
+  context.issues.push({
+    code: 'custom',
+    path: ['target'],
+    message: 'the longest target must be smaller than the largest head',
+    input: targetBytes,
+  });
+});
+
+/** The whole file. */
+export const schema = section(
+  {
+    admin: admin.prefault({}),
+    /** Processes that carry traffic; `auto`: one per core. */
+    workers: workers().prefault('auto'),
+    /** Directory of the control socket. */
+    runtime: filePath('a directory').optional(),
+    log: log.prefault({}),
+    listeners: list(listener, 'a list of listeners', 1, LISTENERS_MAX),
+    upstreams: list(upstream, 'a list of upstreams', 1, TARGETS_MAX),
+    timeouts: timeouts.prefault({}),
+    limits: limits.prefault({}),
+  },
+  ['store', 'cluster', 'acme', 'guard', 'access', 'tls', 'tracing', 'alerts', 'user', 'group', 'include', 'telemetry', 'metrics'],
+);
+
+/** A configuration that passed the schema: no default is missing, durations are milliseconds, sizes bytes. */
+export type Config = z.output<typeof schema>;
+/** A configuration as it is written. */
+export type ConfigInput = z.input<typeof schema>;
+
+function workers() {
+  const expected = `'auto' or a whole number from 1 to ${WORKERS_MAX}`;
+  const error = (issue: { input?: unknown }) => wrong(issue.input, expected);
+  return z.union([z.literal('auto'), z.int({ error }).min(1, { error }).max(WORKERS_MAX, { error })], { error });
+}
+
+function unwrapped<Value extends object>(value: Value | { readonly error: string }): Value | string {
+  return 'error' in value ? value.error : value;
+}

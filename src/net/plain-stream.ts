@@ -1,0 +1,41 @@
+/** A stream without TLS: the socket itself. */
+import { FAULT_EOF } from '../base/faults.ts';
+import type { Memory } from '../native/memory.ts';
+import { receive, shutdownWrite, transmit } from '../native/sockets.ts';
+import type { Stream } from './stream.ts';
+
+export class PlainStream implements Stream {
+  #fd: number;
+  /** A read that was not filled has emptied the socket; the next arrival makes an event. */
+  #more = true;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  read(memory: Memory, offset: number, length: number): number {
+    const n = receive(this.#fd, memory, offset, length);
+    this.#more = n === length || n === FAULT_EOF;
+    return n;
+  }
+
+  write(memory: Memory, offset: number, length: number): number {
+    // A short count means that the socket is full, and that the kernel will tell when it is not.
+    return transmit(this.#fd, memory, offset, length);
+  }
+
+  mayHaveMore(): boolean {
+    return this.#more;
+  }
+
+  end(): number {
+    shutdownWrite(this.#fd);
+    return 1;
+  }
+
+  release(): void {
+    this.#fd = -1;
+  }
+
+  rest(): void {}
+}

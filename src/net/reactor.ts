@@ -1,0 +1,159 @@
+/**
+ * The worker's event loop: one epoll, edge-triggered, that lives inside libuv's. Owns descriptors' slots, the ready list and the timers.
+ * Knows nothing of TLS or HTTP.
+ *
+ * A turn: take a batch of events and dispatch them; run what was put off before this turn; if anything is put off still, arm the
+ * poller's wake-up so that the next turn comes without events. Node's timers run between turns.
+ */
+import { assert } from '../base/assert.ts';
+import { DESCRIPTORS_MAX } from '../base/limits.ts';
+import { joinLoop, leaveLoop } from '../native/loop.ts';
+import { Poller } from '../native/poller.ts';
+import { TICK_MS, TimerWheel } from './timer-wheel.ts';
+import type { Watched } from './watched.ts';
+
+/** Batches taken in one turn before libuv gets the loop back. */
+const BATCHES_PER_TURN = 4;
+
+export class Reactor {
+  /** Milliseconds of a clock that never goes back; set at the start of each turn and tick. */
+  nowMs = performance.now();
+  /** Turns that found work. */
+  turns = 0;
+  /** How late the last tick was. Milliseconds. */
+  lagMs = 0;
+
+  readonly #poller = new Poller();
+  readonly #slots: (Watched | undefined)[] = [];
+  readonly #wheel = new TimerWheel(this.nowMs);
+  #ready: Watched[] = [];
+  #running: Watched[] = [];
+  #generation = 1;
+  #open = 0;
+  #ticker: NodeJS.Timeout | null = null;
+  #dueMs = 0;
+  readonly #onTick: () => void;
+  readonly #onTurnEnd: () => void;
+
+  /** `onTick` runs about every 100 ms, `onTurnEnd` behind every turn that found work. Both on the event path: no promises. */
+  constructor(onTick: () => void, onTurnEnd: () => void) {
+    this.#onTick = onTick;
+    this.#onTurnEnd = onTurnEnd;
+  }
+
+  /** Descriptors watched now. */
+  get open(): number {
+    return this.#open;
+  }
+
+  start(): void {
+    joinLoop(this.#poller.fd, () => this.#turn());
+    this.#dueMs = performance.now() + TICK_MS;
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /** Lets the process end. */
+  stop(): void {
+    if (this.#ticker !== null) clearInterval(this.#ticker);
+    leaveLoop();
+  }
+
+  /** Watches `fd` for `watched`, both directions, edge-triggered. False when the kernel refuses (out of memory or watches). */
+  watch(watched: Watched, fd: number): boolean {
+    return this.#add(watched, fd, false);
+  }
+
+  /** As `watch`, for reading alone and level-triggered: listeners. */
+  watchLevel(watched: Watched, fd: number): boolean {
+    return this.#add(watched, fd, true);
+  }
+
+  #add(watched: Watched, fd: number, level: boolean): boolean {
+    assert(fd >= 0 && fd < DESCRIPTORS_MAX && watched.fd === -1, 'a new descriptor within bounds');
+    assert(this.#slots[fd] === undefined, 'the descriptor has no owner yet');
+    const generation = this.#generation;
+    this.#generation = generation === 0x3fffffff ? 1 : generation + 1;
+    if (!(level ? this.#poller.watchLevel(fd, generation) : this.#poller.watch(fd, generation))) return false;
+    watched.fd = fd;
+    watched.generation = generation;
+    while (this.#slots.length <= fd) this.#slots.push(undefined);
+    this.#slots[fd] = watched;
+    this.#open++;
+    return true;
+  }
+
+  /** Forgets `watched` before its descriptor is closed. Events already taken for it are dropped. With `keepOpen` the descriptor lives on. */
+  forget(watched: Watched, keepOpen = false): void {
+    this.#wheel.clear(watched);
+    if (watched.fd < 0) return;
+    assert(this.#slots[watched.fd] === watched, 'the descriptor is its own');
+    if (keepOpen) this.#poller.unwatch(watched.fd);
+    this.#slots[watched.fd] = undefined;
+    this.#open--;
+    watched.fd = -1;
+    watched.generation = 0;
+  }
+
+  /** Calls `onReady` in the next turn: work over this turn's budget, or a side that can go on. */
+  later(watched: Watched): void {
+    if (watched.queued) return;
+    watched.queued = true;
+    this.#ready.push(watched);
+    this.#poller.arm();
+  }
+
+  /** Calls `onDeadline` in `ms` milliseconds, up to TICK_MS late. Replaces the earlier deadline. */
+  deadline(watched: Watched, ms: number): void {
+    this.#wheel.set(watched, this.nowMs + ms);
+  }
+
+  noDeadline(watched: Watched): void {
+    this.#wheel.clear(watched);
+  }
+
+  /** Runs `each` for everything watched now. Cold. */
+  forEach(each: (watched: Watched) => void): void {
+    for (const watched of [...this.#slots]) if (watched !== undefined && watched.fd >= 0) each(watched);
+  }
+
+  #turn(): void {
+    this.nowMs = performance.now();
+    this.turns++;
+    for (let batch = 0; batch < BATCHES_PER_TURN; batch++) {
+      const count = this.#poller.take();
+      for (let i = 0; i < count; i++) {
+        const fd = this.#poller.descriptorOf(i);
+        if (fd < 0) continue;
+        const watched = this.#slots[fd];
+        if (watched === undefined || watched.generation !== this.#poller.generationOf(i)) continue;
+        watched.onEvents(this.#poller.maskOf(i));
+      }
+      if (batch === 0) this.#runReady();
+      if (count === 0 || this.#ready.length > 0) break;
+    }
+    if (this.#ready.length === 0) this.#poller.disarm();
+    this.#onTurnEnd();
+  }
+
+  /** What is put off while this runs waits for the next turn. */
+  #runReady(): void {
+    if (this.#ready.length === 0) return;
+    const running = this.#ready;
+    this.#ready = this.#running;
+    this.#running = running;
+    for (let i = 0; i < running.length; i++) {
+      const watched = running[i]!;
+      watched.queued = false;
+      if (watched.fd >= 0) watched.onReady();
+    }
+    running.length = 0;
+  }
+
+  #tick(): void {
+    this.nowMs = performance.now();
+    this.lagMs = Math.max(0, this.nowMs - this.#dueMs);
+    this.#dueMs = this.nowMs + TICK_MS;
+    this.#wheel.advance(this.nowMs);
+    this.#onTick();
+  }
+}

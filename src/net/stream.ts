@@ -1,0 +1,23 @@
+/**
+ * A connection's bytes, whether TLS hides behind them or not: the same read and write either way.
+ * Results: more than 0, bytes; 0, would block (an event will follow); below 0, a fault of base/faults.ts.
+ */
+import type { Memory } from '../native/memory.ts';
+
+export interface Stream {
+  /** Reads into memory[offset, offset + length). FAULT_EOF: the peer has ended its direction, properly. */
+  read(memory: Memory, offset: number, length: number): number;
+  /** Takes as much as it can. What it does not take must be offered again, unchanged, when it is writable. */
+  write(memory: Memory, offset: number, length: number): number;
+  /**
+   * Bytes that a further `read` may give without an event: what lies inside the TLS library, or was left in the socket.
+   * False only when certain.
+   */
+  mayHaveMore(): boolean;
+  /** Ends our direction (close_notify, then FIN). More than 0: done. */
+  end(): number;
+  /** Gives everything back but the descriptor. The stream is not to be used again. */
+  release(): void;
+  /** Memory beyond the object itself may go: nothing is under way. */
+  rest(): void;
+}

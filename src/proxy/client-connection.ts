@@ -1,0 +1,593 @@
+/**
+ * A client's connection from accept to close. Owns the descriptor, the stream, and what the client has said that nobody has used yet.
+ *
+ *   HELLO -> HANDSHAKE -> HEAD <-> EXCHANGE -> CLOSING -> (gone)
+ *     |          |          |         \-> TUNNEL -> (gone)
+ *     |          \-> BLINDED (a failure whose timing must tell nothing) -> (gone)
+ *     \-> CLOSING (a plain alert, or a plain 400, on its way)
+ *
+ * A listener without TLS begins at HEAD.
+ */
+import { assert } from '../base/assert.ts';
+import {
+  FAULT_EOF,
+  FAULT_HELLO_GONE,
+  FAULT_HELLO_NO_SHARED_PROTOCOL,
+  FAULT_HELLO_NO_SHARED_VERSION,
+  FAULT_HELLO_PLAIN_HTTP,
+  FAULT_HELLO_TIMEOUT,
+  FAULT_REQUEST_HEAD_TIMEOUT,
+  FAULT_TLS_CLIENT_ALERT,
+  FAULT_TLS_TIMEOUT,
+  faultOf,
+  NEED_MORE,
+} from '../base/faults.ts';
+import { BLINDED_MAX, HANDSHAKES_PER_TURN, HELLO_BYTES_MAX, READ_BYTES } from '../base/limits.ts';
+import { readClientHello } from '../hello/client-hello.ts';
+import { suiteName, versionName } from '../hello/names.ts';
+import { plainAlert } from '../hello/plain-alert.ts';
+import { headMayBeComplete, readRequestHead } from '../http/h1/head-reader.ts';
+import { plainHttpOnTlsPort } from '../http/local-response.ts';
+import { copyMemory } from '../native/memory.ts';
+import { ERROR, HANGUP, READ_HANGUP, READABLE, WRITABLE } from '../native/poller.ts';
+import { closeDescriptor, peek, receive, setReceiveLowWater, transmit } from '../native/sockets.ts';
+import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
+import { PlainStream } from '../net/plain-stream.ts';
+import type { Stream } from '../net/stream.ts';
+import { Watched } from '../net/watched.ts';
+import {
+  C_BLINDED_OPEN,
+  C_BYTES_IN,
+  C_BYTES_OUT,
+  C_CONNECTIONS_OPEN,
+  C_FAULTS,
+  C_HANDSHAKES_OPEN,
+  C_HANDSHAKES_TLS12,
+  C_HANDSHAKES_TLS12_RESUMED,
+  C_HANDSHAKES_TLS13,
+  C_HANDSHAKES_TLS13_RESUMED,
+  C_LIMIT_BLINDED,
+  C_LIMIT_HANDSHAKES_TURN,
+} from '../plan/counters.ts';
+import type { TlsSession } from '../tls/engine.ts';
+import { COMPOSE_AT, type ProxyContext, READ_AT } from './context.ts';
+import { Exchange } from './exchange.ts';
+import type { Site } from './site.ts';
+import type { Tunnel } from './tunnel.ts';
+
+export const HELLO = 0;
+export const HANDSHAKE = 1;
+export const HEAD = 2;
+export const EXCHANGE = 3;
+export const TUNNEL = 4;
+export const CLOSING = 5;
+export const BLINDED = 6;
+export const GONE = 7;
+
+/** A hello with its record headers, several of them. Bytes. */
+const HELLO_PEEK_BYTES = HELLO_BYTES_MAX + 2_048;
+/** Quiet time after which a connection gives back memory it does not need. Milliseconds. */
+const REST_MS = 1_000;
+
+export class ClientConnection extends Watched {
+  readonly context: ProxyContext;
+  /** The listener's rules at the time of accept; replaced between requests when the plan changes. */
+  site: Site;
+  readonly address: string;
+  stream: Stream;
+  state = HELLO;
+  /** A read may give something. */
+  readable = true;
+  /** The client has ended its direction, as the kernel saw it. */
+  #hungUp = false;
+  /** Bytes the client has not taken. While there are any, nothing more is read from the server. */
+  pending: Chunk | null = null;
+  /** Bytes the client has sent that belong to no exchange yet: part of a head, or pipelined requests. */
+  stash: Chunk | null = null;
+  exchange: Exchange | null = null;
+  tunnel: Tunnel | null = null;
+  /** What every access-log line of this connection says: `,"client":"…","tls":"…"`. */
+  logText = '';
+  /** Requests begun. */
+  requests = 0;
+
+  #session: TlsSession | null = null;
+  #lowWater = 1;
+  #helloBytes = 0;
+  readonly #acceptedMs: number;
+  #sni: string | null = null;
+  #alpn: readonly string[] = [];
+  #rested = false;
+  #idleUntilMs = 0;
+  /** In CLOSING: our direction is ended, what comes is thrown away. */
+  #ended = false;
+  #lingers = false;
+
+  constructor(context: ProxyContext, site: Site, fd: number, address: string) {
+    super();
+    this.context = context;
+    this.site = site;
+    this.address = address;
+    this.#acceptedMs = context.reactor.nowMs;
+    this.stream = new PlainStream(fd);
+    context.counters[C_CONNECTIONS_OPEN]!++;
+  }
+
+  /** Behind a successful `watch`: what waits in the socket is looked at once, at once. */
+  begin(): void {
+    const { context } = this;
+    if (this.site.certificates === null) {
+      this.logText = `,"client":"${this.address}"`;
+      this.#enterHead(context.timeouts.requestHeadMs);
+      this.#readHead();
+      return;
+    }
+    context.counters[C_HANDSHAKES_OPEN]!++;
+    context.reactor.deadline(this, context.timeouts.handshakeMs);
+    this.#readHello();
+  }
+
+  override onEvents(mask: number): void {
+    if ((mask & (READABLE | READ_HANGUP | HANGUP | ERROR)) !== 0) this.readable = true;
+    if ((mask & (READ_HANGUP | HANGUP | ERROR)) !== 0) this.#hungUp = true;
+    switch (this.state) {
+      case HELLO:
+        if (this.readable) this.#readHello();
+        return;
+      case HANDSHAKE:
+        this.#handshake();
+        return;
+      case HEAD:
+        if (this.readable) this.#readHead();
+        return;
+      case EXCHANGE:
+        this.#onExchangeEvents(mask);
+        return;
+      case TUNNEL:
+        this.tunnel!.onClientEvents(mask);
+        return;
+      case CLOSING:
+        if ((mask & (HANGUP | ERROR)) !== 0) this.destroy();
+        else this.#close();
+        return;
+      default:
+        return;
+    }
+  }
+
+  #onExchangeEvents(mask: number): void {
+    const exchange = this.exchange!;
+    if ((mask & (HANGUP | ERROR)) !== 0) {
+      exchange.onClientGone();
+      return;
+    }
+    if ((mask & WRITABLE) !== 0 && this.pending !== null) {
+      if (this.#flush() && this.exchange === exchange) exchange.onClientDrained();
+    }
+    if (this.readable && this.exchange === exchange && this.state === EXCHANGE) exchange.pumpRequest();
+  }
+
+  override onReady(): void {
+    switch (this.state) {
+      case HELLO:
+        this.#readHello();
+        return;
+      case HEAD:
+        this.#readHead();
+        return;
+      case EXCHANGE:
+        this.exchange!.pumpRequest();
+        return;
+      case TUNNEL:
+        this.tunnel!.pump();
+        return;
+      case CLOSING:
+        this.#close();
+        return;
+      default:
+        return;
+    }
+  }
+
+  override onDeadline(): void {
+    switch (this.state) {
+      case HELLO:
+        this.#handshakeFailed(this.#helloBytes > 0 ? FAULT_HELLO_TIMEOUT : FAULT_HELLO_GONE);
+        return;
+      case HANDSHAKE:
+        this.#handshakeFailed(FAULT_TLS_TIMEOUT);
+        return;
+      case HEAD:
+        this.#onHeadDeadline();
+        return;
+      case EXCHANGE:
+        this.exchange!.onClientDeadline();
+        return;
+      case TUNNEL:
+        this.tunnel!.onDeadline();
+        return;
+      default:
+        this.destroy();
+        return;
+    }
+  }
+
+  // --- the ClientHello, before any crypto ---------------------------------------------------------------------------
+
+  #readHello(): void {
+    const { context } = this;
+    const n = peek(this.fd, context.scratch, READ_AT, HELLO_PEEK_BYTES);
+    if (n <= 0) {
+      this.readable = false;
+      if (n < 0) this.#handshakeFailed(FAULT_HELLO_GONE);
+      return;
+    }
+    this.readable = false;
+    this.#helloBytes = n;
+    const hello = context.hello;
+    const used = readClientHello(context.bytes, READ_AT, READ_AT + n, hello);
+    if (used === NEED_MORE) {
+      // Behind a FIN the same bytes could be peeked for ever.
+      if (this.#hungUp || n >= HELLO_PEEK_BYTES) this.#handshakeFailed(FAULT_HELLO_GONE);
+      else this.#awaitHelloBytes(hello.neededBytes);
+      return;
+    }
+    if (used < 0) {
+      this.#refuseHello(used, n);
+      return;
+    }
+    if (context.handshakesThisTurn >= HANDSHAKES_PER_TURN) {
+      context.counters[C_LIMIT_HANDSHAKES_TURN]!++;
+      context.reactor.later(this);
+      return;
+    }
+    context.handshakesThisTurn++;
+    this.#sni = hello.serverName();
+    if (hello.maxVersion() < this.site.versionMin) {
+      this.#refuseHello(FAULT_HELLO_NO_SHARED_VERSION, n);
+      return;
+    }
+    if (hello.alpnCount > 0 && !this.#sharesProtocol()) {
+      this.#refuseHello(FAULT_HELLO_NO_SHARED_PROTOCOL, n);
+      return;
+    }
+    if (this.#lowWater > 1) setReceiveLowWater(this.fd, 1);
+    this.#session = this.site.certificates!.find(this.#sni).session(this.fd);
+    this.stream = this.#session;
+    this.state = HANDSHAKE;
+    this.#handshake();
+  }
+
+  #sharesProtocol(): boolean {
+    const offered = this.site.alpnBytes;
+    for (let i = 0; i < offered.length; i++) if (this.context.hello.offersAlpn(offered[i]!)) return true;
+    return false;
+  }
+
+  /** No event below what is missing: a client that sends byte by byte costs one look, not one for each byte. */
+  #awaitHelloBytes(neededBytes: number): void {
+    if (neededBytes === this.#lowWater || neededBytes > HELLO_PEEK_BYTES) return;
+    this.#lowWater = neededBytes;
+    setReceiveLowWater(this.fd, neededBytes);
+  }
+
+  /** Answers without an engine: a plain 400, a plain alert, or nothing. */
+  #refuseHello(fault: number, peeked: number): void {
+    const { context } = this;
+    // What is left unread would turn our close into a reset, and the answer would be lost.
+    receive(this.fd, context.scratch, READ_AT, peeked);
+    this.#recordFailure(fault, faultOf(fault).alert === 0 ? null : faultOf(fault).alert, 'us');
+    const answer = fault === FAULT_HELLO_PLAIN_HTTP ? plainHttpOnTlsPort() : faultOf(fault).alert > 0 ? plainAlert(faultOf(fault).alert) : null;
+    if (answer !== null) {
+      context.bytes.set(answer, COMPOSE_AT);
+      transmit(this.fd, context.scratch, COMPOSE_AT, answer.length);
+    }
+    context.counters[C_HANDSHAKES_OPEN]!--;
+    this.state = CLOSING;
+    this.#ended = true;
+    this.#lingers = true;
+    this.stream.end();
+    context.reactor.deadline(this, context.timeouts.closeMs);
+    this.readable = true;
+    this.#close();
+  }
+
+  // --- the handshake --------------------------------------------------------------------------------------------------
+
+  #handshake(): void {
+    const session = this.#session!;
+    const n = session.handshake();
+    if (n === 0) return;
+    if (n < 0) {
+      this.#handshakeFailed(n);
+      return;
+    }
+    const { context } = this;
+    const version = session.version();
+    const resumed = session.resumed();
+    if (version === 0x0304) context.counters[resumed ? C_HANDSHAKES_TLS13_RESUMED : C_HANDSHAKES_TLS13]!++;
+    else context.counters[resumed ? C_HANDSHAKES_TLS12_RESUMED : C_HANDSHAKES_TLS12]!++;
+    context.counters[C_HANDSHAKES_OPEN]!--;
+    if (context.accessLog !== null) this.logText = this.#describe(version, session.suite());
+    this.#enterHead(context.timeouts.requestHeadMs);
+    this.readable = session.mayHaveMore();
+    if (this.readable) this.#readHead();
+  }
+
+  #describe(version: number, suite: number): string {
+    const sni = this.#sni === null ? '' : `,"sni":"${this.#sni}"`;
+    return `,"client":"${this.address}","tls":"${versionName(version)}","cipher":"${suiteName(suite)}"${sni}`;
+  }
+
+  #handshakeFailed(fault: number): void {
+    const { context } = this;
+    const session = this.#session;
+    const alert = fault === FAULT_TLS_CLIENT_ALERT && session !== null ? session.clientAlert() : -1;
+    // A connection that came and went without a byte (a health check, a port scan) is counted, and not worth a line.
+    this.#recordFailure(fault, alert >= 0 ? alert : null, 'client');
+    context.counters[C_HANDSHAKES_OPEN]!--;
+    if (session === null) {
+      this.destroy();
+      return;
+    }
+    session.end();
+    const delayMs = session.blindingMs();
+    if (delayMs <= 0) {
+      this.destroy();
+      return;
+    }
+    if (context.blinded >= BLINDED_MAX) {
+      context.counters[C_LIMIT_BLINDED]!++;
+      this.destroy();
+      return;
+    }
+    context.blinded++;
+    context.counters[C_BLINDED_OPEN]!++;
+    this.state = BLINDED;
+    context.reactor.deadline(this, delayMs);
+  }
+
+  #recordFailure(fault: number, alert: number | null, alertFrom: 'client' | 'us'): void {
+    const { context } = this;
+    context.counters[C_FAULTS - fault]!++;
+    if (fault === FAULT_HELLO_GONE && this.#helloBytes === 0) return;
+    const known = fault === FAULT_HELLO_NO_SHARED_VERSION || fault === FAULT_HELLO_NO_SHARED_PROTOCOL;
+    context.handshakeLog.failed(
+      {
+        fault,
+        client: this.address,
+        listener: this.site.name,
+        sni: this.#sni,
+        alpn: known ? context.hello.alpnNames() : this.#alpn,
+        alert,
+        alertFrom: alert === null ? null : alertFrom,
+        offered: known ? context.hello.describe() : null,
+        library: this.#session?.libraryError() ?? '',
+        durationUs: Math.round((performance.now() - this.#acceptedMs) * 1_000),
+      },
+      context.unixMs(),
+    );
+  }
+
+  // --- requests -------------------------------------------------------------------------------------------------------
+
+  #enterHead(deadlineMs: number): void {
+    this.state = HEAD;
+    this.#rested = false;
+    this.#idleUntilMs = this.context.reactor.nowMs + deadlineMs;
+    this.context.reactor.deadline(this, Math.min(deadlineMs, REST_MS));
+  }
+
+  #onHeadDeadline(): void {
+    const { reactor } = this.context;
+    if (reactor.nowMs < this.#idleUntilMs) {
+      if (!this.#rested) {
+        this.#rested = true;
+        this.stream.rest();
+      }
+      reactor.deadline(this, this.#idleUntilMs - reactor.nowMs);
+      return;
+    }
+    // Part of a request is worth an answer; silence is not.
+    if (this.stash !== null) this.#refuseHead(FAULT_REQUEST_HEAD_TIMEOUT);
+    else this.closeGracefully(false);
+  }
+
+  #readHead(): void {
+    const { context } = this;
+    let have = 0;
+    let looked = 0;
+    if (this.stash !== null) {
+      have = this.stash.length;
+      looked = have;
+      copyMemory(context.scratch, READ_AT, this.stash.memory, this.stash.start, this.stash.end);
+      dropChunk(this.stash);
+      this.stash = null;
+      // Pipelined requests lie here whole; a partial head needs what is in the socket.
+      if (this.#consumeHead(have, 0)) return;
+    }
+    while (this.readable) {
+      const n = this.stream.read(context.scratch, READ_AT + have, READ_BYTES - have);
+      this.readable = n > 0 && this.stream.mayHaveMore();
+      if (n === 0) break;
+      if (n < 0) {
+        this.#onReadEnd(n);
+        return;
+      }
+      context.counters[C_BYTES_IN]! += n;
+      have += n;
+      if (this.#consumeHead(have, looked)) return;
+      looked = have;
+    }
+    if (have > 0) this.#stashHead(have);
+  }
+
+  #stashHead(have: number): void {
+    if (this.#idleUntilMs - this.context.reactor.nowMs > this.context.timeouts.requestHeadMs) this.#restartHeadClock();
+    this.stash = keepBytes(this.context.scratch, READ_AT, READ_AT + have);
+  }
+
+  /** The first byte of a request begins its own deadline; on a kept-alive connection it is shorter than the quiet one. */
+  #restartHeadClock(): void {
+    const { reactor, timeouts } = this.context;
+    this.#idleUntilMs = reactor.nowMs + timeouts.requestHeadMs;
+    this.#rested = true;
+    reactor.deadline(this, timeouts.requestHeadMs);
+  }
+
+  /** True when the bytes were used: an exchange began, or they were refused. `looked` of them were read in vain before. */
+  #consumeHead(have: number, looked: number): boolean {
+    const { context } = this;
+    const end = READ_AT + have;
+    if (looked > 0 && !headMayBeComplete(context.bytes, READ_AT + looked, end)) {
+      if (have < context.limits.headBytesMax) return false;
+    }
+    const head = context.requestHead;
+    const used = readRequestHead(context.bytes, READ_AT, end, context.limits, head);
+    if (used === NEED_MORE) return false;
+    this.requests++;
+    if (used < 0) {
+      this.#refuseHead(used);
+      return true;
+    }
+    context.reactor.noDeadline(this);
+    this.state = EXCHANGE;
+    this.exchange = Exchange.take(this);
+    this.exchange.begin(head, READ_AT + used, end);
+    return true;
+  }
+
+  /** Answers a head that cannot be served, and closes. */
+  #refuseHead(fault: number): void {
+    this.context.reactor.noDeadline(this);
+    this.state = EXCHANGE;
+    this.exchange = Exchange.take(this);
+    this.exchange.refuse(fault);
+  }
+
+  #onReadEnd(fault: number): void {
+    // A client that ends between requests is what keep-alive looks like; with half a head it has changed its mind.
+    if (this.stash !== null) {
+      dropChunk(this.stash);
+      this.stash = null;
+    }
+    if (fault === FAULT_EOF) this.closeGracefully(false);
+    else this.destroy();
+  }
+
+  /** The exchange is over, and everything it had to say is with the kernel. */
+  onExchangeEnd(keepAlive: boolean, unread: boolean): void {
+    const { context } = this;
+    assert(this.state === EXCHANGE && this.pending === null, 'an exchange ends when its bytes are gone');
+    this.exchange = null;
+    if (!keepAlive) {
+      this.closeGracefully(unread);
+      return;
+    }
+    this.#enterHead(context.timeouts.idleMs);
+    // The next request may be here already. Not now: the caller's handler may still use the scratch.
+    if (this.stash !== null || this.readable) context.reactor.later(this);
+  }
+
+  /** Bytes of the scratch for the client. What it does not take now is kept. 0 or more, or a fault. */
+  send(start: number, end: number): number {
+    const { context } = this;
+    assert(this.pending === null, 'nothing is sent past what is pending');
+    const n = this.stream.write(context.scratch, start, end - start);
+    if (n < 0) return n;
+    context.counters[C_BYTES_OUT]! += end - start;
+    if (n < end - start) this.pending = keepBytes(context.scratch, start + n, end);
+    return n;
+  }
+
+  /** True when nothing is pending any more. On a fault the connection is gone. */
+  #flush(): boolean {
+    const chunk = this.pending!;
+    const n = this.stream.write(chunk.memory, chunk.start, chunk.length);
+    if (n < 0) {
+      if (this.exchange !== null) this.exchange.onClientGone();
+      else this.destroy();
+      return false;
+    }
+    chunk.start += n;
+    if (chunk.length > 0) return false;
+    this.pending = null;
+    dropChunk(chunk);
+    return true;
+  }
+
+  /** For the tunnel, which drives both directions itself. */
+  flush(): boolean {
+    return this.pending === null || this.#flush();
+  }
+
+  // --- the end --------------------------------------------------------------------------------------------------------
+
+  /** No more requests: between two of them at once, else when the one at work is done. */
+  drain(): void {
+    if (this.state === HEAD && this.stash === null) this.closeGracefully(false);
+  }
+
+  /**
+   * Says goodbye (close_notify, FIN) and closes. With `unread` bytes still to come from the client the close waits for its end, within a
+   * bound: closing at once would reset the connection, and the client might lose the answer.
+   */
+  closeGracefully(unread: boolean): void {
+    assert(this.exchange === null, 'no exchange is left behind');
+    this.state = CLOSING;
+    this.#lingers = unread || this.stash !== null;
+    if (this.stash !== null) {
+      dropChunk(this.stash);
+      this.stash = null;
+    }
+    this.context.reactor.deadline(this, this.context.timeouts.closeMs);
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.pending !== null && !this.#flush()) return;
+    if (!this.#ended) {
+      const n = this.stream.end();
+      if (n === 0) return;
+      if (n < 0) {
+        this.destroy();
+        return;
+      }
+      this.#ended = true;
+    }
+    if (!this.#lingers || this.#drainSocket()) this.destroy();
+  }
+
+  /** Throws away what the client still sends, encrypted as it is. True at its end. */
+  #drainSocket(): boolean {
+    for (let i = 0; i < 4; i++) {
+      const n = receive(this.fd, this.context.scratch, READ_AT, READ_BYTES);
+      if (n < 0) return true;
+      if (n === 0) return false;
+    }
+    this.context.reactor.later(this);
+    return false;
+  }
+
+  /** Closes at once. Safe to call twice. */
+  destroy(): void {
+    if (this.state === GONE) return;
+    const { context } = this;
+    if (this.state === BLINDED) {
+      context.blinded--;
+      context.counters[C_BLINDED_OPEN]!--;
+    }
+    this.state = GONE;
+    if (this.pending !== null) dropChunk(this.pending);
+    if (this.stash !== null) dropChunk(this.stash);
+    this.pending = null;
+    this.stash = null;
+    this.exchange = null;
+    this.tunnel = null;
+    this.stream.release();
+    const fd = this.fd;
+    context.reactor.forget(this);
+    closeDescriptor(fd);
+    context.counters[C_CONNECTIONS_OPEN]!--;
+  }
+}

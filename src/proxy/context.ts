@@ -1,0 +1,67 @@
+/** What every connection of a worker shares: the loop, the scratch memory, the counters, the logs, the limits. One per worker. */
+import { HEAD_BYTES_MAX, HEADROOM_BYTES, READ_BYTES, TAILROOM_BYTES } from '../base/limits.ts';
+import { ClientHello } from '../hello/client-hello.ts';
+import { Forwarding, Reply } from '../http/h1/head-writer.ts';
+import { MessageHead } from '../http/message-head.ts';
+import { allocate, type Memory } from '../native/memory.ts';
+import type { Reactor } from '../net/reactor.ts';
+import type { LimitsPlan, TimeoutsPlan } from '../plan/plan.ts';
+import type { TableRow } from '../plan/table.ts';
+import type { AccessLog } from '../record/access-log.ts';
+import type { HandshakeLog } from '../record/handshake-log.ts';
+import { RequestIds } from '../record/request-ids.ts';
+
+/**
+ * The scratch: bytes are read at READ_AT, with room in front for a head or a chunk line and behind for the end of a chunk; heads are
+ * written at COMPOSE_AT. One handler uses it at a time, from its read to its last write: nothing in it outlives the handler.
+ */
+export const READ_AT = HEADROOM_BYTES;
+export const READ_END = READ_AT + READ_BYTES;
+export const COMPOSE_AT = READ_END + TAILROOM_BYTES;
+export const COMPOSE_END = COMPOSE_AT + HEAD_BYTES_MAX + 4_096;
+
+export class ProxyContext {
+  readonly reactor: Reactor;
+  readonly counters: Float64Array;
+  readonly handshakeLog: HandshakeLog;
+  /** Null: off. */
+  accessLog: AccessLog | null = null;
+  timeouts: TimeoutsPlan;
+  limits: LimitsPlan;
+
+  readonly scratch: Memory = allocate(COMPOSE_END);
+  readonly bytes: Buffer = this.scratch.bytes;
+  readonly hello = new ClientHello();
+  readonly requestHead = new MessageHead();
+  readonly responseHead = new MessageHead();
+  readonly forwarding = new Forwarding();
+  readonly reply = new Reply();
+  readonly requestIds = new RequestIds();
+
+  /** Unix time at 0 of the reactor's clock; corrected by the worker's tick. Milliseconds. */
+  unixOffsetMs: number;
+  /** Handshakes begun in this turn. */
+  handshakesThisTurn = 0;
+  /** Failed connections that wait out a blinding delay. */
+  blinded = 0;
+  draining = false;
+
+  constructor(
+    reactor: Reactor,
+    row: TableRow,
+    handshakeLog: HandshakeLog,
+    timeouts: TimeoutsPlan,
+    limits: LimitsPlan,
+  ) {
+    this.reactor = reactor;
+    this.counters = row.counters;
+    this.handshakeLog = handshakeLog;
+    this.timeouts = timeouts;
+    this.limits = limits;
+    this.unixOffsetMs = Date.now() - reactor.nowMs;
+  }
+
+  unixMs(): number {
+    return this.reactor.nowMs + this.unixOffsetMs;
+  }
+}

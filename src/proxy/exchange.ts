@@ -1,0 +1,843 @@
+/**
+ * One request and its response, from a head that was read to the last byte the kernel took. Pooled: a quiet connection owns none.
+ *
+ * Two directions run side by side, each with one rule of back-pressure: nothing is read from a side while the other has bytes pending.
+ *
+ *   request:   (head read) -> route -> target -> body -> done
+ *   response:  AWAIT_HEAD -> (1xx ...) -> BODY -> DONE, or -> tunnel
+ *
+ * The exchange ends when the response is with the client; whether the connections live on is decided there.
+ */
+import { assert } from '../base/assert.ts';
+import {
+  FAULT_CLIENT_SLOW,
+  FAULT_EOF,
+  FAULT_NO_ROUTE,
+  FAULT_NO_TARGET,
+  FAULT_REQUEST_BODY_TIMEOUT,
+  FAULT_REQUEST_TRUNCATED,
+  FAULT_RESET,
+  FAULT_RESPONSE_BODY_TIMEOUT,
+  FAULT_RESPONSE_HEAD_TIMEOUT,
+  FAULT_RESPONSE_SWITCH,
+  FAULT_RESPONSE_TRUNCATED,
+  FAULT_UPSTREAM_GONE,
+  faultOf,
+  NEED_MORE,
+} from '../base/faults.ts';
+import { HEAD_BYTES_MAX, READ_BYTES, TURN_BYTES_MAX } from '../base/limits.ts';
+import { FIELD_REFERER, FIELD_USER_AGENT } from '../http/field-names.ts';
+import { ChunkedDecoder } from '../http/h1/chunked-decoder.ts';
+import { chunkHead, chunkTail, lastChunk } from '../http/h1/chunk-writer.ts';
+import { readResponseHead } from '../http/h1/head-reader.ts';
+import { writeRequestHead, writeResponseHead } from '../http/h1/head-writer.ts';
+import { localResponse } from '../http/local-response.ts';
+import {
+  FIELD_STRIDE,
+  FRAMING_CHUNKED,
+  FRAMING_CLOSE,
+  FRAMING_LENGTH,
+  FRAMING_NONE,
+  FRAMING_TUNNEL,
+  type MessageHead,
+  METHOD_DELETE,
+  METHOD_GET,
+  METHOD_HEAD,
+  METHOD_OPTIONS,
+  METHOD_PUT,
+  METHOD_TRACE,
+} from '../http/message-head.ts';
+import { copyMemory } from '../native/memory.ts';
+import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
+import {
+  C_BYTES_IN,
+  C_DURATION,
+  C_DURATION_SUM_S,
+  C_FAULTS,
+  C_LIMIT_TURN_BYTES,
+  C_REQUESTS,
+  C_REQUESTS_OPEN,
+  C_RESPONSES_1XX,
+  C_TUNNELS,
+  C_UPSTREAM_RETRIES,
+  DURATION_BOUNDS_S,
+  T_BYTES_IN,
+  T_BYTES_OUT,
+  T_FIRST_BYTE_S,
+} from '../plan/counters.ts';
+import { AccessRecord } from '../record/access-log.ts';
+import type { Target } from '../upstream/target.ts';
+import { BUSY, CONNECTING, type UpstreamConnection, type UpstreamOwner } from '../upstream/upstream-connection.ts';
+import type { ClientConnection } from './client-connection.ts';
+import { COMPOSE_AT, COMPOSE_END, READ_AT } from './context.ts';
+import { Tunnel } from './tunnel.ts';
+
+const AWAIT_HEAD = 0;
+const BODY = 1;
+const DONE = 2;
+
+/** Exchanges kept for reuse. */
+const SPARES_MAX = 256;
+/** Tries of one request on kept-alive connections that turn out dead, before a new connection is made. */
+const REUSED_TRIES_MAX = 2;
+
+const spares: Exchange[] = [];
+
+export class Exchange implements UpstreamOwner {
+  /** An exchange for a request of `client`. It goes back by itself when it ends. */
+  static take(client: ClientConnection): Exchange {
+    const exchange = spares.pop() ?? new Exchange();
+    exchange.#start(client);
+    return exchange;
+  }
+
+  #client: ClientConnection | null = null;
+  #connection: UpstreamConnection | null = null;
+  #target: Target | null = null;
+  readonly #record = new AccessRecord();
+
+  // Request.
+  #method = METHOD_GET;
+  #clientMinor = 1;
+  #requestFraming = FRAMING_NONE;
+  #requestLeft = 0;
+  #requestDone = false;
+  readonly #requestDecoder = new ChunkedDecoder(false);
+  /** The client lets the connection live on. */
+  #keepAlive = false;
+  #wantsUpgrade = false;
+  /** The head as sent, while the request may be sent again: a kept-alive connection can die before it answers. */
+  #replay: Chunk | null = null;
+  #tries = 0;
+
+  // Response.
+  #stage = AWAIT_HEAD;
+  #responseFraming = FRAMING_NONE;
+  #clientFraming = FRAMING_NONE;
+  #responseLeft = 0;
+  #upstreamKeepAlive = false;
+  #headSent = false;
+  /** An interim response filled the client's socket: what the target sent behind it waits in its stash. */
+  #resume = false;
+  readonly #responseDecoder = new ChunkedDecoder(true);
+  #sentMs = 0;
+  /** Where unused bytes of the scratch end, behind the body that was just read. */
+  #bodyEnd = 0;
+
+  #start(client: ClientConnection): void {
+    const { counters, reactor, requestIds } = client.context;
+    this.#client = client;
+    this.#connection = null;
+    this.#target = null;
+    this.#record.reset(reactor.nowMs);
+    requestIds.next(this.#record.requestId);
+    this.#method = METHOD_GET;
+    this.#clientMinor = 1;
+    this.#requestFraming = FRAMING_NONE;
+    this.#requestLeft = 0;
+    this.#requestDone = true;
+    this.#keepAlive = false;
+    this.#wantsUpgrade = false;
+    this.#tries = 0;
+    this.#stage = AWAIT_HEAD;
+    this.#headSent = false;
+    this.#resume = false;
+    this.#sentMs = 0;
+    counters[C_REQUESTS]!++;
+    counters[C_REQUESTS_OPEN]!++;
+  }
+
+  // --- the request ----------------------------------------------------------------------------------------------------
+
+  /** Serves the request whose head was just read; scratch [at, end) is what came behind it. */
+  begin(head: MessageHead, at: number, end: number): void {
+    const client = this.#client!;
+    const { context, site } = client;
+    const { bytes } = context;
+    this.#method = head.method;
+    this.#clientMinor = head.versionMinor;
+    this.#keepAlive = head.keepAlive && !context.draining;
+    this.#requestFraming = head.framing;
+    this.#requestLeft = head.framing === FRAMING_LENGTH ? head.contentLength : 0;
+    this.#requestDone = head.framing === FRAMING_NONE || (head.framing === FRAMING_LENGTH && head.contentLength === 0);
+    this.#wantsUpgrade = head.upgradeEnd > head.upgradeStart;
+    if (head.framing === FRAMING_CHUNKED) this.#requestDecoder.reset();
+    if (context.accessLog !== null) this.#keepForLog(head);
+
+    const route = site.routes.find(bytes, head.hostStart, head.hostEnd, head.pathStart, head.pathEnd);
+    if (route < 0) {
+      this.#answer(FAULT_NO_ROUTE, at, end);
+      return;
+    }
+    const upstream = site.upstreams[route]!;
+    const target = upstream.next();
+    if (target === null) {
+      this.#answer(FAULT_NO_TARGET, at, end);
+      return;
+    }
+    const { forwarding } = context;
+    forwarding.clientAddress = client.address;
+    forwarding.scheme = site.scheme;
+    forwarding.port = site.port;
+    forwarding.fallbackHost = site.fallbackHost;
+    forwarding.requestId = this.#record.requestId;
+    const composed = writeRequestHead(bytes, COMPOSE_AT, COMPOSE_END, head, forwarding);
+    if (composed < 0) {
+      this.#answer(composed, at, end);
+      return;
+    }
+    this.#toTarget(target, composed, at, end);
+  }
+
+  #keepForLog(head: MessageHead): void {
+    const { bytes } = this.#client!.context;
+    const record = this.#record;
+    record.keepRequest(bytes, head.methodStart, head.methodEnd, head.authorityStart, head.authorityEnd, head.pathStart, head.pathEnd);
+    const { fields } = head;
+    for (let i = 0, at = 0; i < head.fieldCount; i++, at += FIELD_STRIDE) {
+      const id = fields[at]!;
+      if (id === FIELD_USER_AGENT) record.keepUserAgent(bytes, fields[at + 3]!, fields[at + 4]!);
+      else if (id === FIELD_REFERER) record.keepReferer(bytes, fields[at + 3]!, fields[at + 4]!);
+    }
+  }
+
+  /** Sends the head at [COMPOSE_AT, composed) with as much of the body as came with it. */
+  #toTarget(target: Target, composed: number, at: number, end: number): void {
+    const client = this.#client!;
+    const { context } = client;
+    this.#target = target;
+    this.#record.upstream = target.logText;
+    target.began();
+    const connection = target.takeIdle(this) ?? target.connect(this);
+    if (connection === null) {
+      this.#upstreamFailed(target.fault);
+      return;
+    }
+    this.#connection = connection;
+    this.#sentMs = context.reactor.nowMs;
+    let start = COMPOSE_AT;
+    let stop = composed;
+    if (this.#requestDone) {
+      if (at < end) client.stash = keepBytes(context.scratch, at, end);
+      if (connection.served > 0 && this.#isIdempotent()) this.#replay = keepBytes(context.scratch, COMPOSE_AT, composed);
+    } else {
+      const bodyStart = this.#takeBody(at, end);
+      if (bodyStart < 0) {
+        this.#answerInstead(bodyStart);
+        return;
+      }
+      if (this.#bodyEnd > bodyStart) {
+        // The head goes right in front of the body: one write for both.
+        start = bodyStart - (composed - COMPOSE_AT);
+        context.bytes.copyWithin(start, COMPOSE_AT, composed);
+        stop = this.#bodyEnd;
+      }
+    }
+    this.#send(start, stop);
+  }
+
+  /** RFC 9110, section 9.2.2; only without a body, which would be gone. */
+  #isIdempotent(): boolean {
+    if (this.#requestFraming !== FRAMING_NONE || this.#wantsUpgrade) return false;
+    switch (this.#method) {
+      case METHOD_GET:
+      case METHOD_HEAD:
+      case METHOD_OPTIONS:
+      case METHOD_TRACE:
+      case METHOD_PUT:
+      case METHOD_DELETE:
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /**
+   * Takes the request's body out of scratch [at, end) and puts it as the target is to get it into [result, #bodyEnd). What lies behind
+   * the body is kept for the next request. A fault below 0.
+   */
+  #takeBody(at: number, end: number): number {
+    const client = this.#client!;
+    const { context } = client;
+    const { bytes } = context;
+    if (this.#requestFraming === FRAMING_LENGTH) {
+      const taken = Math.min(this.#requestLeft, end - at);
+      this.#requestLeft -= taken;
+      this.#requestDone = this.#requestLeft === 0;
+      if (at + taken < end) client.stash = keepBytes(context.scratch, at + taken, end);
+      this.#bodyEnd = at + taken;
+      return at;
+    }
+    const decoder = this.#requestDecoder;
+    const used = decoder.decode(bytes, at, end);
+    if (used < 0) return used;
+    this.#requestDone = decoder.done;
+    if (at + used < end) client.stash = keepBytes(context.scratch, at + used, end);
+    return this.#encodeChunk(decoder, at);
+  }
+
+  /** Frames the decoded bytes at `at` as one chunk, in place, with the last chunk behind it when the body is done. Returns where it begins. */
+  #encodeChunk(decoder: ChunkedDecoder, at: number): number {
+    const { bytes } = this.#client!.context;
+    let start = at;
+    let stop = at;
+    if (decoder.dataBytes > 0) {
+      start = chunkHead(bytes, at, decoder.dataBytes);
+      stop = chunkTail(bytes, at + decoder.dataBytes);
+    }
+    if (decoder.done) stop = lastChunk(bytes, stop, decoder.trailers, decoder.trailerBytes);
+    this.#bodyEnd = stop;
+    return start;
+  }
+
+  /** Scratch [start, end) for the target. */
+  #send(start: number, end: number): void {
+    const connection = this.#connection!;
+    const client = this.#client!;
+    const n = connection.send(client.context.scratch, start, end);
+    if (n < 0) {
+      this.onUpstreamFault(n);
+      return;
+    }
+    this.#target!.add(T_BYTES_OUT, end - start);
+    this.#setDeadlines();
+  }
+
+  /** Who is waited for: the target to connect or to take bytes, the client for its body, or the target for its answer. */
+  #setDeadlines(): void {
+    const connection = this.#connection!;
+    const client = this.#client!;
+    const { reactor, timeouts } = client.context;
+    const plan = this.#target!.upstream;
+    if (connection.state === CONNECTING) return;
+    if (connection.pending !== null) reactor.deadline(connection, plan.bodyMs);
+    else if (!this.#requestDone) {
+      reactor.noDeadline(connection);
+      reactor.deadline(client, timeouts.bodyMs);
+    } else {
+      reactor.deadline(connection, this.#stage === AWAIT_HEAD ? plan.responseHeadMs : plan.bodyMs);
+    }
+  }
+
+  /** Moves the request's body along, as far as the client gives and the target takes. */
+  pumpRequest(): void {
+    const client = this.#client!;
+    const { context } = client;
+    let moved = 0;
+    while (!this.#requestDone && client.readable && this.#connection !== null) {
+      if (this.#connection.pending !== null || this.#connection.state !== BUSY) return;
+      if (moved >= TURN_BYTES_MAX) {
+        context.counters[C_LIMIT_TURN_BYTES]!++;
+        context.reactor.later(client);
+        return;
+      }
+      const n = client.stream.read(context.scratch, READ_AT, READ_BYTES);
+      client.readable = n > 0 && client.stream.mayHaveMore();
+      if (n === 0) return;
+      if (n < 0) {
+        this.#clientEnded(n);
+        return;
+      }
+      moved += n;
+      context.counters[C_BYTES_IN]! += n;
+      const start = this.#takeBody(READ_AT, READ_AT + n);
+      if (start < 0) {
+        this.#answerInstead(start);
+        return;
+      }
+      if (this.#requestDone) context.reactor.noDeadline(client);
+      if (this.#bodyEnd > start) this.#send(start, this.#bodyEnd);
+      else this.#setDeadlines();
+      if (this.#client !== client) return;
+    }
+  }
+
+  /** The client has ended before its request was whole. */
+  #clientEnded(fault: number): void {
+    const client = this.#client!;
+    client.context.counters[C_FAULTS - FAULT_REQUEST_TRUNCATED]!++;
+    if (fault === FAULT_EOF && !this.#headSent) this.#answerInstead(FAULT_REQUEST_TRUNCATED);
+    else this.onClientGone();
+  }
+
+  // --- the target's side ----------------------------------------------------------------------------------------------
+
+  onUpstreamConnected(): void {
+    this.#client!.context.reactor.noDeadline(this.#connection!);
+    if (this.#connection!.pending === null) this.#setDeadlines();
+  }
+
+  onUpstreamDrained(): void {
+    this.#setDeadlines();
+    if (!this.#requestDone) this.pumpRequest();
+  }
+
+  onUpstreamReadable(): void {
+    this.#pumpResponse();
+  }
+
+  onUpstreamDeadline(): void {
+    this.#upstreamFailed(this.#stage === AWAIT_HEAD ? FAULT_RESPONSE_HEAD_TIMEOUT : FAULT_RESPONSE_BODY_TIMEOUT);
+  }
+
+  onUpstreamFault(fault: number): void {
+    // The server may have answered and closed without reading the whole request: its answer is worth more than the error.
+    const connection = this.#connection!;
+    if (fault === FAULT_RESET && connection.readable && connection.state === BUSY && !this.#requestDone) {
+      if (connection.pending !== null) dropChunk(connection.pending);
+      connection.pending = null;
+      this.#requestDone = true;
+      this.#keepAlive = false;
+      this.#pumpResponse();
+      return;
+    }
+    this.#upstreamFailed(fault === FAULT_RESET ? FAULT_UPSTREAM_GONE : fault);
+  }
+
+  /** Reads the response and hands it on, as far as the target gives and the client takes. */
+  #pumpResponse(): void {
+    const client = this.#client!;
+    const connection = this.#connection!;
+    const { context } = client;
+    let moved = 0;
+    while ((connection.readable || this.#resume) && client.pending === null) {
+      if (moved >= TURN_BYTES_MAX) {
+        context.counters[C_LIMIT_TURN_BYTES]!++;
+        context.reactor.later(connection);
+        return;
+      }
+      let have = 0;
+      if (connection.stash !== null) {
+        have = connection.stash.length;
+        copyMemory(context.scratch, READ_AT, connection.stash.memory, connection.stash.start, connection.stash.end);
+        dropChunk(connection.stash);
+        connection.stash = null;
+      }
+      let n = 0;
+      if (this.#resume) this.#resume = false;
+      else {
+        n = connection.stream.read(context.scratch, READ_AT + have, READ_BYTES - have);
+        connection.readable = n > 0 && connection.stream.mayHaveMore();
+        if (n <= 0) {
+          if (have > 0) connection.stash = keepBytes(context.scratch, READ_AT, READ_AT + have);
+          if (n < 0) this.#responseEnded(n);
+          return;
+        }
+      }
+      moved += n;
+      this.#target!.add(T_BYTES_IN, n);
+      const end = READ_AT + have + n;
+      if (this.#stage === AWAIT_HEAD) this.#takeHead(READ_AT, end);
+      else this.#takeResponseBody(READ_AT, end, READ_AT);
+      // Ended, given to a tunnel, or failed.
+      if (this.#client !== client || this.#stage === DONE || this.#connection !== connection) return;
+    }
+    if (client.pending !== null) {
+      context.reactor.noDeadline(connection);
+      context.reactor.deadline(client, context.timeouts.bodyMs);
+    } else this.#setDeadlines();
+  }
+
+  /** Response heads at scratch [at, end): informational ones go through, the final one begins the body. */
+  #takeHead(at: number, end: number): void {
+    const client = this.#client!;
+    const connection = this.#connection!;
+    const { context } = client;
+    const head = context.responseHead;
+    let from = at;
+    while (from < end) {
+      const used = readResponseHead(context.bytes, from, end, RESPONSE_LIMITS, this.#method, head);
+      if (used === NEED_MORE) break;
+      if (used < 0) {
+        this.#upstreamFailed(used);
+        return;
+      }
+      this.#dropReplay();
+      if (head.framing === FRAMING_TUNNEL) {
+        this.#switchProtocols(head, from + used, end);
+        return;
+      }
+      if (head.status >= 200) {
+        this.#takeFinalHead(head, from + used, end);
+        return;
+      }
+      from += used;
+      // RFC 9110, section 15.2: never to a client of HTTP/1.0.
+      if (this.#clientMinor > 0 && !this.#sendInterim(head)) return;
+      if (this.#resume) break;
+    }
+    if (from < end) connection.stash = keepBytes(context.scratch, from, end);
+  }
+
+  #sendInterim(head: MessageHead): boolean {
+    const client = this.#client!;
+    const { context } = client;
+    const { reply } = context;
+    reply.framing = FRAMING_NONE;
+    reply.contentLength = 0;
+    reply.close = false;
+    reply.clientMinor = 1;
+    reply.isSwitch = false;
+    const composed = writeResponseHead(context.bytes, COMPOSE_AT, COMPOSE_END, head, reply);
+    if (composed < 0) {
+      this.#upstreamFailed(composed);
+      return false;
+    }
+    context.counters[C_RESPONSES_1XX]!++;
+    const n = client.send(COMPOSE_AT, composed);
+    if (n < 0) {
+      this.onClientGone();
+      return false;
+    }
+    // What follows waits until the client has taken this.
+    this.#resume = client.pending !== null;
+    return true;
+  }
+
+  #takeFinalHead(head: MessageHead, at: number, end: number): void {
+    const client = this.#client!;
+    const { context } = client;
+    const { reply, bytes } = context;
+    this.#responseFraming = head.framing;
+    this.#responseLeft = head.framing === FRAMING_LENGTH ? head.contentLength : 0;
+    this.#upstreamKeepAlive = head.keepAlive && head.framing !== FRAMING_CLOSE;
+    if (head.framing === FRAMING_CHUNKED) this.#responseDecoder.reset();
+    // A body whose end only a close would tell is chunked for those who know chunks (RFC 9112, section 6.3).
+    let framing = head.framing;
+    if (framing === FRAMING_CHUNKED || framing === FRAMING_CLOSE) framing = this.#clientMinor > 0 ? FRAMING_CHUNKED : FRAMING_CLOSE;
+    this.#clientFraming = framing;
+    // An answer before the request was whole: what is still to come of it cannot be told from the next request any more.
+    if (framing === FRAMING_CLOSE || !this.#requestDone || context.draining) this.#keepAlive = false;
+    reply.framing = framing;
+    reply.contentLength = head.contentLength;
+    reply.close = !this.#keepAlive;
+    reply.clientMinor = this.#clientMinor;
+    reply.isSwitch = false;
+    const composed = writeResponseHead(bytes, COMPOSE_AT, COMPOSE_END, head, reply);
+    if (composed < 0) {
+      this.#upstreamFailed(composed);
+      return;
+    }
+    this.#target!.add(T_FIRST_BYTE_S, (context.reactor.nowMs - this.#sentMs) / 1_000);
+    this.#record.status = head.status;
+    this.#stage = BODY;
+    const headBytes = composed - COMPOSE_AT;
+    if (this.#isResponseWhole()) {
+      this.#bodyEnd = at;
+      if (at < end) this.#upstreamKeepAlive = false;
+      this.#toClient(COMPOSE_AT, composed);
+      return;
+    }
+    // Right in front of the body: one write, and one record, for both.
+    const start = at - headBytes - CHUNK_LINE_ROOM;
+    bytes.copyWithin(start, COMPOSE_AT, composed);
+    this.#takeResponseBody(at, end, start, start + headBytes);
+  }
+
+  #isResponseWhole(): boolean {
+    return this.#responseFraming === FRAMING_NONE || (this.#responseFraming === FRAMING_LENGTH && this.#responseLeft === 0);
+  }
+
+  /**
+   * Body bytes at scratch [at, end) for the client, behind a head at [headStart, headEnd) when one is given. The head is moved up to the
+   * body's first byte, wherever its chunk line puts that.
+   */
+  #takeResponseBody(at: number, end: number, headStart: number, headEnd = headStart): void {
+    const { bytes } = this.#client!.context;
+    const headBytes = headEnd - headStart;
+    let start = at;
+    let stop = end;
+    if (this.#responseFraming === FRAMING_LENGTH) {
+      const taken = Math.min(this.#responseLeft, end - at);
+      this.#responseLeft -= taken;
+      stop = at + taken;
+      // More than was announced: nobody asked for it, and nobody can tell what it is.
+      if (stop < end) this.#upstreamKeepAlive = false;
+    } else if (this.#responseFraming === FRAMING_CHUNKED) {
+      const decoder = this.#responseDecoder;
+      const used = decoder.decode(bytes, at, end);
+      if (used < 0) {
+        this.#upstreamFailed(used);
+        return;
+      }
+      if (at + used < end) this.#upstreamKeepAlive = false;
+      if (this.#clientFraming === FRAMING_CHUNKED) {
+        start = this.#encodeChunk(decoder, at);
+        stop = this.#bodyEnd;
+      } else stop = at + decoder.dataBytes;
+      if (decoder.done) this.#responseFraming = FRAMING_NONE;
+    } else if (this.#clientFraming === FRAMING_CHUNKED && at < end) {
+      start = chunkHead(bytes, at, end - at);
+      stop = chunkTail(bytes, end);
+    }
+    if (headBytes > 0) {
+      if (start - headBytes !== headStart) bytes.copyWithin(start - headBytes, headStart, headEnd);
+      start -= headBytes;
+    }
+    if (stop > start) this.#toClient(start, stop);
+    else this.#advance();
+  }
+
+  /** Scratch [start, end) for the client. */
+  #toClient(start: number, end: number): void {
+    const client = this.#client!;
+    const n = client.send(start, end);
+    if (n < 0) {
+      this.onClientGone();
+      return;
+    }
+    this.#headSent = true;
+    this.#record.bytes += end - start;
+    this.#advance();
+  }
+
+  /** Whether that was all. */
+  #advance(): void {
+    if (this.#stage === BODY && this.#isResponseWhole()) this.#responseDone();
+  }
+
+  /** The target's connection has ended. */
+  #responseEnded(fault: number): void {
+    if (this.#stage === AWAIT_HEAD) {
+      const reused = this.#connection!.served > 0 && this.#connection!.stash === null;
+      if (reused && this.#replay !== null) this.#tryAgain();
+      else this.#upstreamFailed(FAULT_UPSTREAM_GONE);
+      return;
+    }
+    if (this.#responseFraming !== FRAMING_CLOSE || fault !== FAULT_EOF) {
+      this.#upstreamFailed(FAULT_RESPONSE_TRUNCATED);
+      return;
+    }
+    this.#responseFraming = FRAMING_NONE;
+    if (this.#clientFraming === FRAMING_CHUNKED) {
+      const { bytes } = this.#client!.context;
+      this.#toClient(READ_AT, lastChunk(bytes, READ_AT, EMPTY, 0));
+    } else this.#advance();
+  }
+
+  /** Everything of the response was read. What the client has not taken yet is pending. */
+  #responseDone(): void {
+    this.#stage = DONE;
+    this.#letGo(this.#upstreamKeepAlive && this.#requestDone);
+    const client = this.#client!;
+    if (client.pending === null) this.#end();
+    else client.context.reactor.deadline(client, client.context.timeouts.bodyMs);
+  }
+
+  /** Gives the connection to the pool, or closes it. */
+  #letGo(reusable: boolean): void {
+    const connection = this.#connection;
+    const target = this.#target;
+    this.#connection = null;
+    if (target === null) return;
+    this.#target = null;
+    target.ended();
+    if (connection === null) return;
+    if (reusable && connection.pending === null && connection.stash === null && connection.state === BUSY) target.release(connection);
+    else connection.close();
+  }
+
+  /** The same request on another connection: the one it went out on had died before it could answer. */
+  #tryAgain(): void {
+    const { context } = this.#client!;
+    const target = this.#target!;
+    const replay = this.#replay!;
+    context.counters[C_UPSTREAM_RETRIES]!++;
+    this.#tries++;
+    this.#connection!.close();
+    const connection = (this.#tries < REUSED_TRIES_MAX ? target.takeIdle(this) : null) ?? target.connect(this);
+    this.#connection = connection;
+    if (connection === null) {
+      this.#upstreamFailed(target.fault);
+      return;
+    }
+    copyMemory(context.scratch, COMPOSE_AT, replay.memory, replay.start, replay.end);
+    if (connection.served === 0) this.#dropReplay();
+    const length = replay.length;
+    this.#send(COMPOSE_AT, COMPOSE_AT + length);
+  }
+
+  #dropReplay(): void {
+    if (this.#replay === null) return;
+    dropChunk(this.#replay);
+    this.#replay = null;
+  }
+
+  // --- upgrade --------------------------------------------------------------------------------------------------------
+
+  #switchProtocols(head: MessageHead, at: number, end: number): void {
+    const client = this.#client!;
+    const { context } = client;
+    if (!this.#wantsUpgrade || !this.#requestDone || client.pending !== null) {
+      this.#upstreamFailed(FAULT_RESPONSE_SWITCH);
+      return;
+    }
+    const { reply } = context;
+    reply.framing = FRAMING_TUNNEL;
+    reply.contentLength = 0;
+    reply.close = false;
+    reply.clientMinor = 1;
+    reply.isSwitch = true;
+    const composed = writeResponseHead(context.bytes, COMPOSE_AT, COMPOSE_END, head, reply);
+    if (composed < 0) {
+      this.#upstreamFailed(composed);
+      return;
+    }
+    const start = at - (composed - COMPOSE_AT);
+    context.bytes.copyWithin(start, COMPOSE_AT, composed);
+    this.#record.status = 101;
+    context.counters[C_TUNNELS]!++;
+    const n = client.send(start, end);
+    if (n < 0) {
+      this.onClientGone();
+      return;
+    }
+    this.#headSent = true;
+    this.#record.bytes += end - start;
+    const connection = this.#connection!;
+    const target = this.#target!;
+    this.#connection = null;
+    this.#target = null;
+    const tunnel = new Tunnel(client, connection, target);
+    this.#finish();
+    tunnel.begin();
+  }
+
+  // --- the client's side ----------------------------------------------------------------------------------------------
+
+  /** What was pending for the client is with the kernel. */
+  onClientDrained(): void {
+    if (this.#stage === DONE) {
+      this.#end();
+      return;
+    }
+    const client = this.#client!;
+    if (this.#connection === null) return;
+    if (this.#requestDone) client.context.reactor.noDeadline(client);
+    this.#setDeadlines();
+    if (this.#connection.readable || this.#resume) this.#pumpResponse();
+  }
+
+  onClientDeadline(): void {
+    const client = this.#client!;
+    const fault = client.pending !== null ? FAULT_CLIENT_SLOW : FAULT_REQUEST_BODY_TIMEOUT;
+    if (client.pending === null && !this.#headSent) {
+      this.#answerInstead(fault);
+      return;
+    }
+    client.context.counters[C_FAULTS - fault]!++;
+    this.#record.reason = reasonText(fault);
+    this.#abandon();
+  }
+
+  /** The client is gone: nobody waits for the rest. */
+  onClientGone(): void {
+    this.#client!.context.counters[C_FAULTS - FAULT_RESET]!++;
+    if (this.#record.status === 0) this.#record.status = CLIENT_CLOSED;
+    this.#record.reason = reasonText(FAULT_RESET);
+    this.#abandon();
+  }
+
+  // --- answers of our own ---------------------------------------------------------------------------------------------
+
+  /** Refuses a request whose head could not be read. */
+  refuse(fault: number): void {
+    this.#answer(fault, 0, 0);
+  }
+
+  /** Answers by ourselves; scratch [at, end) is what came behind the head. */
+  #answer(fault: number, at: number, end: number): void {
+    const client = this.#client!;
+    const { context } = client;
+    const row = faultOf(fault);
+    context.counters[C_FAULTS - fault]!++;
+    this.#record.reason = reasonText(fault);
+    this.#stage = DONE;
+    const status = row.status === 0 ? 502 : row.status;
+    // Whoever broke the framing cannot be talked to any further; who asked for what is not here can.
+    if (status !== 404 && status < 500) this.#keepAlive = false;
+    if (!this.#requestDone) this.#keepAlive = false;
+    if (this.#keepAlive && at < end) client.stash = keepBytes(context.scratch, at, end);
+    const answer = localResponse(status, !this.#keepAlive, this.#method === METHOD_HEAD);
+    context.bytes.set(answer, COMPOSE_AT);
+    this.#record.status = status;
+    this.#toClient(COMPOSE_AT, COMPOSE_AT + answer.length);
+    if (this.#client !== client) return;
+    if (client.pending === null) this.#end();
+    else context.reactor.deadline(client, context.timeouts.bodyMs);
+  }
+
+  /** Ends the target's part and answers by ourselves, if that can still be done. */
+  #answerInstead(fault: number): void {
+    this.#letGo(false);
+    if (this.#headSent || this.#client!.pending !== null) {
+      this.#client!.context.counters[C_FAULTS - fault]!++;
+      this.#record.reason = reasonText(fault);
+      this.#abandon();
+      return;
+    }
+    if (faultOf(fault).culprit === 'client') this.#keepAlive = false;
+    this.#answer(fault, 0, 0);
+  }
+
+  #upstreamFailed(fault: number): void {
+    this.#target?.failed();
+    this.#answerInstead(fault);
+  }
+
+  // --- the end --------------------------------------------------------------------------------------------------------
+
+
+  /** All is said, and taken. */
+  #end(): void {
+    const client = this.#client!;
+    const keepAlive = this.#keepAlive;
+    const unread = !this.#requestDone || this.#record.reason !== '';
+    this.#finish();
+    client.onExchangeEnd(keepAlive, unread);
+  }
+
+  /** Ends with neither side whole: the client must see that the response is not. */
+  #abandon(): void {
+    const client = this.#client!;
+    this.#letGo(false);
+    this.#finish();
+    client.destroy();
+  }
+
+  /** Writes the log line, counts, and goes back to the pool. */
+  #finish(): void {
+    const client = this.#client!;
+    const { context } = client;
+    const { counters, reactor } = context;
+    assert(this.#connection === null && this.#target === null, 'the target is let go of first');
+    const seconds = (reactor.nowMs - this.#record.startMs) / 1_000;
+    let bucket = 0;
+    while (bucket < DURATION_BOUNDS_S.length && seconds > DURATION_BOUNDS_S[bucket]!) bucket++;
+    counters[C_DURATION + bucket]!++;
+    counters[C_DURATION_SUM_S]! += seconds;
+    counters[C_REQUESTS_OPEN]!--;
+    if (this.#headSent) counters[C_RESPONSES_1XX + Math.floor(this.#record.status / 100) - 1]!++;
+    context.accessLog?.write(this.#record, client.logText, reactor.nowMs, context.unixMs());
+    this.#dropReplay();
+    this.#client = null;
+    if (spares.length < SPARES_MAX) spares.push(this);
+  }
+}
+
+/** Status in the log for a request whose client went away first: nginx's number. */
+const CLIENT_CLOSED = 499;
+/** Room for a chunk line between a head and its body: 16 digits and CRLF. */
+const CHUNK_LINE_ROOM = 18;
+const EMPTY = new Uint8Array(0);
+const RESPONSE_LIMITS = Object.freeze({ headBytesMax: HEAD_BYTES_MAX, fieldsMax: 128, targetBytesMax: HEAD_BYTES_MAX });
+
+const reasons = new Map<number, string>();
+function reasonText(fault: number): string {
+  let text = reasons.get(fault);
+  if (text === undefined) {
+    text = `,"reason":"${faultOf(fault).reason}"`;
+    reasons.set(fault, text);
+  }
+  return text;
+}

@@ -1,0 +1,96 @@
+/**
+ * Which route a request takes: the first in the configuration's order whose host and path match. Compiled once, then only read.
+ *
+ * Routes with a host are found through a table, so that a thousand sites cost as much as one. Paths are compared as they came on the
+ * wire, up to the query: nothing is decoded or normalised here, and the server sees the same bytes that chose the route.
+ */
+import type { RoutePlan } from '../plan/plan.ts';
+
+interface Entry {
+  readonly index: number;
+  readonly path: Uint8Array | null;
+  readonly isPrefix: boolean;
+}
+
+export const NO_ROUTE = -1;
+
+export class RouteTable {
+  /** By exact host, with the routes for any host merged in, in order. */
+  readonly #exact = new Map<string, readonly Entry[]>();
+  /** By what follows `*`: `.example.com`. */
+  readonly #suffixes = new Map<string, readonly Entry[]>();
+  readonly #any: readonly Entry[];
+  #lastHost = new Uint8Array(256);
+  #lastLength = -1;
+  #lastEntries: readonly Entry[];
+
+  constructor(routes: readonly RoutePlan[]) {
+    const entries = routes.map((route, index) => ({
+      index,
+      host: route.match.host,
+      path: route.match.path === null ? null : Uint8Array.from(Buffer.from(route.match.path, 'latin1')),
+      isPrefix: route.match.pathIsPrefix,
+    }));
+    const chosen = (wanted: (host: string) => boolean): Entry[] =>
+      entries
+        .filter((entry) => entry.host === null || wanted(entry.host))
+        .map(({ index, path, isPrefix }) => ({ index, path, isPrefix }));
+    this.#any = chosen(() => false);
+    for (const { host } of entries) {
+      if (host === null) continue;
+      if (host.startsWith('*.')) {
+        const suffix = host.slice(1);
+        this.#suffixes.set(suffix, chosen((other) => other.startsWith('*.') && suffix.endsWith(other.slice(1))));
+      } else {
+        this.#exact.set(host, chosen((other) => other === host || (other.startsWith('*.') && host.endsWith(other.slice(1)))));
+      }
+    }
+    this.#lastEntries = this.#any;
+  }
+
+  /** Index of the route for host buf[hostStart, hostEnd) and path buf[pathStart, pathEnd), query included, or NO_ROUTE. */
+  find(buf: Buffer, hostStart: number, hostEnd: number, pathStart: number, pathEnd: number): number {
+    const entries = this.#exact.size + this.#suffixes.size === 0 ? this.#any : this.#entriesOf(buf, hostStart, hostEnd);
+    for (let i = 0; i < entries.length; i++) {
+      const entry = entries[i]!;
+      if (entry.path === null || matches(entry, entry.path, buf, pathStart, pathEnd)) return entry.index;
+    }
+    return NO_ROUTE;
+  }
+
+  /** Requests of one connection, and most of one worker, name the same host as the one before: that costs a comparison. */
+  #entriesOf(buf: Buffer, start: number, end: number): readonly Entry[] {
+    const length = end - start;
+    if (length === this.#lastLength) {
+      let i = 0;
+      while (i < length && buf[start + i] === this.#lastHost[i]) i++;
+      if (i === length) return this.#lastEntries;
+    }
+    const entries = this.#lookUp(buf.latin1Slice(start, end).toLowerCase());
+    if (length <= this.#lastHost.length) {
+      for (let i = 0; i < length; i++) this.#lastHost[i] = buf[start + i]!;
+      this.#lastLength = length;
+      this.#lastEntries = entries;
+    }
+    return entries;
+  }
+
+  #lookUp(written: string): readonly Entry[] {
+    const host = written.endsWith('.') ? written.slice(0, -1) : written;
+    const exact = this.#exact.get(host);
+    if (exact !== undefined) return exact;
+    if (this.#suffixes.size === 0) return this.#any;
+    for (let dot = host.indexOf('.', 1); dot > 0; dot = host.indexOf('.', dot + 1)) {
+      const entries = this.#suffixes.get(host.slice(dot));
+      if (entries !== undefined) return entries;
+    }
+    return this.#any;
+  }
+}
+
+function matches(entry: Entry, path: Uint8Array, buf: Buffer, start: number, end: number): boolean {
+  const length = path.length;
+  if (end - start < length) return false;
+  for (let i = 0; i < length; i++) if (buf[start + i] !== path[i]) return false;
+  return entry.isPrefix || start + length === end || buf[start + length] === 0x3f;
+}

@@ -1,0 +1,93 @@
+/**
+ * Which context serves a name: the exact name before a wildcard of one label (RFC 6125, section 6.4.3), before the listener's default.
+ * Certificates that answer for the same names with keys of different types share a context, and the engine takes what the client can
+ * verify. Immutable: a new plan makes a new table.
+ */
+import { assert } from '../base/assert.ts';
+import type { ListenerPlan, Plan, TlsPlan } from '../plan/plan.ts';
+import type { ContextOptions, TlsContext, TlsEngine } from './engine.ts';
+import type { TicketKeyRing } from './ticket-keys.ts';
+
+export class CertificateTable {
+  readonly #exact = new Map<string, TlsContext>();
+  /** By the part behind `*.`. */
+  readonly #wildcards = new Map<string, TlsContext>();
+  readonly #all: TlsContext[] = [];
+  readonly #fallback: TlsContext;
+
+  /** Makes every context. On an error those already made are retired, and the error names the certificate. */
+  constructor(engine: TlsEngine, plan: Plan, listener: ListenerPlan, tls: TlsPlan, blobs: readonly Uint8Array[], keys: TicketKeyRing) {
+    assert(tls.certificates.length > 0, 'a TLS listener has a certificate');
+    const byGroup = new Map<string, TlsContext>();
+    try {
+      const contextOf = (group: readonly number[]): TlsContext => {
+        const id = group.join(',');
+        let context = byGroup.get(id);
+        if (context === undefined) {
+          context = engine.context(contextOptions(plan, listener, tls, group, blobs));
+          byGroup.set(id, context);
+          this.#all.push(context);
+          keys.addTo(context);
+        }
+        return context;
+      };
+      this.#fallback = contextOf([tls.certificates[0]!]);
+      for (const [name, group] of groupsByName(plan, tls)) {
+        if (name.startsWith('*.')) this.#wildcards.set(name.slice(2), contextOf(group));
+        else this.#exact.set(name, contextOf(group));
+      }
+    } catch (error) {
+      this.retire();
+      throw error;
+    }
+  }
+
+  /** The context for `name` (lower-case, no trailing dot), or the default; null: the client named no server. */
+  find(name: string | null): TlsContext {
+    if (name === null) return this.#fallback;
+    const exact = this.#exact.get(name);
+    if (exact !== undefined) return exact;
+    if (this.#wildcards.size === 0) return this.#fallback;
+    const dot = name.indexOf('.');
+    return (dot > 0 ? this.#wildcards.get(name.slice(dot + 1)) : undefined) ?? this.#fallback;
+  }
+
+  addKeys(keys: TicketKeyRing): void {
+    for (const context of this.#all) keys.addTo(context);
+  }
+
+  retire(): void {
+    for (const context of this.#all) context.retire();
+  }
+}
+
+/** For each name the certificates that answer for it, in the listener's order, one of each kind of key: the engine knows no more. */
+function groupsByName(plan: Plan, tls: TlsPlan): Map<string, number[]> {
+  const groups = new Map<string, number[]>();
+  for (const index of tls.certificates) {
+    for (const name of plan.certificates[index]?.names ?? []) {
+      const group = groups.get(name);
+      if (group === undefined) groups.set(name, [index]);
+      else if (!group.includes(index)) group.push(index);
+    }
+  }
+  return groups;
+}
+
+function contextOptions(
+  plan: Plan,
+  listener: ListenerPlan,
+  tls: TlsPlan,
+  group: readonly number[],
+  blobs: readonly Uint8Array[],
+): ContextOptions {
+  const certificates = group.map((index) => {
+    const certificate = plan.certificates[index];
+    const chainPem = blobs[certificate?.chainBlob ?? -1];
+    const keyPem = blobs[certificate?.keyBlob ?? -1];
+    assert(certificate !== undefined && chainPem !== undefined && keyPem !== undefined, 'a plan carries its certificates');
+    return { chainPem, keyPem, plan: certificate };
+  });
+  const ruleSet = `${listener.name} ${tls.policy} ${certificates.map((each) => each.plan.fingerprint).join(' ')}`;
+  return { ruleSet, policy: tls.policy, certificates, alpn: tls.alpn, tickets: tls.tickets };
+}

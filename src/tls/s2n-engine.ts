@@ -1,0 +1,77 @@
+/** The fast engine: s2n-tls on AWS-LC. */
+import { assert } from '../base/assert.ts';
+import { BLINDING_MS_MAX } from '../base/limits.ts';
+import * as s2n from '../native/s2n.ts';
+import type { ContextOptions, TlsContext, TlsEngine, TlsSession } from './engine.ts';
+import { S2N_POLICIES } from './policies.ts';
+import { S2nSession, type SessionOwner } from './s2n-session.ts';
+import { deriveTicketKey, TICKET_DECRYPT_S, TICKET_ENCRYPT_S, TICKET_NAME_BYTES } from './ticket-keys.ts';
+
+export class S2nEngine implements TlsEngine {
+  readonly name = 's2n';
+
+  /** Loads the library: last in the process, and no native addon after it. Throws one Error that says what is wrong with the file. */
+  constructor(libraryPath: string = s2n.s2nLibraryPath()) {
+    s2n.loadS2n(libraryPath);
+  }
+
+  context(options: ContextOptions): TlsContext {
+    return new S2nContext(options);
+  }
+}
+
+class S2nContext implements TlsContext, SessionOwner {
+  readonly #config: number;
+  readonly #ruleSet: string;
+  readonly #tickets: boolean;
+  /** Keys by name, and when they came: s2n keeps few, and never forgets a name by itself. */
+  readonly #keys = new Set<string>();
+  #sessions = 0;
+  #retired = false;
+
+  constructor(options: ContextOptions) {
+    this.#ruleSet = options.ruleSet;
+    this.#tickets = options.tickets;
+    this.#config = s2n.openConfig({
+      policy: S2N_POLICIES[options.policy],
+      certificates: options.certificates,
+      alpn: options.alpn,
+      tickets: options.tickets,
+      ticketEncryptS: TICKET_ENCRYPT_S,
+      ticketDecryptS: TICKET_DECRYPT_S,
+      blindingSMax: BLINDING_MS_MAX / 1_000,
+    });
+  }
+
+  session(fd: number): TlsSession {
+    assert(!this.#retired, 'a retired context takes no sessions');
+    this.#sessions++;
+    return new S2nSession(s2n.openTls(this.#config, fd), fd, this);
+  }
+
+  addTicketKey(name: string, secret: Uint8Array, fromS: number): void {
+    if (!this.#tickets || this.#keys.has(name)) return;
+    const derived = deriveTicketKey(secret, this.#ruleSet);
+    try {
+      s2n.addTicketKey(this.#config, derived.subarray(0, TICKET_NAME_BYTES), derived.subarray(TICKET_NAME_BYTES), fromS);
+      this.#keys.add(name);
+    } finally {
+      derived.fill(0);
+    }
+  }
+
+  retire(): void {
+    if (this.#retired) return;
+    this.#retired = true;
+    this.#freeWhenUnused();
+  }
+
+  onSessionEnd(): void {
+    this.#sessions--;
+    this.#freeWhenUnused();
+  }
+
+  #freeWhenUnused(): void {
+    if (this.#retired && this.#sessions === 0) s2n.closeConfig(this.#config);
+  }
+}
