@@ -79,15 +79,15 @@ export function isTestFile(path: string): boolean {
   return /\.(?:test|fuzz)\.ts$|(?:^|\/)test-[^/]*\.ts$/.test(path);
 }
 
+const STATEMENT = /^(?:import|export)\b((?:\/\/[^\n]*|\/\*[\s\S]*?\*\/|\/(?![/*])|[^;'"`/])*?\bfrom\s*)?\s*(['"])([^'"\n]+)\2/gm;
+
 /** Static imports, re-exports, `import()` and `require()` of a formatted TypeScript source, in order. */
 export function readImports(source: string): Import[] {
   const found: (Import & { readonly at: number })[] = [];
   const add = (at: number, specifier: string | null, typeOnly: boolean) =>
     found.push({ at, specifier, typeOnly, line: source.slice(0, at).split('\n').length });
-  // `[^;'"`]*?` cannot cross a statement or a string, so the first quote after `from` is the specifier's.
-  for (const match of source.matchAll(/^(?:import|export)\b([^;'"`]*?\bfrom\s*)?\s*(['"])([^'"\n]+)\2/gm)) {
-    add(match.index, match[3]!, isTypeOnly(match[1] ?? ''));
-  }
+  // The clause crosses comments, but no statement and no string: the first quote after `from` is the specifier's.
+  for (const match of source.matchAll(STATEMENT)) add(match.index, match[3]!, isTypeOnly(match[1] ?? ''));
   for (const match of source.matchAll(/(?<![\w.$])(?:import|require|require\.resolve)\s*\(\s*(?:(['"`])([^'"`\n$]+)\1\s*[,)])?/g)) {
     if (inComment(source, match.index)) continue;
     if (match[0].startsWith('import') || match[2] !== undefined) add(match.index, match[2] ?? null, false);

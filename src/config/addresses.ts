@@ -71,7 +71,8 @@ export function parseTargetAddress(text: string): TargetSpec | string {
 
 /** `host` as lower-case A-labels without a final dot, or undefined when it cannot be a DNS name. RFC 1123, RFC 5890. */
 export function hostName(host: string): string | undefined {
-  if (host.length === 0 || host.length > 1_024) return undefined;
+  // The URL host parser behind domainToASCII() drops line ends and decodes percent signs; nothing of that is meant here.
+  if (host.length === 0 || host.length > 1_024 || /[^\w.\-\u{80}-\u{10ffff}]/u.test(host)) return undefined;
   // Underscores are no host names by the letter, yet common inside Docker and Kubernetes.
   const ascii = /^[\w.-]+$/.test(host) ? host.toLowerCase() : domainToASCII(host);
   const name = ascii.endsWith('.') ? ascii.slice(0, -1) : ascii;

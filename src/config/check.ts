@@ -8,6 +8,7 @@ import { UNIX_PATH_BYTES_MAX } from './addresses.ts';
 import { ConfigError, type Finding, type Place, type SettingPath, settingText } from './findings.ts';
 import { checkReferences } from './references.ts';
 import { type Config, schema } from './schema.ts';
+import { nearest } from './wording.ts';
 
 /** A configuration that passed the schema: every default filled in, every path absolute. */
 export interface LoadedConfig {
@@ -37,8 +38,15 @@ export function checkConfig(source: Source): LoadedConfig {
     findings.push({ file: place.file, line: place.line, column: place.column, severity: 'error', setting: settingText(path), message });
   };
   const result = schema.safeParse(source.value);
-  for (const issue of result.error?.issues ?? []) {
-    const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+  const issues = (result.error?.issues ?? []).map((issue) => ({
+    ...issue,
+    path: issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part)),
+  }));
+  const unknown = issues.flatMap((issue) => (issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : []));
+  for (const issue of issues) {
+    const { path } = issue;
+    // Who misspelt a name is told so; that the right one is missing goes without saying.
+    if (issue.message.startsWith('missing;') && unknown.some((other) => isMisspeltAs(other, path))) continue;
     if (issue.code === 'unrecognized_keys') {
       const sentences = issue.message.split('\n');
       issue.keys.forEach((key, index) => {
@@ -52,6 +60,12 @@ export function checkConfig(source: Source): LoadedConfig {
   const config = result.success ? absolute(result.data, source, blame) : undefined;
   if (findings.length > 0 || config === undefined) throw new ConfigError('config_invalid', unrepeated(findings));
   return { file: source.file, config, where: source.where };
+}
+
+function isMisspeltAs(found: SettingPath, wanted: SettingPath): boolean {
+  const last = wanted.length - 1;
+  if (found.length !== wanted.length || found.some((part, index) => index < last && part !== wanted[index])) return false;
+  return nearest(String(found[last]), [String(wanted[last])]) !== undefined;
 }
 
 /** One place gets one sentence about one setting: a value refused while reading needs no second refusal as missing. */

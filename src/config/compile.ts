@@ -156,12 +156,13 @@ class Compiler {
       const routes = this.#routes(index, upstreamIndex);
       const tls = listener.tls;
       const certificates: number[] = [];
+      let complete = true;
       for (const [at, { certificate, key }] of (tls?.certificates ?? []).entries()) {
         const found = byFiles.get(pairKey(certificate, key));
-        if (found === undefined) continue;
-        if (!this.#shadowedCertificate(certificates, found, ['listeners', index, 'tls', 'certificates', at])) certificates.push(found);
+        if (found === undefined) complete = false;
+        else if (!this.#shadowedCertificate(certificates, found, ['listeners', index, 'tls', 'certificates', at])) certificates.push(found);
       }
-      if (tls !== undefined && certificates.length === tls.certificates.length) this.#uncovered(index, routes, certificates);
+      if (tls !== undefined && complete) this.#uncovered(index, routes, certificates);
       const { backlog, fastOpen, deferAccept, userTimeout, keepAlive } = listener.socket;
       const { addresses, ipv6Optional } = listener.address;
       for (const address of addresses) {

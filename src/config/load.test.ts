@@ -99,25 +99,17 @@ const TARGETS = "'10.0.0.1:8080', '[fd00::1]:8080', 'app.internal:8080' or 'unix
 const DURATIONS = "a duration with its unit, as '500ms', '30s', '1m30s' or '1h'";
 
 const WRONG: readonly (readonly [claim: string, from: string, to: string, ...errors: string[]])[] = [
-  [
-    'a misspelt setting',
-    'routes:',
-    'rutes:',
-    `2:5: listeners[0].routes: missing; expected a list of routes, each a mapping of match, to`,
-    `7:5: listeners[0].rutes: unknown setting 'rutes'; did you mean 'routes'?`,
-  ],
+  ['a misspelt setting', 'routes:', 'rutes:', `7:5: listeners[0].rutes: unknown setting 'rutes'; did you mean 'routes'?`],
   [
     'a misspelt setting of another case',
     'certificates:',
     'Certificates:',
     `5:7: listeners[0].tls.Certificates: unknown setting 'Certificates'; did you mean 'certificates'?`,
-    `5:7: listeners[0].tls.certificates: missing; expected a list of certificates, each a mapping of certificate, key`,
   ],
   [
     'an abbreviated setting',
     'certificate: shop.pem',
     'cert: shop.pem',
-    `6:11: listeners[0].tls.certificates[0].certificate: missing; expected the path of a PEM file with the certificate and its chain, leaf first`,
     `6:13: listeners[0].tls.certificates[0].cert: unknown setting 'cert'; did you mean 'certificate'?`,
   ],
   [
@@ -223,7 +215,7 @@ const WRONG: readonly (readonly [claim: string, from: string, to: string, ...err
     'a weight of nothing',
     '"10.0.0.1:8080"',
     '{ address: "10.0.0.1:8080", weight: 0 }',
-    `13:49: upstreams[0].targets[0].weight: found 0, expected a whole number from 1 to 256`,
+    `13:51: upstreams[0].targets[0].weight: found 0, expected a whole number from 1 to 256`,
   ],
   [
     'an upstream without targets',
@@ -359,7 +351,7 @@ const WRONG: readonly (readonly [claim: string, from: string, to: string, ...err
     'a merge key',
     'listeners:',
     '<<: { workers: 1 }\nlisteners:',
-    "1:1: <<: merge keys ('<<') are not read; use an alias ('*name') for a value as a whole",
+    `1:1: ["<<"]: merge keys ('<<') are not read; use an alias ('*name') for a value as a whole`,
   ],
   ['a second document', 'upstreams:', '---\nupstreams:', "11:1: a second document begins here ('---'); one file is one configuration"],
   ['a tag', 'name: api', 'name: !secret api', '14:11: Unresolved tag: !secret'],
@@ -392,7 +384,7 @@ test('parseConfig() gives all errors at once, in the order of the file', () => {
 test('parseConfig() never repeats more of a value than a line of it', () => {
   const [line, ...more] = errorsOf('api\n', `"${'x'.repeat(200)}"\n`);
   assert.equal(more.length, 0);
-  assert.ok(line!.length < 200, line);
+  assert.match(line!, /found 'x{57}\.\.\.'/);
   assert.deepEqual(errorsOf('0.0.0.0:443', 'a\\nb'), [
     `site.yaml:3:14: listeners[0].address: found text of several lines, expected an address as ${ADDRESSES}`,
   ]);

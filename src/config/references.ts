@@ -18,7 +18,7 @@ export interface ReferenceProblem {
 /** `lineOf` gives the line of a setting, or 0, for sentences that point at another place. */
 export function checkReferences(root: unknown, lineOf: (path: SettingPath) => number): readonly ReferenceProblem[] {
   const problems: ReferenceProblem[] = [];
-  const already = (path: SettingPath): string => (lineOf(path) > 0 ? ` on line ${lineOf(path)}` : '');
+  const already = (path: SettingPath): string => (path.length > 0 && lineOf(path) > 0 ? ` on line ${lineOf(path)}` : '');
   const listeners = items(member(root, 'listeners'));
   const upstreams = items(member(root, 'upstreams'));
 
@@ -28,7 +28,7 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
   const taken = new Map<string, SettingPath>();
   const admin = member(member(root, 'admin'), 'listen');
   for (const address of addresses(admin === undefined ? ADMIN_ADDRESS : admin).slice(0, 1))
-    taken.set(addressText(address), ['admin', 'listen']);
+    taken.set(addressText(address), admin === undefined ? [] : ['admin', 'listen']);
 
   listeners.forEach((listener, index) => {
     const path = ['listeners', index, 'address'];
@@ -37,7 +37,7 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
       const before = taken.get(text);
       if (before === undefined) taken.set(text, path);
       else if (address.family === 0 || address.port !== 0) {
-        const user = before[0] === 'admin' ? 'the admin interface' : 'another listener';
+        const user = before[0] !== 'listeners' ? 'the admin interface' : 'another listener';
         problems.push({ path, message: `${text} is the address of ${user} already${already(before)}` });
         break;
       }

@@ -1,5 +1,4 @@
 /** A stream without TLS: the socket itself. */
-import { FAULT_EOF } from '../base/faults.ts';
 import type { Memory } from '../native/memory.ts';
 import { receive, shutdownWrite, transmit } from '../native/sockets.ts';
 import type { Stream } from './stream.ts';
@@ -15,7 +14,7 @@ export class PlainStream implements Stream {
 
   read(memory: Memory, offset: number, length: number): number {
     const n = receive(this.#fd, memory, offset, length);
-    this.#more = n === length || n === FAULT_EOF;
+    this.#more = n === length;
     return n;
   }
 

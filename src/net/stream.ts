@@ -11,7 +11,7 @@ export interface Stream {
   write(memory: Memory, offset: number, length: number): number;
   /**
    * Bytes that a further `read` may give without an event: what lies inside the TLS library, or was left in the socket.
-   * False only when certain.
+   * False only when certain. An end of data behind the last bytes is not told here: the event's mask told it (READ_HANGUP).
    */
   mayHaveMore(): boolean;
   /** Ends our direction (close_notify, then FIN). More than 0: done. */

@@ -78,8 +78,8 @@ export class ClientConnection extends Watched {
   state = HELLO;
   /** A read may give something. */
   readable = true;
-  /** The client has ended its direction, as the kernel saw it. */
-  #hungUp = false;
+  /** The client has ended its direction, as the kernel saw it: an end that came with the last bytes makes no event of its own. */
+  hungUp = false;
   /** Bytes the client has not taken. While there are any, nothing more is read from the server. */
   pending: Chunk | null = null;
   /** Bytes the client has sent that belong to no exchange yet: part of a head, or pipelined requests. */
@@ -129,7 +129,7 @@ export class ClientConnection extends Watched {
 
   override onEvents(mask: number): void {
     if ((mask & (READABLE | READ_HANGUP | HANGUP | ERROR)) !== 0) this.readable = true;
-    if ((mask & (READ_HANGUP | HANGUP | ERROR)) !== 0) this.#hungUp = true;
+    if ((mask & (READ_HANGUP | HANGUP | ERROR)) !== 0) this.hungUp = true;
     switch (this.state) {
       case HELLO:
         if (this.readable) this.#readHello();
@@ -228,7 +228,7 @@ export class ClientConnection extends Watched {
     const used = readClientHello(context.bytes, READ_AT, READ_AT + n, hello);
     if (used === NEED_MORE) {
       // Behind a FIN the same bytes could be peeked for ever.
-      if (this.#hungUp || n >= HELLO_PEEK_BYTES) this.#handshakeFailed(FAULT_HELLO_GONE);
+      if (this.hungUp || n >= HELLO_PEEK_BYTES) this.#handshakeFailed(FAULT_HELLO_GONE);
       else this.#awaitHelloBytes(hello.neededBytes);
       return;
     }
@@ -310,7 +310,7 @@ export class ClientConnection extends Watched {
     context.counters[C_HANDSHAKES_OPEN]!--;
     if (context.accessLog !== null) this.logText = this.#describe(version, session.suite());
     this.#enterHead(context.timeouts.requestHeadMs);
-    this.readable = session.mayHaveMore();
+    this.readable = this.hungUp || session.mayHaveMore();
     if (this.readable) this.#readHead();
   }
 
@@ -408,7 +408,7 @@ export class ClientConnection extends Watched {
     }
     while (this.readable) {
       const n = this.stream.read(context.scratch, READ_AT + have, READ_BYTES - have);
-      this.readable = n > 0 && this.stream.mayHaveMore();
+      this.readable = n > 0 && (this.hungUp || this.stream.mayHaveMore());
       if (n === 0) break;
       if (n < 0) {
         this.#onReadEnd(n);

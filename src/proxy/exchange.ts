@@ -332,7 +332,7 @@ export class Exchange implements UpstreamOwner {
         return;
       }
       const n = client.stream.read(context.scratch, READ_AT, READ_BYTES);
-      client.readable = n > 0 && client.stream.mayHaveMore();
+      client.readable = n > 0 && (client.hungUp || client.stream.mayHaveMore());
       if (n === 0) return;
       if (n < 0) {
         this.#clientEnded(n);
@@ -417,7 +417,7 @@ export class Exchange implements UpstreamOwner {
       if (this.#resume) this.#resume = false;
       else {
         n = connection.stream.read(context.scratch, READ_AT + have, READ_BYTES - have);
-        connection.readable = n > 0 && connection.stream.mayHaveMore();
+        connection.readable = n > 0 && (connection.hungUp || connection.stream.mayHaveMore());
         if (n <= 0) {
           if (have > 0) connection.stash = keepBytes(context.scratch, READ_AT, READ_AT + have);
           if (n < 0) this.#responseEnded(n);

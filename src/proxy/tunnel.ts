@@ -121,7 +121,7 @@ export class Tunnel implements UpstreamOwner {
         return;
       }
       const n = client.stream.read(context.scratch, READ_AT, READ_BYTES);
-      client.readable = n > 0 && client.stream.mayHaveMore();
+      client.readable = n > 0 && (client.hungUp || client.stream.mayHaveMore());
       if (n === 0) break;
       if (n < 0) {
         // Only a proper end is passed on as one: a cut connection must not look whole to the server.
@@ -159,7 +159,7 @@ export class Tunnel implements UpstreamOwner {
         break;
       }
       const n = connection.stream.read(context.scratch, READ_AT, READ_BYTES);
-      connection.readable = n > 0 && connection.stream.mayHaveMore();
+      connection.readable = n > 0 && (connection.hungUp || connection.stream.mayHaveMore());
       if (n === 0) break;
       if (n < 0) {
         if (n !== FAULT_EOF) {

@@ -43,6 +43,8 @@ export class UpstreamConnection extends Watched {
   owner: UpstreamOwner | null = null;
   /** A read may give something. */
   readable = false;
+  /** The server has ended its direction, as the kernel saw it: an end that came with the last bytes makes no event of its own. */
+  hungUp = false;
   /** Requests it has carried before the one at work. */
   served = 0;
   /** Bytes the server has not taken yet. While there are any, nothing more is read from the client. */
@@ -78,6 +80,7 @@ export class UpstreamConnection extends Watched {
       return;
     }
     if ((mask & (READABLE | READ_HANGUP | HANGUP | ERROR)) !== 0) this.readable = true;
+    if ((mask & (READ_HANGUP | HANGUP | ERROR)) !== 0) this.hungUp = true;
     if (this.state === IDLE) {
       // A server that speaks, or goes, while nobody asked.
       if (this.readable) this.target.onIdleEvent(this);
@@ -98,8 +101,9 @@ export class UpstreamConnection extends Watched {
     this.target.counters[C_UPSTREAM_CONNECTS]!++;
     this.owner?.onUpstreamConnected();
     if (this.pending !== null && !this.#flush()) return;
-    if ((mask & READABLE) !== 0) {
+    if ((mask & (READABLE | READ_HANGUP)) !== 0) {
       this.readable = true;
+      this.hungUp = (mask & READ_HANGUP) !== 0;
       this.owner?.onUpstreamReadable();
     }
   }

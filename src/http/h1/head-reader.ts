@@ -190,6 +190,8 @@ function methodAt(buf: Uint8Array, start: number, end: number): number {
 /** Reads the request target, RFC 9112, section 3.2. Returns its end (its space is there), NEED_MORE, or a fault. */
 function readTarget(buf: Uint8Array, start: number, limit: number, bytesMax: number, head: MessageHead): number {
   const stop = limit - start < bytesMax ? limit : start + bytesMax;
+  // An escape may be looked at one byte past the bound: that byte decides the fault there, however much has come.
+  const escapeStop = stop < limit ? stop + 1 : limit;
   let p = start;
   let query = 0;
   while (p < stop) {
@@ -203,7 +205,7 @@ function readTarget(buf: Uint8Array, start: number, limit: number, bytesMax: num
       if (query === 0) query = p;
     } else if (query === 0) {
       // "%" in the path is decoded by whatever routes on it, so it must be decodable. Queries are the application's own.
-      const fault = faultInEscape(buf, p + 1, limit);
+      const fault = faultInEscape(buf, p + 1, escapeStop);
       if (fault < 0) return fault;
     }
     p++;

@@ -1,0 +1,360 @@
+import assert from 'node:assert/strict';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { CertificatePlan } from '../plan/plan.ts';
+import { checkFile } from './check-report.ts';
+import { type Compiled, type CompileOptions, compile } from './compile.ts';
+import { ConfigError, findingText } from './findings.ts';
+import { parseConfig } from './load.ts';
+import { type MadeCertificate, makeCertificate, writePair } from './test-certificates.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'tollgate-compile-'));
+const day = (offset: number): Date => new Date(Date.UTC(2030, 0, 1 + offset));
+const NOW_MS = day(0).getTime();
+const SPAN = { notBefore: day(-30), notAfter: day(60) };
+let root: MadeCertificate;
+let middle: MadeCertificate;
+let shop: MadeCertificate;
+
+before(async () => {
+  root = await makeCertificate({ commonName: 'Test root', authority: true, ...SPAN });
+  middle = await makeCertificate({ commonName: 'Test issuer', authority: true, issuer: root, ...SPAN });
+  shop = await makeCertificate({ names: ['shop.example.com', '*.Shop.example.com'], commonName: 'not.a.name', issuer: middle, ...SPAN });
+  writePair(directory, 'shop', shop, [middle]);
+});
+
+after(() => rmSync(directory, { recursive: true }));
+
+const HEAD = `listeners:
+  - name: web
+    address: "0.0.0.0:443"
+    tls:
+      certificates:
+        - { certificate: shop.pem, key: shop.key }
+`;
+const TAIL = `    routes:
+      - to: web
+upstreams:
+  - name: web
+    targets: ["10.0.0.1:8080"]
+`;
+
+async function compiled(text: string, options: Partial<CompileOptions> = {}): Promise<Compiled> {
+  return await compile(parseConfig(text, join(directory, 'site.yaml')), { planId: 1, nowMs: NOW_MS, ipv6: true, ...options });
+}
+
+/** Errors, or when there are none warnings, a line each, without the directory. */
+async function findings(text: string, options: Partial<CompileOptions> = {}): Promise<readonly string[]> {
+  const plain = (line: string): string => line.replaceAll(`${directory}/`, '');
+  try {
+    const { warnings } = await compiled(text, options);
+    return warnings.map((warning) => plain(findingText(warning)));
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error));
+    return error.message.split('\n').map(plain);
+  }
+}
+
+function withCertificate(name: string): Promise<readonly string[]> {
+  return findings(HEAD.replace('shop.pem', `${name}.pem`).replace('shop.key', `${name}.key`) + TAIL);
+}
+
+test('compile() makes a plan with nothing left to look up', async () => {
+  const text = `${HEAD}    routes:
+      - match: { host: "*.shop.example.com", path: /api/* }
+        to: api
+      - match: { path: /exact }
+        to: web
+      - to: web
+    socket: { backlog: 100, userTimeout: 30s, keepAlive: off }
+upstreams:
+  - name: web
+    targets: ["10.0.0.1:8080", { address: "[FD00::0:1]:8080", weight: 3 }]
+  - name: api
+    targets: ["app.internal:8081", "unix:/run/app.sock"]
+    idleConnections: 7
+    timeouts: { connect: 1s, responseHead: 2s, body: 3s, idle: 4s }
+log: { access: off }
+`;
+  const { plan, blobs, warnings } = await compiled(text, { planId: 7, resolve: async () => ({ address: '192.0.2.9', family: 4 }) });
+  assert.deepEqual(warnings, []);
+  assert.equal(plan.id, 7);
+  assert.equal(plan.accessLog, false);
+  assert.deepEqual(plan.listeners, [
+    {
+      name: 'web',
+      address: { family: 4, ip: '0.0.0.0', port: 443 },
+      tls: { policy: 'intermediate', certificates: [0], tickets: true, alpn: ['http/1.1'] },
+      routes: [
+        { match: { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }, upstream: 1 },
+        { match: { host: null, path: '/exact', pathIsPrefix: false }, upstream: 0 },
+        { match: { host: null, path: null, pathIsPrefix: false }, upstream: 0 },
+      ],
+      socket: { backlog: 100, fastOpen: false, deferAccept: false, userTimeoutMs: 30_000, keepAliveS: 0 },
+    },
+  ]);
+  assert.deepEqual(plan.upstreams[0]?.targets, [
+    { label: '10.0.0.1:8080', address: { family: 4, ip: '10.0.0.1', port: 8080 }, weight: 1, slot: 0 },
+    { label: '[FD00::0:1]:8080', address: { family: 6, ip: 'fd00::1', port: 8080 }, weight: 3, slot: 1 },
+  ]);
+  assert.deepEqual(plan.upstreams[1], {
+    name: 'api',
+    balance: 'round-robin',
+    targets: [
+      { label: 'app.internal:8081', address: { family: 4, ip: '192.0.2.9', port: 8081 }, weight: 1, slot: 2 },
+      { label: 'unix:/run/app.sock', address: { family: 0, path: '/run/app.sock' }, weight: 1, slot: 3 },
+    ],
+    idleMax: 7,
+    idleMs: 4_000,
+    connectMs: 1_000,
+    responseHeadMs: 2_000,
+    bodyMs: 3_000,
+  });
+  const [certificate] = plan.certificates as [CertificatePlan];
+  assert.match(certificate.fingerprint, /^[0-9a-f]{64}$/);
+  assert.deepEqual(certificate.names, ['shop.example.com', '*.shop.example.com']);
+  assert.equal(certificate.notAfterMs, SPAN.notAfter.getTime());
+  assert.equal(blobs[certificate.chainBlob]?.toString().trim(), `${shop.certificatePem.trim()}\n${middle.certificatePem.trim()}`);
+  assert.equal(blobs[certificate.keyBlob]?.toString().trim(), shop.keyPem.trim());
+  assert.ok(
+    blobs.every((blob) => blob.buffer.byteLength === blob.length),
+    'no blob shares memory',
+  );
+  assert.deepEqual(JSON.parse(JSON.stringify(plan)), plan);
+  assert.ok(Object.isFrozen(plan.listeners[0]?.routes[0]?.match));
+});
+
+test('compile() keeps certificates and key of one file apart, and a file named twice once', async () => {
+  const both = `${shop.certificatePem}-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n${shop.keyPem}${middle.certificatePem}`;
+  writeFileSync(join(directory, 'both.pem'), both, { mode: 0o600 });
+  const { plan, blobs } = await compiled(
+    `${HEAD.replace('shop.pem', 'both.pem').replace('shop.key', 'both.pem')}${TAIL.replace('upstreams:', '  - { name: copy, address: "0.0.0.0:444", routes: [{ to: web }], tls: { certificates: [{ certificate: shop.pem, key: shop.key }] } }\nupstreams:')}`,
+  );
+  assert.equal(plan.certificates.length, 1);
+  assert.deepEqual(
+    plan.listeners.map(({ tls }) => tls?.certificates),
+    [[0], [0]],
+  );
+  assert.ok(!blobs[plan.certificates[0]!.chainBlob]!.includes('PRIVATE'));
+  assert.equal(blobs[plan.certificates[0]!.keyBlob]!.toString().trim(), shop.keyPem.trim());
+});
+
+test('compile() opens one socket for each address that is meant', async () => {
+  const addresses = async (written: string, ipv6: boolean): Promise<readonly string[]> => {
+    const { plan } = await compiled(HEAD.replace('0.0.0.0:443', written) + TAIL, { ipv6 });
+    return plan.listeners.map(({ address }) => (address.family === 0 ? address.path : `${address.ip} ${address.port}`));
+  };
+  assert.deepEqual(await addresses(':443', true), ['0.0.0.0 443', ':: 443']);
+  assert.deepEqual(await addresses(':443', false), ['0.0.0.0 443']);
+  assert.deepEqual(await addresses('localhost:8443', true), ['127.0.0.1 8443', '::1 8443']);
+  assert.deepEqual(await addresses(':0', true), ['0.0.0.0 0']);
+  assert.deepEqual(await addresses('[0::0]:443', false), [':: 443']);
+  assert.deepEqual(await addresses('unix:web.sock', false), [join(directory, 'web.sock')]);
+});
+
+test('compile() reads the common name only where there is no alternative name', async () => {
+  writePair(directory, 'old', await makeCertificate({ commonName: 'old.example.com', ...SPAN }));
+  const { plan } = await compiled(HEAD.replace('shop.pem', 'old.pem').replace('shop.key', 'old.key') + TAIL);
+  assert.deepEqual(plan.certificates[0]?.names, ['old.example.com']);
+});
+
+test('compile() takes RSA beside ECDSA for the same names', async () => {
+  writePair(directory, 'rsa', await makeCertificate({ names: ['shop.example.com', '*.shop.example.com'], key: 'rsa', ...SPAN }));
+  assert.deepEqual(await findings(`${HEAD}        - { certificate: rsa.pem, key: rsa.key }\n${TAIL}`), []);
+});
+
+test('compile() refuses certificate files with one sentence each', async () => {
+  const write = (name: string, certificate: string, key: string): void => {
+    writeFileSync(join(directory, `${name}.pem`), certificate);
+    writeFileSync(join(directory, `${name}.key`), key, { mode: 0o600 });
+  };
+  const other = await makeCertificate({ names: ['other.example.com'], ...SPAN });
+  const at = 'site.yaml:6:26: listeners[0].tls.certificates[0].certificate: ';
+  const cases: readonly (readonly [name: string, certificate: string, key: string, ...errors: string[]])[] = [
+    [
+      'text',
+      'hello',
+      'hello',
+      `${at}text.pem holds no PEM certificate`,
+      `site.yaml:6:41: listeners[0].tls.certificates[0].key: text.key holds no PEM private key`,
+    ],
+    [
+      'swap',
+      shop.keyPem,
+      shop.certificatePem,
+      `${at}swap.pem holds no PEM certificate, only PRIVATE KEY`,
+      `site.yaml:6:41: listeners[0].tls.certificates[0].key: swap.key holds no PEM private key, only CERTIFICATE`,
+    ],
+    [
+      'half',
+      shop.certificatePem.slice(0, 200),
+      shop.keyPem.slice(0, 80),
+      `${at}half.pem is cut short: a PEM block has no end`,
+      `site.yaml:6:41: listeners[0].tls.certificates[0].key: half.key is cut short: a PEM block has no end`,
+    ],
+    [
+      'bad',
+      shop.certificatePem.replace(/\n[^-]{40}/, '\n'),
+      shop.keyPem.replace(/\n[^-]{40}/, '\n'),
+      `${at}certificate 1 of bad.pem cannot be read`,
+      `site.yaml:6:40: listeners[0].tls.certificates[0].key: the private key in bad.key cannot be read`,
+    ],
+    [
+      'else',
+      other.certificatePem,
+      shop.keyPem,
+      'site.yaml:6:41: listeners[0].tls.certificates[0].key: else.key is not the key of the certificate in else.pem',
+    ],
+    [
+      'back',
+      middle.certificatePem + shop.certificatePem,
+      shop.keyPem,
+      `${at}the key belongs to certificate 2 of back.pem; the leaf must come first, then its issuers`,
+    ],
+    [
+      'many',
+      shop.certificatePem.repeat(17),
+      shop.keyPem,
+      `${at}many.pem holds 17 certificates, more than a chain of 16; is it a store of authorities?`,
+    ],
+    [
+      'sealed',
+      shop.certificatePem,
+      shop.key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' }).toString(),
+      "site.yaml:6:43: listeners[0].tls.certificates[0].key: the key in sealed.key is encrypted, which is not available yet; decrypt it with 'openssl pkey -in OLD -out NEW'",
+    ],
+  ];
+  for (const [name, certificate, key, ...errors] of cases) {
+    write(name, certificate, key);
+    assert.deepEqual(await withCertificate(name), errors, name);
+  }
+  assert.deepEqual(await withCertificate('none'), [
+    `${at}there is no file none.pem`,
+    'site.yaml:6:41: listeners[0].tls.certificates[0].key: there is no file none.key',
+  ]);
+  writePair(directory, 'weak', await makeCertificate({ names: ['a.example'], key: 'rsa-1024', ...SPAN }));
+  assert.deepEqual(await withCertificate('weak'), [
+    'site.yaml:6:41: listeners[0].tls.certificates[0].key: the RSA key in weak.key has 1024 bits; 2048 at least',
+  ]);
+});
+
+test('compile() warns of what works but should not stay', async () => {
+  const certificate = 'site.yaml:6:26: listeners[0].tls.certificates[0].certificate: ';
+  const warning = (text: string): string => text.replace(': listeners', ': warning: listeners');
+  writePair(directory, 'over', await makeCertificate({ names: ['a.example'], notBefore: day(-30), notAfter: day(-1) }));
+  assert.deepEqual(await withCertificate('over'), [warning(`${certificate}the certificate in over.pem expired on 2029-12-31`)]);
+  writePair(directory, 'soon', await makeCertificate({ names: ['a.example'], notBefore: day(1), notAfter: day(30) }));
+  assert.deepEqual(await withCertificate('soon'), [
+    warning(`${certificate}the certificate in soon.pem is not valid before 2030-01-02T00:00:00.000Z`),
+  ]);
+  writePair(directory, 'ends', await makeCertificate({ names: ['a.example'], notBefore: day(-60), notAfter: day(5) }));
+  assert.deepEqual(await withCertificate('ends'), [warning(`${certificate}the certificate in ends.pem expires on 2030-01-06, in 5 days`)]);
+  writePair(directory, 'gaps', shop, [root]);
+  assert.deepEqual(await withCertificate('gaps'), [
+    warning(`${certificate}certificate 2 of gaps.pem did not issue certificate 1; some clients will not find their way`),
+  ]);
+  writePair(directory, 'open', shop);
+  writeFileSync(join(directory, 'open.key'), shop.keyPem);
+  chmodSync(join(directory, 'open.key'), 0o644);
+  assert.deepEqual(await withCertificate('open'), [
+    "site.yaml:6:41: warning: listeners[0].tls.certificates[0].key: every user of this machine may read open.key; run 'chmod 600' on it",
+  ]);
+});
+
+test('compile() warns of routes, certificates and upstreams that nothing reaches', async () => {
+  const text = `${HEAD}        - { certificate: shop.pem, key: shop.key }
+    routes:
+      - match: { host: other.example.com }
+        to: web
+      - match: { host: shop.example.com, path: /api/* }
+        to: web
+      - match: { host: shop.example.com, path: /api/v1/* }
+        to: web
+      - to: web
+      - match: { path: / }
+        to: web
+upstreams:
+  - name: web
+    targets: ["10.0.0.1:8080"]
+  - name: spare
+    targets: ["10.0.0.2:8080"]
+admin: { listen: "0.0.0.0:9901" }
+`;
+  assert.deepEqual(await findings(text), [
+    'site.yaml:7:11: warning: listeners[0].tls.certificates[1]: the same certificate stands in this list already',
+    'site.yaml:9:24: warning: listeners[0].routes[0].match.host: no certificate of this listener is for other.example.com; clients will refuse the connection',
+    'site.yaml:13:9: warning: listeners[0].routes[2]: never taken: route 2 on line 11 matches all its requests before it',
+    'site.yaml:16:9: warning: listeners[0].routes[4]: never taken: route 4 on line 15 matches all its requests before it',
+    "site.yaml:21:11: warning: upstreams[1].name: no route leads to the upstream 'spare'",
+    'site.yaml:23:18: warning: admin.listen: whoever reaches 0.0.0.0:9901 can read metrics and status: the admin interface asks for no password',
+  ]);
+});
+
+test('compile() answers a name without address at its place', async () => {
+  const resolve = async (host: string): Promise<never> => {
+    throw Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: 'ENOTFOUND' });
+  };
+  assert.deepEqual(await findings(HEAD + TAIL.replace('10.0.0.1', 'app.internal'), { resolve }), [
+    "site.yaml:11:15: upstreams[0].targets[0].address: the name 'app.internal' has no address (ENOTFOUND)",
+  ]);
+});
+
+test('compile() resolves localhost through the system, IPv4 first', async () => {
+  const { plan } = await compiled(HEAD + TAIL.replace('10.0.0.1', 'localhost'));
+  assert.deepEqual(plan.upstreams[0]?.targets[0]?.address, { family: 4, ip: '127.0.0.1', port: 8080 });
+});
+
+test('compile() leaves targets that stay in their slots', async () => {
+  const targets = (list: string): string => HEAD + TAIL.replace('["10.0.0.1:8080"]', list);
+  const first = await compiled(targets('["10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"]'));
+  const second = await compiled(targets('["10.0.0.1:3", "10.0.0.1:4", "10.0.0.1:2", "10.0.0.1:5"]'), { previous: first.plan });
+  assert.deepEqual(
+    second.plan.upstreams[0]?.targets.map(({ slot }) => slot),
+    [2, 0, 1, 3],
+  );
+});
+
+test('compile() zeroes keys when it fails', async () => {
+  const seen: Buffer[] = [];
+  const alloc = Buffer.alloc;
+  Buffer.alloc = (...args) => {
+    const buffer = alloc(...args);
+    seen.push(buffer);
+    return buffer;
+  };
+  try {
+    await findings(HEAD + TAIL.replace('10.0.0.1', 'nowhere.invalid'), { resolve: () => Promise.reject(new Error('none')) });
+  } finally {
+    Buffer.alloc = alloc;
+  }
+  assert.ok(seen.length > 3);
+  assert.ok(!seen.some((buffer) => buffer.includes('PRIVATE KEY')));
+});
+
+test('checkFile() passes the examples, certificates beside them', async () => {
+  const copy = join(directory, 'examples');
+  cpSync(join(import.meta.dirname, '../../examples'), copy, { recursive: true });
+  writePair(copy, 'shop', await makeCertificate({ names: ['shop.example.com'], ...SPAN }));
+  writePair(copy, 'blog', await makeCertificate({ names: ['*.blog.example'], ...SPAN }));
+  for (const file of ['reverse-proxy.yaml', 'several-sites.yaml']) {
+    const report = await checkFile(join(copy, file), { nowMs: NOW_MS });
+    assert.deepEqual(report.errors, []);
+    assert.deepEqual(report.warnings, []);
+    assert.ok(report.plan !== null);
+  }
+});
+
+test('checkFile() reports instead of throwing', async () => {
+  const missing = await checkFile(join(directory, 'none.yaml'));
+  assert.equal(missing.errors.length, 1);
+  assert.equal(missing.plan, null);
+  const path = join(directory, 'check.yaml');
+  writeFileSync(path, HEAD + TAIL.replace('to: web', 'to: wbe'));
+  assert.deepEqual(
+    (await checkFile(path)).errors.map(({ line, column, setting }) => [line, column, setting]),
+    [[8, 13, 'listeners[0].routes[0].to']],
+  );
+  assert.ok(readFileSync(join(directory, 'shop.key')).includes('PRIVATE KEY'), 'files stay as they are');
+});

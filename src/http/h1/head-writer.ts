@@ -1,0 +1,205 @@
+/**
+ * Writes the head that goes on, beside the one that came: same bytes where they may stay, our own fields behind them. Owns what a forwarded
+ * head looks like (RFC 9112, RFC 9110, section 7.6); what was decided about it is in MessageHead, Forwarding and Reply. Allocates nothing.
+ */
+import { assert } from '../../base/assert.ts';
+import { FAULT_HEAD_TOO_LARGE } from '../../base/faults.ts';
+import { LISTENERS_MAX } from '../../base/limits.ts';
+import { SP } from '../characters.ts';
+import {
+  FIELD_NAME_START,
+  FIELD_STRIDE,
+  FRAMING_CHUNKED,
+  FRAMING_CLOSE,
+  FRAMING_LENGTH,
+  FRAMING_NONE,
+  METHOD_OPTIONS,
+  type MessageHead,
+  TARGET_ABSOLUTE,
+} from '../message-head.ts';
+import { asciiBytes, copyBytes, writeBytes, writeDecimal, writeLineEnd, writeText } from './write-bytes.ts';
+
+export const REQUEST_ID_BYTES = 32;
+
+/** What a forwarded request tells the server about the client. One, filled for each request; texts are Latin-1 without line ends. */
+export class Forwarding {
+  /** Address of the client, without port or brackets. */
+  clientAddress = '';
+  /** What the client spoke to us. */
+  scheme: 'http' | 'https' = 'https';
+  /** Port the client came to, in decimal. */
+  port = '';
+  /** Host when the client named none, which only HTTP/1.0 may. */
+  fallbackHost = '';
+  /** REQUEST_ID_BYTES of ASCII. */
+  requestId: Uint8Array = new Uint8Array(REQUEST_ID_BYTES).fill(0x30);
+}
+
+/** How a response goes on to the client. One, filled for each response. */
+export class Reply {
+  /** FRAMING_LENGTH, FRAMING_CHUNKED (not for HTTP/1.0), FRAMING_CLOSE; FRAMING_NONE where no body is possible, and for a switch. */
+  framing = FRAMING_NONE;
+  /** Bytes of the body, for FRAMING_LENGTH. */
+  contentLength = 0;
+  /** The client's connection ends behind this response. */
+  close = false;
+  /** Version the client speaks: HTTP/1.0 must be told of a connection that stays. */
+  clientMinor: 0 | 1 = 1;
+  /** A 101 that becomes a tunnel. */
+  isSwitch = false;
+}
+
+/** Most that our own fields and a canonical start line add, texts of variable length aside. Bytes. */
+const ADDED_BYTES_MAX = 512;
+
+const VERSION_END = asciiBytes(' HTTP/1.1\r\n');
+const VERSION_START = asciiBytes('HTTP/1.1 ');
+const HOST = asciiBytes('Host: ');
+const REQUEST_ID = 'X-Request-ID: ';
+const REAL_IP = asciiBytes('\r\nX-Real-IP: ');
+const FORWARDED_HOST = asciiBytes('\r\nX-Forwarded-Host: ');
+const CONTENT_LENGTH = asciiBytes('Content-Length: ');
+const CHUNKED = asciiBytes('Transfer-Encoding: chunked\r\n');
+const SWITCH = asciiBytes('Connection: upgrade\r\nUpgrade: ');
+const CLOSE = asciiBytes('Connection: close\r\n');
+const KEEP_ALIVE = asciiBytes('Connection: keep-alive\r\n');
+const SLASH = 0x2f;
+const ASTERISK = 0x2a;
+/** Bytes from the start of a status line to its status, and to its end when no reason follows. */
+const STATUS_AT = 9;
+const STATUS_END_AT = 12;
+
+/** Our fields up to the client's address, by port: they differ only between listeners. Our own id is poked in. */
+const openings = { http: new Map<string, Uint8Array>(), https: new Map<string, Uint8Array>() };
+
+function openingOf(scheme: 'http' | 'https', port: string): Uint8Array {
+  const known = openings[scheme].get(port);
+  return known ?? makeOpening(scheme, port);
+}
+
+function makeOpening(scheme: 'http' | 'https', port: string): Uint8Array {
+  const blank = '0'.repeat(REQUEST_ID_BYTES);
+  const opening = asciiBytes(`${REQUEST_ID}${blank}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${port}\r\nX-Forwarded-For: `);
+  if (openings[scheme].size >= LISTENERS_MAX) openings[scheme].clear();
+  openings[scheme].set(port, opening);
+  return opening;
+}
+
+/**
+ * Writes the request in `head` as it is forwarded to `buf[at, end)`, which must not overlap the head's own bytes in the same `buf`.
+ *
+ * Origin form and HTTP/1.1 whatever was received; Host as received; fields as received but for those `dropped`; then X-Request-ID,
+ * X-Forwarded-Proto, -Port, -For, X-Real-IP, X-Forwarded-Host, and framing in its one canonical form. Nothing of the client's own
+ * forwarding fields survives. Returns the position behind the head, or FAULT_HEAD_TOO_LARGE with nothing written.
+ */
+export function writeRequestHead(buf: Uint8Array, at: number, end: number, head: MessageHead, forward: Forwarding): number {
+  const { clientAddress, fallbackHost, requestId } = forward;
+  const hasHost = head.authorityEnd > head.authorityStart;
+  const hostBytes = hasHost ? head.authorityEnd - head.authorityStart : fallbackHost.length;
+  const bytesMax = head.headEnd - head.lineStart + 2 * (hostBytes + clientAddress.length) + ADDED_BYTES_MAX;
+  if (bytesMax > end - at) return FAULT_HEAD_TOO_LARGE;
+
+  let to = at;
+  let from = head.lineStart;
+  if (head.versionMinor === 0 || head.targetForm === TARGET_ABSOLUTE) {
+    to = writeRequestLine(buf, to, head);
+    if (!hasHost) {
+      to = writeText(buf, writeBytes(buf, to, HOST), fallbackHost);
+      to = writeLineEnd(buf, to);
+    } else if (head.authorityStart === head.targetAuthorityStart) {
+      to = copyBytes(buf, writeBytes(buf, to, HOST), head.authorityStart, head.authorityEnd);
+      to = writeLineEnd(buf, to);
+    }
+    from = startOfFields(head);
+  }
+  to = writeKeptFields(buf, to, head, from);
+
+  const opening = openingOf(forward.scheme, forward.port);
+  const openingAt = to;
+  to = writeBytes(buf, to, opening);
+  for (let i = 0, idAt = openingAt + REQUEST_ID.length; i < REQUEST_ID_BYTES; i++) buf[idAt + i] = requestId[i]!;
+  to = writeText(buf, to, clientAddress);
+  to = writeBytes(buf, to, REAL_IP);
+  to = writeText(buf, to, clientAddress);
+  to = writeBytes(buf, to, FORWARDED_HOST);
+  to = hasHost ? copyBytes(buf, to, head.authorityStart, head.authorityEnd) : writeText(buf, to, fallbackHost);
+  to = writeLineEnd(buf, to);
+
+  if (head.framing === FRAMING_LENGTH) to = writeLength(buf, to, head.contentLength);
+  else if (head.framing === FRAMING_CHUNKED) to = writeBytes(buf, to, CHUNKED);
+  if (head.upgradeEnd > head.upgradeStart) to = writeSwitch(buf, to, head);
+  return writeLineEnd(buf, to);
+}
+
+/**
+ * Writes the response in `head` as it goes to the client to `buf[at, end)`, which must not overlap the head's own bytes in the same `buf`.
+ *
+ * HTTP/1.1 whatever the server spoke; fields as received but for those `dropped`; then framing and Connection as `reply` says. A response
+ * to HEAD and a 304 keep the server's own Content-Length. Returns the position behind the head, or FAULT_HEAD_TOO_LARGE with nothing written.
+ */
+export function writeResponseHead(buf: Uint8Array, at: number, end: number, head: MessageHead, reply: Reply): number {
+  assert(reply.framing !== FRAMING_CHUNKED || reply.clientMinor === 1, 'HTTP/1.0 knows no chunks');
+  assert(reply.framing === FRAMING_NONE || head.framing !== FRAMING_NONE, 'a response without body gets none');
+  if (head.headEnd - head.lineStart + ADDED_BYTES_MAX > end - at) return FAULT_HEAD_TOO_LARGE;
+  let to = at;
+  let from = head.lineStart;
+  const lacksSpace = head.reasonStart === head.lineStart + STATUS_END_AT;
+  if (head.versionMinor === 0 || lacksSpace) {
+    to = writeBytes(buf, to, VERSION_START);
+    to = copyBytes(buf, to, head.lineStart + STATUS_AT, head.lineStart + STATUS_END_AT);
+    buf[to++] = SP;
+    to = copyBytes(buf, to, head.reasonStart, head.reasonEnd);
+    to = writeLineEnd(buf, to);
+    from = startOfFields(head);
+  }
+  to = writeKeptFields(buf, to, head, from);
+
+  if (reply.framing === FRAMING_LENGTH) to = writeLength(buf, to, reply.contentLength);
+  else if (reply.framing === FRAMING_CHUNKED) to = writeBytes(buf, to, CHUNKED);
+  if (reply.isSwitch) return writeLineEnd(buf, writeSwitch(buf, to, head));
+  // An interim response says nothing about the connection: the final one will.
+  if (head.status >= 200) {
+    if (reply.close || reply.framing === FRAMING_CLOSE) to = writeBytes(buf, to, CLOSE);
+    else if (reply.clientMinor === 0) to = writeBytes(buf, to, KEEP_ALIVE);
+  }
+  return writeLineEnd(buf, to);
+}
+
+function startOfFields(head: MessageHead): number {
+  return head.fieldCount > 0 ? head.fields[FIELD_NAME_START]! : head.headEnd - 2;
+}
+
+/** Copies from `from` to the end of the fields, but for dropped lines: adjacent lines in one go, together with a start line in front of them. */
+function writeKeptFields(buf: Uint8Array, at: number, head: MessageHead, from: number): number {
+  const { fields, dropped, fieldCount } = head;
+  let to = at;
+  let runStart = from;
+  for (let i = 0; i < fieldCount; i++) {
+    if (dropped[i] === 0) continue;
+    const lineStart = fields[i * FIELD_STRIDE + FIELD_NAME_START]!;
+    if (lineStart > runStart) to = copyBytes(buf, to, runStart, lineStart);
+    runStart = i + 1 < fieldCount ? fields[(i + 1) * FIELD_STRIDE + FIELD_NAME_START]! : head.headEnd - 2;
+  }
+  const runEnd = head.headEnd - 2;
+  return runEnd > runStart ? copyBytes(buf, to, runStart, runEnd) : to;
+}
+
+function writeRequestLine(buf: Uint8Array, at: number, head: MessageHead): number {
+  let to = copyBytes(buf, at, head.methodStart, head.methodEnd);
+  buf[to++] = SP;
+  if (head.pathNeedsSlash) {
+    // OPTIONS about a whole server, asked through a proxy, is "*" at the server itself. RFC 9112, section 3.2.4.
+    buf[to++] = head.method === METHOD_OPTIONS && head.pathEnd === head.pathStart ? ASTERISK : SLASH;
+  }
+  to = copyBytes(buf, to, head.pathStart, head.pathEnd);
+  return writeBytes(buf, to, VERSION_END);
+}
+
+function writeLength(buf: Uint8Array, at: number, bytes: number): number {
+  return writeLineEnd(buf, writeDecimal(buf, writeBytes(buf, at, CONTENT_LENGTH), bytes));
+}
+
+function writeSwitch(buf: Uint8Array, at: number, head: MessageHead): number {
+  const to = writeBytes(buf, at, SWITCH);
+  return writeLineEnd(buf, copyBytes(buf, to, head.upgradeStart, head.upgradeEnd));
+}

@@ -1,0 +1,361 @@
+/**
+ * What every TLS engine must do, as tests: run by each engine's own test file. The clients are Node's (OpenSSL), over real sockets.
+ * One reactor per process, so one engine per test file.
+ */
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { connect as connectTcp } from 'node:net';
+import { test } from 'node:test';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import {
+  FAULT_EOF,
+  FAULT_TLS_CLIENT_ALERT,
+  FAULT_TLS_CLIENT_GONE,
+  FAULT_TLS_DECRYPT,
+  FAULT_TLS_NO_SHARED_SUITE,
+  FAULT_TLS_TRUNCATED,
+} from '../base/faults.ts';
+import { boundPort, openListenSocket } from '../native/listen-sockets.ts';
+import { allocate } from '../native/memory.ts';
+import { HANGUP, READ_HANGUP } from '../native/poller.ts';
+import { closeDescriptor } from '../native/sockets.ts';
+import { Listener } from '../net/listener.ts';
+import { Reactor } from '../net/reactor.ts';
+import { Watched } from '../net/watched.ts';
+import type { CertificatePlan } from '../plan/plan.ts';
+import type { ContextOptions, TlsContext, TlsEngine, TlsSession } from './engine.ts';
+
+const memory = allocate(65_536);
+
+/** What a server's session saw. Reads everything, echoes it when told to, ends when its client does. */
+class ServerSession extends Watched {
+  readonly session: TlsSession;
+  readonly events: (string | number)[] = [];
+  received = 0;
+  open = false;
+  pending = Buffer.alloc(0);
+  writable = true;
+  readonly #server: TestServer;
+
+  constructor(server: TestServer, session: TlsSession) {
+    super();
+    this.#server = server;
+    this.session = session;
+  }
+
+  override onEvents(mask: number): void {
+    const hungUp = (mask & (READ_HANGUP | HANGUP)) !== 0;
+    if (!this.open) {
+      const n = this.session.handshake();
+      if (n === 0) return;
+      if (n < 0) {
+        this.events.push('failed', n, this.session.clientAlert(), this.session.libraryError(), this.session.blindingMs());
+        this.#end();
+        return;
+      }
+      this.open = true;
+      this.events.push('open', this.session.version(), this.session.suite(), String(this.session.resumed()), this.session.protocol());
+    }
+    this.#flush();
+    do {
+      const n = this.session.read(memory, 0, memory.length);
+      if (n > 0) {
+        this.received += n;
+        if (this.#server.echo) {
+          this.pending = Buffer.concat([this.pending, memory.bytes.subarray(0, n)]);
+          this.#flush();
+        }
+        continue;
+      }
+      if (n < 0) {
+        this.events.push('end', n, this.session.blindingMs());
+        this.session.end();
+        this.#end();
+        return;
+      }
+      return;
+    } while (hungUp || this.session.mayHaveMore());
+  }
+
+  #flush(): void {
+    while (this.pending.length > 0) {
+      const length = Math.min(this.pending.length, memory.length);
+      memory.bytes.set(this.pending.subarray(0, length));
+      const n = this.session.write(memory, 0, length);
+      if (n <= 0) return;
+      this.pending = this.pending.subarray(n);
+    }
+  }
+
+  #end(): void {
+    const fd = this.fd;
+    this.#server.reactor.forget(this);
+    this.session.release();
+    closeDescriptor(fd);
+    this.#server.onDone(this);
+  }
+
+  override onReady(): void {}
+  override onDeadline(): void {}
+}
+
+class TestServer {
+  readonly reactor: Reactor;
+  readonly port: number;
+  context: TlsContext;
+  echo = false;
+  readonly #listener: Listener;
+  readonly #done: ServerSession[] = [];
+  readonly #waiting: ((session: ServerSession) => void)[] = [];
+
+  constructor(reactor: Reactor, context: TlsContext) {
+    this.reactor = reactor;
+    this.context = context;
+    const opened = openListenSocket(
+      { family: 4, ip: '127.0.0.1', port: 0 },
+      { backlog: 16, fastOpen: false, deferAccept: false, userTimeoutMs: 0, keepAliveS: 0 },
+    );
+    assert.ok('fd' in opened);
+    this.port = boundPort(opened.fd);
+    this.#listener = new Listener(reactor, opened.fd, {
+      onConnection: (fd) => assert.ok(reactor.watch(new ServerSession(this, this.context.session(fd)), fd)),
+      hasRoom: () => true,
+      onDescriptorsOut: () => {},
+    });
+    this.#listener.open();
+  }
+
+  onDone(session: ServerSession): void {
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#done.push(session);
+    else waiting(session);
+  }
+
+  /** The next session that ended. */
+  next(): Promise<ServerSession> {
+    const done = this.#done.shift();
+    return done === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(done);
+  }
+
+  close(): void {
+    this.#listener.close();
+  }
+}
+
+export interface ContractCertificate {
+  readonly chainPem: Buffer;
+  readonly keyPem: Buffer;
+}
+
+/** Registers the contract's tests for one engine. `certificates`: ECDSA and RSA for `localhost`. */
+export function engineContract(engine: TlsEngine, certificates: { readonly ecdsa: ContractCertificate; readonly rsa: ContractCertificate }): void {
+  const reactor = new Reactor(
+    () => {},
+    () => {},
+  );
+  reactor.start();
+
+  function options(overrides: Partial<ContextOptions> = {}, from: readonly ContractCertificate[] = [certificates.ecdsa]): ContextOptions {
+    return {
+      ruleSet: 'contract',
+      policy: 'intermediate',
+      certificates: from.map((each) => ({ chainPem: Buffer.from(each.chainPem), keyPem: Buffer.from(each.keyPem), plan: planOf(each) })),
+      alpn: ['http/1.1'],
+      tickets: true,
+      ...overrides,
+    };
+  }
+
+  function dial(server: TestServer, overrides: ConnectionOptions = {}): TLSSocket {
+    const socket = connect({ port: server.port, host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false, ...overrides });
+    socket.on('error', () => {});
+    return socket;
+  }
+
+  const name = engine.name;
+
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    test(`${name}: a ${version} handshake tells version, suite and protocol, and close_notify is an end`, async () => {
+      const server = new TestServer(reactor, engine.context(options()));
+      const socket = dial(server, { minVersion: version, maxVersion: version, ALPNProtocols: ['h2', 'http/1.1'] });
+      await new Promise((resolve) => socket.once('secureConnect', resolve));
+      assert.equal(socket.alpnProtocol, 'http/1.1');
+      socket.end('hello');
+      const session = await server.next();
+      assert.equal(session.received, 5);
+      const [, wire, suite, resumed, protocol, end, fault] = session.events;
+      assert.equal(wire, version === 'TLSv1.3' ? 0x0304 : 0x0303);
+      assert.equal(suite, version === 'TLSv1.3' ? 0x1301 : 0xc02b);
+      assert.deepEqual([resumed, protocol, end, fault], ['false', 'http/1.1', 'end', FAULT_EOF]);
+      server.context.retire();
+      server.close();
+    });
+
+    test(`${name}: a ${version} ticket resumes under the same rule set and keys, and under no other`, async () => {
+      const key = Buffer.alloc(32, 9);
+      const fromS = Math.floor(Date.now() / 1_000) - 60;
+      const make = (ruleSet: string): TlsContext => {
+        const context = engine.context(options({ ruleSet }));
+        context.addTicketKey('first', key, fromS);
+        context.addTicketKey('first', key, fromS);
+        return context;
+      };
+      const server = new TestServer(reactor, make('shop'));
+      server.echo = true;
+      const visit = async (session?: Buffer): Promise<{ ticket: Buffer; reused: boolean }> => {
+        const socket = dial(server, { minVersion: version, maxVersion: version, ...(session === undefined ? {} : { session }) });
+        let ticket: Buffer | undefined;
+        socket.on('session', (each) => {
+          ticket = each;
+        });
+        await new Promise((resolve) => socket.once('secureConnect', resolve));
+        socket.write('x');
+        await new Promise((resolve) => socket.once('data', resolve));
+        const reused = socket.isSessionReused();
+        const closed = new Promise((resolve) => socket.once('close', resolve));
+        socket.end();
+        await Promise.all([closed, server.next()]);
+        return { ticket: ticket ?? socket.getSession() ?? Buffer.alloc(0), reused };
+      };
+      const first = await visit();
+      assert.equal(first.reused, false);
+      assert.equal((await visit(first.ticket)).reused, true);
+      // Another worker: a context of its own, the same rule set and keys.
+      server.context.retire();
+      server.context = make('shop');
+      assert.equal((await visit(first.ticket)).reused, true);
+      server.context.retire();
+      server.context = make('bank');
+      assert.equal((await visit(first.ticket)).reused, false);
+      server.context.retire();
+      server.close();
+    });
+  }
+
+  test(`${name}: ECDSA and RSA for one name, by what the client can verify`, async () => {
+    const server = new TestServer(reactor, engine.context(options({}, [certificates.ecdsa, certificates.rsa])));
+    const kinds: (string | undefined)[] = [];
+    for (const sigalgs of ['ECDSA+SHA256', 'RSA-PSS+SHA256']) {
+      const socket = dial(server, { sigalgs });
+      await new Promise((resolve) => socket.once('secureConnect', resolve));
+      kinds.push(socket.getPeerX509Certificate()?.publicKey.asymmetricKeyType);
+      socket.end();
+      await server.next();
+    }
+    assert.deepEqual(kinds, ['ec', 'rsa']);
+    server.context.retire();
+    server.close();
+  });
+
+  test(`${name}: 4 MB each way through a socket that fills, in bounded writes`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    server.echo = true;
+    const socket = dial(server);
+    const sent = Buffer.alloc(4 << 20, 'tollgate ');
+    const got: Buffer[] = [];
+    let length = 0;
+    socket.on('data', (data: Buffer) => {
+      got.push(data);
+      length += data.length;
+      if (length === sent.length) socket.end();
+    });
+    socket.write(sent);
+    const session = await server.next();
+    assert.equal(session.received, sent.length);
+    assert.ok(Buffer.concat(got).equals(sent));
+    server.context.retire();
+    server.close();
+  });
+
+  test(`${name}: a client without a shared suite is told apart`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    dial(server, { maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA:@SECLEVEL=0' });
+    const session = await server.next();
+    assert.deepEqual(session.events.slice(0, 2), ['failed', FAULT_TLS_NO_SHARED_SUITE]);
+    assert.equal(session.events[4], 0, 'no blinding for a plain mistake');
+    server.context.retire();
+    server.close();
+  });
+
+  test(`${name}: a client's fatal alert is told, by number`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    // RFC 8446, section 6: level fatal, description unknown_ca.
+    const raw = connectTcp(server.port, '127.0.0.1');
+    raw.on('error', () => {});
+    raw.on('connect', () => raw.end(Buffer.from([0x15, 3, 3, 0, 2, 2, 48])));
+    const session = await server.next();
+    assert.deepEqual(session.events.slice(0, 3), ['failed', FAULT_TLS_CLIENT_ALERT, 48]);
+    server.context.retire();
+    server.close();
+  });
+
+  test(`${name}: a client that goes in the middle of a handshake is gone, and one without close_notify cut`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    const raw = connectTcp(server.port, '127.0.0.1');
+    raw.on('connect', () => raw.end(Buffer.from([0x16, 3, 1, 0, 100, 1])));
+    assert.deepEqual((await server.next()).events.slice(0, 2), ['failed', FAULT_TLS_CLIENT_GONE]);
+    const plain = connectTcp(server.port, '127.0.0.1');
+    const socket = connect({ socket: plain, servername: 'localhost', rejectUnauthorized: false });
+    socket.on('error', () => {});
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    await new Promise((resolve) => socket.write('half', resolve));
+    plain.end();
+    const session = await server.next();
+    assert.equal(session.received, 4);
+    assert.equal(session.events.at(-2), FAULT_TLS_TRUNCATED);
+    server.context.retire();
+    server.close();
+  });
+
+  test(`${name}: bytes that do not decrypt are an error that is blinded`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    const plain = connectTcp(server.port, '127.0.0.1');
+    const socket = connect({ socket: plain, servername: 'localhost', rejectUnauthorized: false, minVersion: 'TLSv1.3' });
+    socket.on('error', () => {});
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    // The client's Finished must be on its way before the forged record.
+    await new Promise((resolve) => socket.write('x', resolve));
+    plain.write(Buffer.concat([Buffer.from([0x17, 3, 3, 0, 40]), Buffer.alloc(40, 7)]));
+    const session = await server.next();
+    assert.equal(session.events.at(-2), FAULT_TLS_DECRYPT);
+    assert.ok(Number(session.events.at(-1)) > 0, 'blinding asked for');
+    plain.destroy();
+    server.context.retire();
+    server.close();
+  });
+
+  test(`${name}: a context refuses a key of another certificate, and says so`, () => {
+    const mixed = { chainPem: certificates.ecdsa.chainPem, keyPem: certificates.rsa.keyPem };
+    assert.throws(() => engine.context(options({}, [mixed])), /certificate/);
+    assert.throws(() => engine.context(options({}, [{ chainPem: Buffer.from('nonsense'), keyPem: Buffer.from('nonsense') }])), /certificate/);
+  });
+
+  test(`${name}: a retired context lives until its last session ends`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    server.echo = true;
+    const socket = dial(server);
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    server.context.retire();
+    socket.write('still there');
+    assert.equal(String(await new Promise((resolve) => socket.once('data', resolve))), 'still there');
+    socket.end();
+    await server.next();
+    server.close();
+    assert.equal(reactor.open, 0);
+    reactor.stop();
+  });
+}
+
+/** Engines know certificates by their bytes; the plan beside them is for naming. */
+function planOf(certificate: ContractCertificate): CertificatePlan {
+  const isCertificate = certificate.chainPem.includes('BEGIN CERTIFICATE');
+  return {
+    fingerprint: isCertificate ? new X509Certificate(certificate.chainPem).fingerprint256 : 'none',
+    names: ['localhost'],
+    notBeforeMs: 0,
+    notAfterMs: Number.MAX_SAFE_INTEGER,
+    source: 'contract',
+    chainBlob: 0,
+    keyBlob: 1,
+  };
+}
