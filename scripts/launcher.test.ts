@@ -208,7 +208,7 @@ test('tollgate dies of the signal that the node it started died of', () => {
 });
 
 test('tollgate is understood by the node that npm runs on', () => {
-  const node = process.env['npm_node_execpath'] ?? process.execPath;
+  const node = process.env.npm_node_execpath ?? process.execPath;
   const launcher = makePackage({ name: 'real', bundled: true });
   const result = spawnSync(node, [launcher, 'version'], { encoding: 'utf8', env: { PATH: '', HOME: folder }, timeout: 60_000 });
   assert.equal(result.stderr, '');

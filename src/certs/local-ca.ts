@@ -9,9 +9,9 @@
  * Keys are 0600 in a directory of 0700. Whatever is found that this file cannot have made is left alone, and is an error.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { chmod, mkdir, open, stat } from 'node:fs/promises';
+import { access, chmod, constants, mkdir, stat } from 'node:fs/promises';
 import { hostname, userInfo } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { readBoundedFile } from '../base/bounded-file.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { writeAtomic } from './atomic-file.ts';
@@ -57,9 +57,8 @@ export async function localCertificate(
   await prepare(directory);
   // Most starts find everything in place, and need neither the lock nor a directory that may be written.
   if (await files.areFresh()) return files.answer(false);
-  const lock = join(directory, 'local-ca.lock');
-  await makeLockFile(lock);
-  return await withProcessLock(lock, LOCK_WAIT_MS, async () => {
+  await requireWritable(directory);
+  return await withProcessLock(join(directory, 'local-ca.lock'), LOCK_WAIT_MS, async () => {
     if (await files.areFresh()) return files.answer(false);
     await files.make();
     return files.answer(true);
@@ -205,15 +204,14 @@ async function prepare(directory: string): Promise<void> {
     throw new TollgateError('local_ca_directory', `other users may write to the data directory ${directory}; run 'chmod 700' on it`);
 }
 
-async function makeLockFile(path: string): Promise<void> {
+async function requireWritable(directory: string): Promise<void> {
   try {
-    // SQLite would give it the umask's mode.
-    await (await open(path, 'a', 0o600)).close();
+    await access(directory, constants.W_OK | constants.X_OK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new TollgateError(
       'local_ca_directory',
-      `the data directory ${dirname(path)} cannot be written to (${code}); set TOLLGATE_DATA to another`,
+      `the data directory ${directory} cannot be written to (${code}); set TOLLGATE_DATA to another`,
       error,
     );
   }

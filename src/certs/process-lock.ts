@@ -1,6 +1,9 @@
 /**
  * One holder at a time, over all processes that share a directory. The kernel gives the lock back when its holder dies,
  * whatever it dies of, so there is no stale lock to judge. (It is SQLite's lock on an empty file: Node has no flock.)
+ *
+ * Nobody else may open a lock's file: closing any descriptor of a file drops all locks that the process holds on it (fcntl(2)),
+ * and SQLite can see to its own descriptors only.
  */
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';

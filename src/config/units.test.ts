@@ -32,7 +32,7 @@ test('parseDuration() refuses everything else', () => {
     '1e3s',
     '.5s',
     '1m30',
-    '9'.repeat(30) + 'd',
+    `${'9'.repeat(30)}d`,
     ' 1s',
   ]) {
     assert.equal(parseDuration(text), undefined, text);
@@ -43,7 +43,7 @@ test('parseSize() reads numbers with their units, and nothing else', () => {
   assert.equal(parseSize('512B'), 512);
   assert.equal(parseSize('64KiB'), 65_536);
   assert.equal(parseSize('1.5MiB'), 1_572_864);
-  for (const text of ['', '64', '64K', '64KB', '64 KiB', '-1B', '0.5B', '64kib', '9'.repeat(30) + 'B'])
+  for (const text of ['', '64', '64K', '64KB', '64 KiB', '-1B', '0.5B', '64kib', `${'9'.repeat(30)}B`])
     assert.equal(parseSize(text), undefined, text);
 });
 

@@ -6,56 +6,56 @@ import { assert } from '../base/assert.ts';
 import { TOKEN } from './characters.ts';
 
 /** A name without a number: forwarded as it is. */
-export const NAME_UNKNOWN = 0;
-export const NAME_HOST = 1;
-export const NAME_CONTENT_LENGTH = 2;
-export const NAME_TRANSFER_ENCODING = 3;
-export const NAME_CONNECTION = 4;
-export const NAME_KEEP_ALIVE = 5;
-export const NAME_PROXY_CONNECTION = 6;
-export const NAME_TE = 7;
-export const NAME_TRAILER = 8;
-export const NAME_UPGRADE = 9;
-export const NAME_HTTP2_SETTINGS = 10;
-export const NAME_EXPECT = 11;
-export const NAME_X_FORWARDED_FOR = 12;
-export const NAME_X_FORWARDED_PROTO = 13;
-export const NAME_X_FORWARDED_HOST = 14;
-export const NAME_X_FORWARDED_PORT = 15;
-export const NAME_X_REAL_IP = 16;
-export const NAME_X_REQUEST_ID = 17;
-export const NAME_FORWARDED = 18;
-export const NAME_USER_AGENT = 19;
-export const NAME_REFERER = 20;
-export const NAME_COOKIE = 21;
-export const NAME_SET_COOKIE = 22;
-export const NAME_LOCATION = 23;
-export const NAME_DATE = 24;
-export const NAME_SERVER = 25;
-export const NAME_CONTENT_TYPE = 26;
-export const NAME_CONTENT_ENCODING = 27;
-export const NAME_CONTENT_RANGE = 28;
-export const NAME_AUTHORIZATION = 29;
-export const NAME_WWW_AUTHENTICATE = 30;
-export const NAME_PROXY_AUTHENTICATE = 31;
-export const NAME_PROXY_AUTHORIZATION = 32;
-export const NAME_CACHE_CONTROL = 33;
-export const NAME_VARY = 34;
-export const NAME_AGE = 35;
-export const NAME_EXPIRES = 36;
-export const NAME_PRAGMA = 37;
-export const NAME_RANGE = 38;
-export const NAME_MAX_FORWARDS = 39;
-export const NAME_RETRY_AFTER = 40;
-export const NAME_WARNING = 41;
-export const NAME_IF_MATCH = 42;
-export const NAME_IF_NONE_MATCH = 43;
-export const NAME_IF_MODIFIED_SINCE = 44;
-export const NAME_IF_UNMODIFIED_SINCE = 45;
-export const NAME_IF_RANGE = 46;
+export const FIELD_UNKNOWN = 0;
+export const FIELD_HOST = 1;
+export const FIELD_CONTENT_LENGTH = 2;
+export const FIELD_TRANSFER_ENCODING = 3;
+export const FIELD_CONNECTION = 4;
+export const FIELD_KEEP_ALIVE = 5;
+export const FIELD_PROXY_CONNECTION = 6;
+export const FIELD_TE = 7;
+export const FIELD_TRAILER = 8;
+export const FIELD_UPGRADE = 9;
+export const FIELD_HTTP2_SETTINGS = 10;
+export const FIELD_EXPECT = 11;
+export const FIELD_X_FORWARDED_FOR = 12;
+export const FIELD_X_FORWARDED_PROTO = 13;
+export const FIELD_X_FORWARDED_HOST = 14;
+export const FIELD_X_FORWARDED_PORT = 15;
+export const FIELD_X_REAL_IP = 16;
+export const FIELD_X_REQUEST_ID = 17;
+export const FIELD_FORWARDED = 18;
+export const FIELD_USER_AGENT = 19;
+export const FIELD_REFERER = 20;
+export const FIELD_COOKIE = 21;
+export const FIELD_SET_COOKIE = 22;
+export const FIELD_LOCATION = 23;
+export const FIELD_DATE = 24;
+export const FIELD_SERVER = 25;
+export const FIELD_CONTENT_TYPE = 26;
+export const FIELD_CONTENT_ENCODING = 27;
+export const FIELD_CONTENT_RANGE = 28;
+export const FIELD_AUTHORIZATION = 29;
+export const FIELD_WWW_AUTHENTICATE = 30;
+export const FIELD_PROXY_AUTHENTICATE = 31;
+export const FIELD_PROXY_AUTHORIZATION = 32;
+export const FIELD_CACHE_CONTROL = 33;
+export const FIELD_VARY = 34;
+export const FIELD_AGE = 35;
+export const FIELD_EXPIRES = 36;
+export const FIELD_PRAGMA = 37;
+export const FIELD_RANGE = 38;
+export const FIELD_MAX_FORWARDS = 39;
+export const FIELD_RETRY_AFTER = 40;
+export const FIELD_WARNING = 41;
+export const FIELD_IF_MATCH = 42;
+export const FIELD_IF_NONE_MATCH = 43;
+export const FIELD_IF_MODIFIED_SINCE = 44;
+export const FIELD_IF_UNMODIFIED_SINCE = 45;
+export const FIELD_IF_RANGE = 46;
 /** Any other name that begins with "x-forwarded-": never written by us, but believed by applications that stand behind a proxy. */
-export const NAME_X_FORWARDED_OTHER = 47;
-export const NAME_PROXY = 48;
+export const FIELD_X_FORWARDED_OTHER = 47;
+export const FIELD_PROXY = 48;
 
 // What is to be done about a name: bits of `nameRules()`.
 /** Ends at this hop, RFC 9110, section 7.6.1. */
@@ -72,7 +72,7 @@ export const RULE_NO_TRAILER = 16;
 export const RULE_JUDGED = 32;
 
 /** Returned by `nameIdAt()` for a name with RULE_FRAMING or RULE_OURS that is spelt with "_" for "-". */
-export const NAME_DISGUISED = -1;
+export const FIELD_DISGUISED = -1;
 
 interface Row {
   readonly id: number;
@@ -86,55 +86,55 @@ const FRAMING = RULE_FRAMING | RULE_END_TO_END | RULE_NO_TRAILER | RULE_JUDGED;
 const FIXED = RULE_END_TO_END | RULE_NO_TRAILER;
 
 const ROWS: readonly Row[] = [
-  { id: NAME_HOST, name: 'host', rules: FRAMING },
-  { id: NAME_CONTENT_LENGTH, name: 'content-length', rules: FRAMING },
-  { id: NAME_TRANSFER_ENCODING, name: 'transfer-encoding', rules: FRAMING },
-  { id: NAME_CONNECTION, name: 'connection', rules: HOP | RULE_FRAMING | RULE_JUDGED },
-  { id: NAME_KEEP_ALIVE, name: 'keep-alive', rules: HOP },
-  { id: NAME_PROXY_CONNECTION, name: 'proxy-connection', rules: HOP },
-  { id: NAME_TE, name: 'te', rules: HOP },
-  { id: NAME_TRAILER, name: 'trailer', rules: RULE_NO_TRAILER | RULE_JUDGED },
-  { id: NAME_UPGRADE, name: 'upgrade', rules: HOP | RULE_FRAMING | RULE_JUDGED },
-  { id: NAME_HTTP2_SETTINGS, name: 'http2-settings', rules: HOP },
-  { id: NAME_EXPECT, name: 'expect', rules: FRAMING },
-  { id: NAME_X_FORWARDED_FOR, name: 'x-forwarded-for', rules: OURS },
-  { id: NAME_X_FORWARDED_PROTO, name: 'x-forwarded-proto', rules: OURS },
-  { id: NAME_X_FORWARDED_HOST, name: 'x-forwarded-host', rules: OURS },
-  { id: NAME_X_FORWARDED_PORT, name: 'x-forwarded-port', rules: OURS },
-  { id: NAME_X_REAL_IP, name: 'x-real-ip', rules: OURS },
-  { id: NAME_X_REQUEST_ID, name: 'x-request-id', rules: OURS },
-  { id: NAME_FORWARDED, name: 'forwarded', rules: OURS },
-  { id: NAME_X_FORWARDED_OTHER, name: 'x-forwarded-', rules: OURS },
+  { id: FIELD_HOST, name: 'host', rules: FRAMING },
+  { id: FIELD_CONTENT_LENGTH, name: 'content-length', rules: FRAMING },
+  { id: FIELD_TRANSFER_ENCODING, name: 'transfer-encoding', rules: FRAMING },
+  { id: FIELD_CONNECTION, name: 'connection', rules: HOP | RULE_FRAMING | RULE_JUDGED },
+  { id: FIELD_KEEP_ALIVE, name: 'keep-alive', rules: HOP },
+  { id: FIELD_PROXY_CONNECTION, name: 'proxy-connection', rules: HOP },
+  { id: FIELD_TE, name: 'te', rules: HOP },
+  { id: FIELD_TRAILER, name: 'trailer', rules: RULE_NO_TRAILER | RULE_JUDGED },
+  { id: FIELD_UPGRADE, name: 'upgrade', rules: HOP | RULE_FRAMING | RULE_JUDGED },
+  { id: FIELD_HTTP2_SETTINGS, name: 'http2-settings', rules: HOP },
+  { id: FIELD_EXPECT, name: 'expect', rules: FRAMING },
+  { id: FIELD_X_FORWARDED_FOR, name: 'x-forwarded-for', rules: OURS },
+  { id: FIELD_X_FORWARDED_PROTO, name: 'x-forwarded-proto', rules: OURS },
+  { id: FIELD_X_FORWARDED_HOST, name: 'x-forwarded-host', rules: OURS },
+  { id: FIELD_X_FORWARDED_PORT, name: 'x-forwarded-port', rules: OURS },
+  { id: FIELD_X_REAL_IP, name: 'x-real-ip', rules: OURS },
+  { id: FIELD_X_REQUEST_ID, name: 'x-request-id', rules: OURS },
+  { id: FIELD_FORWARDED, name: 'forwarded', rules: OURS },
+  { id: FIELD_X_FORWARDED_OTHER, name: 'x-forwarded-', rules: OURS },
   // "Proxy: x" becomes HTTP_PROXY in a CGI program's environment.
-  { id: NAME_PROXY, name: 'proxy', rules: OURS },
-  { id: NAME_USER_AGENT, name: 'user-agent', rules: 0 },
-  { id: NAME_REFERER, name: 'referer', rules: 0 },
-  { id: NAME_COOKIE, name: 'cookie', rules: FIXED },
-  { id: NAME_SET_COOKIE, name: 'set-cookie', rules: FIXED },
-  { id: NAME_LOCATION, name: 'location', rules: FIXED },
-  { id: NAME_DATE, name: 'date', rules: FIXED },
-  { id: NAME_SERVER, name: 'server', rules: RULE_END_TO_END },
-  { id: NAME_CONTENT_TYPE, name: 'content-type', rules: FIXED },
-  { id: NAME_CONTENT_ENCODING, name: 'content-encoding', rules: FIXED },
-  { id: NAME_CONTENT_RANGE, name: 'content-range', rules: FIXED },
-  { id: NAME_AUTHORIZATION, name: 'authorization', rules: FIXED },
-  { id: NAME_WWW_AUTHENTICATE, name: 'www-authenticate', rules: FIXED },
-  { id: NAME_PROXY_AUTHENTICATE, name: 'proxy-authenticate', rules: RULE_NO_TRAILER },
-  { id: NAME_PROXY_AUTHORIZATION, name: 'proxy-authorization', rules: RULE_NO_TRAILER },
-  { id: NAME_CACHE_CONTROL, name: 'cache-control', rules: FIXED },
-  { id: NAME_VARY, name: 'vary', rules: FIXED },
-  { id: NAME_AGE, name: 'age', rules: FIXED },
-  { id: NAME_EXPIRES, name: 'expires', rules: FIXED },
-  { id: NAME_PRAGMA, name: 'pragma', rules: FIXED },
-  { id: NAME_RANGE, name: 'range', rules: FIXED },
-  { id: NAME_MAX_FORWARDS, name: 'max-forwards', rules: FIXED },
-  { id: NAME_RETRY_AFTER, name: 'retry-after', rules: FIXED },
-  { id: NAME_WARNING, name: 'warning', rules: FIXED },
-  { id: NAME_IF_MATCH, name: 'if-match', rules: FIXED },
-  { id: NAME_IF_NONE_MATCH, name: 'if-none-match', rules: FIXED },
-  { id: NAME_IF_MODIFIED_SINCE, name: 'if-modified-since', rules: FIXED },
-  { id: NAME_IF_UNMODIFIED_SINCE, name: 'if-unmodified-since', rules: FIXED },
-  { id: NAME_IF_RANGE, name: 'if-range', rules: FIXED },
+  { id: FIELD_PROXY, name: 'proxy', rules: OURS },
+  { id: FIELD_USER_AGENT, name: 'user-agent', rules: 0 },
+  { id: FIELD_REFERER, name: 'referer', rules: 0 },
+  { id: FIELD_COOKIE, name: 'cookie', rules: FIXED },
+  { id: FIELD_SET_COOKIE, name: 'set-cookie', rules: FIXED },
+  { id: FIELD_LOCATION, name: 'location', rules: FIXED },
+  { id: FIELD_DATE, name: 'date', rules: FIXED },
+  { id: FIELD_SERVER, name: 'server', rules: RULE_END_TO_END },
+  { id: FIELD_CONTENT_TYPE, name: 'content-type', rules: FIXED },
+  { id: FIELD_CONTENT_ENCODING, name: 'content-encoding', rules: FIXED },
+  { id: FIELD_CONTENT_RANGE, name: 'content-range', rules: FIXED },
+  { id: FIELD_AUTHORIZATION, name: 'authorization', rules: FIXED },
+  { id: FIELD_WWW_AUTHENTICATE, name: 'www-authenticate', rules: FIXED },
+  { id: FIELD_PROXY_AUTHENTICATE, name: 'proxy-authenticate', rules: RULE_NO_TRAILER },
+  { id: FIELD_PROXY_AUTHORIZATION, name: 'proxy-authorization', rules: RULE_NO_TRAILER },
+  { id: FIELD_CACHE_CONTROL, name: 'cache-control', rules: FIXED },
+  { id: FIELD_VARY, name: 'vary', rules: FIXED },
+  { id: FIELD_AGE, name: 'age', rules: FIXED },
+  { id: FIELD_EXPIRES, name: 'expires', rules: FIXED },
+  { id: FIELD_PRAGMA, name: 'pragma', rules: FIXED },
+  { id: FIELD_RANGE, name: 'range', rules: FIXED },
+  { id: FIELD_MAX_FORWARDS, name: 'max-forwards', rules: FIXED },
+  { id: FIELD_RETRY_AFTER, name: 'retry-after', rules: FIXED },
+  { id: FIELD_WARNING, name: 'warning', rules: FIXED },
+  { id: FIELD_IF_MATCH, name: 'if-match', rules: FIXED },
+  { id: FIELD_IF_NONE_MATCH, name: 'if-none-match', rules: FIXED },
+  { id: FIELD_IF_MODIFIED_SINCE, name: 'if-modified-since', rules: FIXED },
+  { id: FIELD_IF_UNMODIFIED_SINCE, name: 'if-unmodified-since', rules: FIXED },
+  { id: FIELD_IF_RANGE, name: 'if-range', rules: FIXED },
 ];
 
 /** Numbers of names are below this. */
@@ -177,20 +177,20 @@ for (const { id, name, rules } of ROWS) {
 }
 
 /**
- * The number of the name in `buf[start, end)`, in any case; NAME_UNKNOWN, or NAME_DISGUISED.
+ * The number of the name in `buf[start, end)`, in any case; FIELD_UNKNOWN, or FIELD_DISGUISED.
  * Four bytes and the length choose a slot; most unknown names end there, the others at the first byte that differs.
  */
 export function nameIdAt(buf: Uint8Array, start: number, end: number): number {
   const length = end - start;
-  if (length < NAME_BYTES_MIN) return NAME_UNKNOWN;
+  if (length < NAME_BYTES_MIN) return FIELD_UNKNOWN;
   const slot = slotOf(length, folded[buf[start]!]!, folded[buf[start + (length >> 1)]!]!, folded[buf[end - 1]!]!);
   for (let id = slotFirst[slot]!; id !== 0; id = slotNext[id]!) {
     if (nameLengths[id] === length && isName(buf, start, end, id * NAME_BYTES_MAX)) return disguise(buf, start, end, id);
   }
-  if (length <= FAMILY_BYTES || folded[buf[start + 1]!] !== DASH) return NAME_UNKNOWN;
+  if (length <= FAMILY_BYTES || folded[buf[start + 1]!] !== DASH) return FIELD_UNKNOWN;
   const familyEnd = start + FAMILY_BYTES;
-  if (!isName(buf, start, familyEnd, NAME_X_FORWARDED_OTHER * NAME_BYTES_MAX)) return NAME_UNKNOWN;
-  return disguise(buf, start, familyEnd, NAME_X_FORWARDED_OTHER);
+  if (!isName(buf, start, familyEnd, FIELD_X_FORWARDED_OTHER * NAME_BYTES_MAX)) return FIELD_UNKNOWN;
+  return disguise(buf, start, familyEnd, FIELD_X_FORWARDED_OTHER);
 }
 
 function isName(buf: Uint8Array, start: number, end: number, at: number): boolean {
@@ -202,17 +202,17 @@ function isName(buf: Uint8Array, start: number, end: number, at: number): boolea
 
 function disguise(buf: Uint8Array, start: number, end: number, id: number): number {
   for (let i = start; i < end; i++) {
-    if (buf[i] === UNDERSCORE) return (rulesOf[id]! & (RULE_FRAMING | RULE_OURS)) !== 0 ? NAME_DISGUISED : NAME_UNKNOWN;
+    if (buf[i] === UNDERSCORE) return (rulesOf[id]! & (RULE_FRAMING | RULE_OURS)) !== 0 ? FIELD_DISGUISED : FIELD_UNKNOWN;
   }
   return id;
 }
 
-/** The rules of a name by its number; 0 for NAME_UNKNOWN. */
+/** The rules of a name by its number; 0 for FIELD_UNKNOWN. */
 export function nameRules(id: number): number {
   return rulesOf[id]!;
 }
 
-/** The name in lower case, '' for NAME_UNKNOWN. For logs and tests. */
+/** The name in lower case, '' for FIELD_UNKNOWN. For logs and tests. */
 export function nameText(id: number): string {
   return names[id] ?? '';
 }

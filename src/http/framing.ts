@@ -25,15 +25,15 @@ import { CONNECTION_OPTIONS_MAX } from '../base/limits.ts';
 import { equalsFolded, hostEndAt, portAt } from './authority.ts';
 import { HTAB, SP, TOKEN } from './characters.ts';
 import {
-  NAME_CONNECTION,
-  NAME_CONTENT_LENGTH,
-  NAME_DISGUISED,
-  NAME_EXPECT,
-  NAME_HOST,
-  NAME_TRAILER,
-  NAME_TRANSFER_ENCODING,
-  NAME_UNKNOWN,
-  NAME_UPGRADE,
+  FIELD_CONNECTION,
+  FIELD_CONTENT_LENGTH,
+  FIELD_DISGUISED,
+  FIELD_EXPECT,
+  FIELD_HOST,
+  FIELD_TRAILER,
+  FIELD_TRANSFER_ENCODING,
+  FIELD_UNKNOWN,
+  FIELD_UPGRADE,
   nameIdAt,
   nameRules,
   RULE_END_TO_END,
@@ -210,14 +210,14 @@ function weighFields(buf: Uint8Array, head: MessageHead, isRequest: boolean): nu
 
   for (let i = 0, at = 0; i < fieldCount; i++, at += FIELD_STRIDE) {
     const id = fields[at]!;
-    if (id === NAME_UNKNOWN) {
+    if (id === FIELD_UNKNOWN) {
       dropped[i] = 0;
       continue;
     }
-    if (id === NAME_DISGUISED) {
+    if (id === FIELD_DISGUISED) {
       // From a client it is an attempt on the application behind us; what a server calls its own fields is its affair.
       if (isRequest) return FAULT_FIELD_NAME;
-      fields[at] = NAME_UNKNOWN;
+      fields[at] = FIELD_UNKNOWN;
       dropped[i] = 0;
       continue;
     }
@@ -227,12 +227,12 @@ function weighFields(buf: Uint8Array, head: MessageHead, isRequest: boolean): nu
     const start = fields[at + FIELD_VALUE_START]!;
     const end = fields[at + FIELD_VALUE_END]!;
     switch (id) {
-      case NAME_HOST:
+      case FIELD_HOST:
         if (!isRequest) break;
         if (found.hostField >= 0) return FAULT_HOST;
         found.hostField = i;
         break;
-      case NAME_CONTENT_LENGTH:
+      case FIELD_CONTENT_LENGTH:
         // Two equal ones could be merged, RFC 9110, section 8.6. Nobody honest sends them.
         if (found.lengthField >= 0) return FAULT_CONTENT_LENGTH;
         found.lengthField = i;
@@ -240,28 +240,28 @@ function weighFields(buf: Uint8Array, head: MessageHead, isRequest: boolean): nu
         if (found.contentLength < 0) return FAULT_CONTENT_LENGTH;
         dropped[i] = 1;
         break;
-      case NAME_TRANSFER_ENCODING:
+      case FIELD_TRANSFER_ENCODING:
         if (found.hasCoding) return FAULT_TRANSFER_ENCODING;
         found.hasCoding = true;
         found.codingFault = weighCoding(buf, start, end);
         dropped[i] = 1;
         break;
-      case NAME_CONNECTION: {
+      case FIELD_CONNECTION: {
         const options = optionsAt(buf, start, end);
         if (options < 0) return options;
         found.options |= options;
         break;
       }
-      case NAME_UPGRADE:
+      case FIELD_UPGRADE:
         found.upgradeRepeats = found.upgradeField >= 0;
         found.upgradeField = i;
         break;
-      case NAME_EXPECT:
+      case FIELD_EXPECT:
         if (!isRequest) break;
         if (found.expectField >= 0 || !isWord(buf, start, end, CONTINUE)) return FAULT_EXPECT;
         found.expectField = i;
         break;
-      case NAME_TRAILER:
+      case FIELD_TRAILER:
         trailerFields = true;
         break;
     }
@@ -281,7 +281,7 @@ function weighFields(buf: Uint8Array, head: MessageHead, isRequest: boolean): nu
 /** Without chunks there is no trailer section to announce. */
 function dropTrailerFields(head: MessageHead): void {
   for (let i = 0; i < head.fieldCount; i++) {
-    if (head.fields[i * FIELD_STRIDE] === NAME_TRAILER) head.dropped[i] = 1;
+    if (head.fields[i * FIELD_STRIDE] === FIELD_TRAILER) head.dropped[i] = 1;
   }
 }
 
@@ -366,14 +366,14 @@ function dropNamed(buf: Uint8Array, head: MessageHead): number {
   const { fields, fieldCount } = head;
   let named = 0;
   for (let i = 0, at = 0; i < fieldCount; i++, at += FIELD_STRIDE) {
-    if (fields[at] !== NAME_CONNECTION) continue;
+    if (fields[at] !== FIELD_CONNECTION) continue;
     const end = fields[at + FIELD_VALUE_END]!;
     let p = skipToElement(buf, fields[at + FIELD_VALUE_START]!, end);
     while (p < end) {
       const from = p;
       while (p < end && TOKEN[buf[p]!] !== 0) p++;
       const id = nameIdAt(buf, from, p);
-      if (id === NAME_DISGUISED || (nameRules(id) & RULE_END_TO_END) !== 0) return FAULT_FIELD_VALUE;
+      if (id === FIELD_DISGUISED || (nameRules(id) & RULE_END_TO_END) !== 0) return FAULT_FIELD_VALUE;
       // Each costs a walk over all fields: a bound keeps one hostile value from costing thousands of them.
       if (++named > CONNECTION_OPTIONS_MAX) return FAULT_FIELD_VALUE;
       dropByName(buf, head, from, p);

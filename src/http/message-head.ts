@@ -5,7 +5,7 @@
  * A reader (h1/head-reader.ts) fills what the bytes say, the judge (framing.ts) what they mean. Must not know where the bytes came from.
  */
 import { FIELDS_MAX } from '../base/limits.ts';
-import { NAME_UNKNOWN } from './field-names.ts';
+import { FIELD_UNKNOWN } from './field-names.ts';
 
 // Values of `method`.
 /** A well-formed method without a number of its own (PROPFIND, ...); its bytes are at methodStart. */
@@ -124,10 +124,10 @@ export class MessageHead {
   }
 }
 
-/** Index of the first field whose name is `nameId` (not NAME_UNKNOWN), or -1. */
+/** Index of the first field whose name is `nameId` (not FIELD_UNKNOWN), or -1. */
 export function findField(head: MessageHead, nameId: number): number {
   const { fields, fieldCount } = head;
-  if (nameId === NAME_UNKNOWN) return -1;
+  if (nameId === FIELD_UNKNOWN) return -1;
   for (let i = 0; i < fieldCount; i++) {
     if (fields[i * FIELD_STRIDE] === nameId) return i;
   }

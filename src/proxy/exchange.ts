@@ -98,7 +98,7 @@ export class Exchange implements UpstreamOwner {
 
   // Request.
   #method = METHOD_GET;
-  #clientMinor = 1;
+  #clientMinor: 0 | 1 = 1;
   #requestFraming = FRAMING_NONE;
   #requestLeft = 0;
   #requestDone = false;

@@ -16,7 +16,7 @@ export class Site {
   /** By index of the route. */
   readonly upstreams: readonly Upstream[];
   /** What X-Forwarded-Proto and X-Forwarded-Port say. */
-  readonly scheme: string;
+  readonly scheme: 'http' | 'https';
   readonly port: string;
   /** Host for an HTTP/1.0 request that names none. */
   readonly fallbackHost: string;

@@ -11,7 +11,7 @@ export function writeDecimal(bytes: Buffer, at: number, value: number): number {
   let rest = value;
   for (let i = at + digits - 1; i >= at; i--) {
     const quotient = Math.floor(rest / 10);
-    bytes[i] = 0x30 + rest - quotient * 10;
+    bytes[i] = 0x30 + (rest - quotient * 10);
     rest = quotient;
   }
   return at + digits;
@@ -22,7 +22,7 @@ export function writePadded(bytes: Buffer, at: number, value: number, digits: nu
   let rest = value;
   for (let i = at + digits - 1; i >= at; i--) {
     const quotient = Math.floor(rest / 10);
-    bytes[i] = 0x30 + rest - quotient * 10;
+    bytes[i] = 0x30 + (rest - quotient * 10);
     rest = quotient;
   }
   return at + digits;

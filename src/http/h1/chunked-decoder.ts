@@ -20,7 +20,7 @@
 import { FAULT_CHUNK_END, FAULT_CHUNK_EXTENSION, FAULT_CHUNK_SIZE, FAULT_RESPONSE_CHUNK, FAULT_TRAILER } from '../../base/faults.ts';
 import { CHUNK_LINE_BYTES_MAX, CHUNK_OVERHEAD_BYTES_MAX, FIELDS_MAX, TRAILER_BYTES_MAX } from '../../base/limits.ts';
 import { CR, FIELD_TEXT, HEX, HTAB, LF, SP, TOKEN } from '../characters.ts';
-import { NAME_DISGUISED, nameRules, RULE_NO_TRAILER } from '../field-names.ts';
+import { FIELD_DISGUISED, nameRules, RULE_NO_TRAILER } from '../field-names.ts';
 import { MessageHead } from '../message-head.ts';
 import { readFieldLines } from './field-lines.ts';
 import { copyBytes } from './write-bytes.ts';
@@ -240,7 +240,7 @@ export class ChunkedDecoder {
   /** Behind the size line. A sender of long lines around little data would have us read hundreds of bytes for one, so that is bounded as well. */
   #endLine(): number {
     const overhead = this.#overheadBytes + this.#lineBytes - LINE_BYTES_FREE - 2 * this.#remaining;
-    this.#overheadBytes = overhead > 0 ? overhead : 0;
+    this.#overheadBytes = Math.max(overhead, 0);
     if (overhead > CHUNK_OVERHEAD_BYTES_MAX) return FAULT_CHUNK_EXTENSION;
     this.#state = this.#remaining > 0 ? DATA : TRAILER_FIRST;
     this.#lineBytes = 0;
@@ -264,7 +264,7 @@ export class ChunkedDecoder {
     // A line of text that is no whole field cannot be: it would have been a fault.
     if (++this.#trailerLines > FIELDS_MAX) return FAULT_TRAILER;
     const id = line.fields[0]!;
-    if (id !== NAME_DISGUISED && (nameRules(id) & RULE_NO_TRAILER) === 0) this.trailerBytes = this.#trailerEnd;
+    if (id !== FIELD_DISGUISED && (nameRules(id) & RULE_NO_TRAILER) === 0) this.trailerBytes = this.#trailerEnd;
     else this.#trailerEnd = this.trailerBytes;
     return 0;
   }

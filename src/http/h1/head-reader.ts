@@ -86,7 +86,7 @@ for (const [name, method] of METHODS) {
  */
 export function readRequestHead(buf: Uint8Array, start: number, end: number, limits: HeadLimits, head: MessageHead): number {
   const bound = start + limits.headBytesMax;
-  const limit = end < bound ? end : bound;
+  const limit = Math.min(end, bound);
   const shortage = end < bound ? NEED_MORE : FAULT_HEAD_TOO_LARGE;
   let p = start;
   if (p < limit && buf[p] === CR) {
@@ -132,7 +132,7 @@ export function readResponseHead(
   head: MessageHead,
 ): number {
   const bound = start + limits.headBytesMax;
-  const limit = end < bound ? end : bound;
+  const limit = Math.min(end, bound);
   const shortage = end < bound ? NEED_MORE : FAULT_RESPONSE_HEAD;
   const lineEnd = readStatusLine(buf, start, limit, head);
   if (lineEnd <= 0) return lineEnd < 0 ? FAULT_STATUS_LINE : shortage;

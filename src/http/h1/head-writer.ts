@@ -25,8 +25,8 @@ export const REQUEST_ID_BYTES = 32;
 export class Forwarding {
   /** Address of the client, without port or brackets. */
   clientAddress = '';
-  /** What the client spoke to us. */
-  scheme: 'http' | 'https' = 'https';
+  /** What the client spoke to us: http or https. */
+  scheme = 'https';
   /** Port the client came to, in decimal. */
   port = '';
   /** Host when the client named none, which only HTTP/1.0 may. */
@@ -44,7 +44,7 @@ export class Reply {
   /** The client's connection ends behind this response. */
   close = false;
   /** Version the client speaks: HTTP/1.0 must be told of a connection that stays. */
-  clientMinor: 0 | 1 = 1;
+  clientMinor = 1;
   /** A 101 that becomes a tunnel. */
   isSwitch = false;
 }
@@ -69,19 +69,21 @@ const ASTERISK = 0x2a;
 const STATUS_AT = 9;
 const STATUS_END_AT = 12;
 
-/** Our fields up to the client's address, by port: they differ only between listeners. Our own id is poked in. */
-const openings = { http: new Map<string, Uint8Array>(), https: new Map<string, Uint8Array>() };
+/** Our fields up to the client's address, by scheme and port: they differ only between listeners. The request's id is poked in. */
+const openings = new Map<string, Map<string, Uint8Array>>();
 
-function openingOf(scheme: 'http' | 'https', port: string): Uint8Array {
-  const known = openings[scheme].get(port);
-  return known ?? makeOpening(scheme, port);
+function openingOf(scheme: string, port: string): Uint8Array {
+  return openings.get(scheme)?.get(port) ?? makeOpening(scheme, port);
 }
 
-function makeOpening(scheme: 'http' | 'https', port: string): Uint8Array {
+function makeOpening(scheme: string, port: string): Uint8Array {
+  assert(scheme === 'http' || scheme === 'https', 'a scheme of HTTP');
   const blank = '0'.repeat(REQUEST_ID_BYTES);
   const opening = asciiBytes(`${REQUEST_ID}${blank}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${port}\r\nX-Forwarded-For: `);
-  if (openings[scheme].size >= LISTENERS_MAX) openings[scheme].clear();
-  openings[scheme].set(port, opening);
+  const byPort = openings.get(scheme) ?? new Map<string, Uint8Array>();
+  // Ports come from listeners; the bound only keeps a mistake from growing for ever.
+  if (byPort.size >= LISTENERS_MAX) byPort.clear();
+  openings.set(scheme, byPort.set(port, opening));
   return opening;
 }
 
