@@ -15,8 +15,10 @@ export interface TestRun {
   readonly folder: string;
   /** Files run at once. */
   readonly concurrency: number;
-  /** Longest time for one test, and for one file. Milliseconds. */
+  /** Longest time for one test. Milliseconds. */
   readonly testMsMax: number;
+  /** Longest time for all of them: a file that hangs before its first test is under no other limit. Milliseconds. */
+  readonly runMsMax: number;
 }
 
 /** Node's closing lines. */
@@ -33,13 +35,21 @@ export interface TestCounts {
 export const NO_TESTS: TestCounts = Object.freeze({ tests: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0, todo: 0, durationMs: 0 });
 
 /** Runs the files and writes Node's report to `output`. Failing tests are counted, not thrown. Throws when no file matches. */
-export async function runTests({ patterns, folder, concurrency, testMsMax }: TestRun, output: Writable): Promise<TestCounts> {
+export async function runTests({ patterns, folder, concurrency, testMsMax, runMsMax }: TestRun, output: Writable): Promise<TestCounts> {
   const files = globSync([...patterns], { cwd: folder, exclude: ['**/node_modules/**'] }).sort();
   if (files.length === 0) throw new Error(`no test file matches ${patterns.join(' ')}`);
   // Inside a test, the runner takes this for its own child and would speak its wire format to it.
   delete process.env.NODE_TEST_CONTEXT;
   let counts = NO_TESTS;
-  const events = run({ files: files.map((file) => `${folder}/${file}`), cwd: folder, concurrency, timeout: testMsMax });
+  const events = run({
+    files: files.map((file) => `${folder}/${file}`),
+    cwd: folder,
+    concurrency,
+    timeout: testMsMax,
+    signal: AbortSignal.timeout(runMsMax),
+    // A file ends with its last test: a handle left open by one that timed out would otherwise keep the run waiting for ever.
+    execArgv: ['--test-force-exit'],
+  });
   events.on('test:summary', ({ file, counts: sum, duration_ms: durationMs }) => {
     // One per file comes too; the one without a file is over all of them.
     if (file !== undefined) return;

@@ -59,6 +59,7 @@ import {
   TARGET_ABSOLUTE,
   TARGET_ASTERISK,
 } from './message-head.ts';
+import { asciiBytes } from './write-bytes.ts';
 
 const COMMA = 0x2c;
 const SLASH = 0x2f;
@@ -72,13 +73,12 @@ const OPTION_UPGRADE = 4;
 /** A name other than the usual ones: that field is dropped. */
 const OPTION_NAMED = 8;
 
-const bytesOf = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0));
-const CHUNKED = bytesOf('chunked');
-const CONTINUE = bytesOf('100-continue');
-const CLOSE = bytesOf('close');
-const KEEP_ALIVE = bytesOf('keep-alive');
-const UPGRADE = bytesOf('upgrade');
-const H2C = bytesOf('h2c');
+const CHUNKED = asciiBytes('chunked');
+const CONTINUE = asciiBytes('100-continue');
+const CLOSE = asciiBytes('close');
+const KEEP_ALIVE = asciiBytes('keep-alive');
+const UPGRADE = asciiBytes('upgrade');
+const H2C = asciiBytes('h2c');
 
 /** What the fields of one message say, before it is known what the message is. One, filled again and again. */
 class Findings {

@@ -3,7 +3,7 @@
  * what was wrong and name nothing of our insides. No Date: this room has no clock, and RFC 9110, section 6.6.1 asks it of servers that have one.
  */
 import { assert } from '../base/assert.ts';
-import { asciiBytes } from './h1/write-bytes.ts';
+import { asciiBytes } from './write-bytes.ts';
 
 interface Answer {
   readonly reason: string;

@@ -48,6 +48,7 @@ export const S2N_SYMBOLS = Object.freeze({
   s2n_connection_prefer_throughput: 'int s2n_connection_prefer_throughput(intptr_t)',
   s2n_connection_prefer_low_latency: 'int s2n_connection_prefer_low_latency(intptr_t)',
   s2n_connection_set_recv_buffering: 'int s2n_connection_set_recv_buffering(intptr_t, bool)',
+  s2n_connection_use_corked_io: 'int s2n_connection_use_corked_io(intptr_t)',
   s2n_connection_set_dynamic_buffers: 'int s2n_connection_set_dynamic_buffers(intptr_t, bool)',
   s2n_connection_set_dynamic_record_threshold: 'int s2n_connection_set_dynamic_record_threshold(intptr_t, uint32_t, uint16_t)',
   s2n_connection_set_blinding: 'int s2n_connection_set_blinding(intptr_t, int)',

@@ -197,6 +197,7 @@ export function openTls(config: number, fd: number): number {
   ok |= s2n.s2n_connection_set_fd(pointer, fd);
   ok |= s2n.s2n_connection_set_blinding(pointer, 1);
   ok |= s2n.s2n_connection_set_recv_buffering(pointer, true);
+  ok |= s2n.s2n_connection_use_corked_io(pointer);
   ok |= s2n.s2n_connection_prefer_throughput(pointer);
   assert(ok === 0, 'a connection is set up');
   return connections.add(pointer);

@@ -27,8 +27,8 @@ export class PlainStream implements Stream {
     return this.#more;
   }
 
-  end(): number {
-    shutdownWrite(this.#fd);
+  end(closing: boolean): number {
+    if (!closing) shutdownWrite(this.#fd);
     return 1;
   }
 

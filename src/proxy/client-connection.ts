@@ -286,7 +286,7 @@ export class ClientConnection extends Watched {
     this.state = CLOSING;
     this.#ended = true;
     this.#lingers = true;
-    this.stream.end();
+    this.stream.end(false);
     context.reactor.deadline(this, context.timeouts.closeMs);
     this.readable = true;
     this.#close();
@@ -330,8 +330,8 @@ export class ClientConnection extends Watched {
       this.destroy();
       return;
     }
-    session.end();
     const delayMs = session.blindingMs();
+    session.end(delayMs <= 0);
     if (delayMs <= 0) {
       this.destroy();
       return;
@@ -547,7 +547,7 @@ export class ClientConnection extends Watched {
   #close(): void {
     if (this.pending !== null && !this.#flush()) return;
     if (!this.#ended) {
-      const n = this.stream.end();
+      const n = this.stream.end(!this.#lingers);
       if (n === 0) return;
       if (n < 0) {
         this.destroy();

@@ -142,7 +142,7 @@ export class Tunnel implements UpstreamOwner {
     }
     if (moved > 0) this.#touch();
     if (this.#clientEnded && !this.#toServerEnded && connection.pending === null) {
-      connection.stream.end();
+      connection.stream.end(false);
       this.#toServerEnded = true;
     }
   }
@@ -178,7 +178,7 @@ export class Tunnel implements UpstreamOwner {
     }
     if (moved > 0) this.#touch();
     if (this.#serverEnded && !this.#toClientEnded && client.pending === null) {
-      if (client.stream.end() < 0) {
+      if (client.stream.end(false) < 0) {
         this.close();
         return;
       }

@@ -25,6 +25,8 @@ export class S2nSession implements TlsSession {
   #more = true;
   /** Records were buffered behind the one read: how full the last recv was is no longer known. */
   #deep = false;
+  /** The handshake's memory is given back. */
+  #rested = false;
   #errno = 0;
   #fault = 0;
 
@@ -37,7 +39,8 @@ export class S2nSession implements TlsSession {
   handshake(): number {
     const n = s2n.negotiate(this.#handle);
     if (n > 0) {
-      s2n.freeHandshake(this.#handle);
+      this.#deep = s2n.bufferedTls(this.#handle) > 0;
+      this.#more = this.#deep;
       return n;
     }
     return n === 0 ? WOULD_BLOCK : this.#failed();
@@ -92,13 +95,16 @@ export class S2nSession implements TlsSession {
     return this.#more;
   }
 
-  end(): number {
+  end(closing: boolean): number {
     const n = s2n.endTls(this.#handle);
-    if (n > 0) shutdownWrite(this.#fd);
+    if (n > 0 && !closing) shutdownWrite(this.#fd);
     return n === s2n.S2N_FAILED ? this.#failed() : n;
   }
 
   rest(): void {
+    // Not right behind the handshake: a short connection would free what the next one on the same session has to allocate again.
+    if (!this.#rested) s2n.freeHandshake(this.#handle);
+    this.#rested = true;
     s2n.releaseBuffers(this.#handle);
   }
 

@@ -69,7 +69,7 @@ class ServerSession extends Watched {
       }
       if (n < 0) {
         this.events.push('end', n, this.session.blindingMs());
-        this.session.end();
+        this.session.end(true);
         this.#end();
         return;
       }

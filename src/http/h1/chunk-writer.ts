@@ -3,7 +3,7 @@
  * data, so that neither moves. Callers see to the room: CHUNK_HEAD_BYTES_MAX in front, and behind what each function says.
  */
 import { assert } from '../../base/assert.ts';
-import { writeLineEnd } from './write-bytes.ts';
+import { writeLineEnd } from '../write-bytes.ts';
 
 /** Longest line in front of a chunk: 14 digits hold 2^53 - 1. Bytes. */
 export const CHUNK_HEAD_BYTES_MAX = 16;

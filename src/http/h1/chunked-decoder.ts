@@ -22,8 +22,8 @@ import { CHUNK_LINE_BYTES_MAX, CHUNK_OVERHEAD_BYTES_MAX, FIELDS_MAX, TRAILER_BYT
 import { CR, FIELD_TEXT, HEX, HTAB, LF, SP, TOKEN } from '../characters.ts';
 import { FIELD_DISGUISED, nameRules, RULE_NO_TRAILER } from '../field-names.ts';
 import { MessageHead } from '../message-head.ts';
+import { copyBytes } from '../write-bytes.ts';
 import { readFieldLines } from './field-lines.ts';
-import { copyBytes } from './write-bytes.ts';
 
 const SIZE_FIRST = 0;
 const SIZE = 1;

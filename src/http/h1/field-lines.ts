@@ -36,8 +36,6 @@ const COLON = 0x3a;
  */
 export function readFieldLines(buf: Uint8Array, start: number, limit: number, fieldsMax: number, head: MessageHead): number {
   const { fields } = head;
-  const token = TOKEN;
-  const text = FIELD_TEXT;
   const countMax = Math.min(fieldsMax, head.dropped.length);
   let count = 0;
   let at = 0;
@@ -53,7 +51,7 @@ export function readFieldLines(buf: Uint8Array, start: number, limit: number, fi
       head.headEnd = p + 2;
       return p + 2;
     }
-    while (p < limit && token[buf[p]!] !== 0) p++;
+    while (p < limit && TOKEN[buf[p]!] !== 0) p++;
     if (p === lineStart) return faultAtLineStart(buf[p]!, count);
     if (count === countMax) return FAULT_TOO_MANY_FIELDS;
     if (p >= limit) break;
@@ -61,7 +59,7 @@ export function readFieldLines(buf: Uint8Array, start: number, limit: number, fi
     const nameEnd = p++;
     while (p < limit && (buf[p] === SP || buf[p] === HTAB)) p++;
     const valueStart = p;
-    while (p < limit && text[buf[p]!] !== 0) p++;
+    while (p < limit && FIELD_TEXT[buf[p]!] !== 0) p++;
     if (p >= limit) break;
     if (buf[p] !== CR) return buf[p] === LF ? FAULT_BARE_LF : FAULT_FIELD_VALUE;
     if (p + 1 >= limit) break;

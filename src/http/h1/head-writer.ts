@@ -17,7 +17,7 @@ import {
   type MessageHead,
   TARGET_ABSOLUTE,
 } from '../message-head.ts';
-import { asciiBytes, copyBytes, writeBytes, writeDecimal, writeLineEnd, writeText } from './write-bytes.ts';
+import { asciiBytes, copyBytes, writeBytes, writeDecimal, writeLineEnd, writeText } from '../write-bytes.ts';
 
 export const REQUEST_ID_BYTES = 32;
 

@@ -32,7 +32,8 @@ export function writeDecimal(buf: Uint8Array, at: number, value: number): number
   let rest = value;
   for (let to = at + digits - 1; to >= at; to--) {
     const quotient = Math.floor(rest / 10);
-    buf[to] = 0x30 + rest - quotient * 10;
+    // The bracket keeps the sum exact up to 2^53 - 1.
+    buf[to] = 0x30 + (rest - quotient * 10);
     rest = quotient;
   }
   return at + digits;
