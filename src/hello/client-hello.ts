@@ -41,7 +41,7 @@ const PROXY = Uint8Array.from([0x50, 0x52, 0x4f, 0x58, 0x59]);
  * next call, and of a list it holds the first `count` places only. Nothing refers to the bytes it was read from.
  */
 export class ClientHello {
-  /** After NEED_MORE: the fewest bytes, counted from `start`, with which the answer can be another one. At most HELLO_WIRE_BYTES_MAX. */
+  /** After NEED_MORE: the fewest bytes, counted from `start`, that are worth another look: with less, no hello is whole. At most HELLO_WIRE_BYTES_MAX. */
   neededBytes = 0;
   /** The message itself, its 4-byte head included. */
   messageBytes = 0;
@@ -209,7 +209,6 @@ export function readClientHello(buf: Uint8Array, start: number, end: number, out
   // Until the head of the message is known: a lower bound.
   let messageBytes = MESSAGE_BYTES_MIN;
   for (;;) {
-    if (records === HELLO_RECORDS_MAX) return FAULT_HELLO_TOO_LARGE;
     if (end - at < RECORD_HEAD_BYTES) return needMore(out, at - start + RECORD_HEAD_BYTES + messageBytes - covered);
     if (buf[at] !== CONTENT_HANDSHAKE || buf[at + 1] !== VERSION_MAJOR) return FAULT_HELLO_MALFORMED;
     const recordBytes = (buf[at + 3]! << 8) | buf[at + 4]!;
@@ -218,7 +217,7 @@ export function readClientHello(buf: Uint8Array, start: number, end: number, out
     records++;
     if (headBytes < MESSAGE_HEAD_BYTES) {
       const recordEnd = at + recordBytes;
-      const limit = end < recordEnd ? end : recordEnd;
+      const limit = Math.min(end, recordEnd);
       for (let i = at; i < limit && headBytes < MESSAGE_HEAD_BYTES; i++, headBytes++) head = (head << 8) | buf[i]!;
       if (headBytes === MESSAGE_HEAD_BYTES) {
         if (head >>> 24 !== TYPE_CLIENT_HELLO) return FAULT_HELLO_MALFORMED;
@@ -230,6 +229,7 @@ export function readClientHello(buf: Uint8Array, start: number, end: number, out
     covered += recordBytes;
     // A client has nothing to say behind its hello that could share a record with it.
     if (headBytes === MESSAGE_HEAD_BYTES && covered > messageBytes) return FAULT_HELLO_MALFORMED;
+    if (records === HELLO_RECORDS_MAX && covered < messageBytes) return FAULT_HELLO_TOO_LARGE;
     at += recordBytes;
     if (end < at) return needMore(out, at - start + (covered < messageBytes ? RECORD_HEAD_BYTES + messageBytes - covered : 0));
     if (headBytes === MESSAGE_HEAD_BYTES && covered === messageBytes) break;
@@ -266,7 +266,7 @@ function readOther(buf: Uint8Array, start: number, end: number, out: ClientHello
 /** RFC 9112, section 3: a request begins with its method and one space; "PRI " of HTTP/2 is no different. Lower-case methods do not exist. */
 function readMethod(buf: Uint8Array, start: number, end: number, out: ClientHello): number {
   const bound = start + METHOD_BYTES_MAX + 1;
-  const limit = end < bound ? end : bound;
+  const limit = Math.min(end, bound);
   for (let at = start + 1; at < limit; at++) {
     const byte = buf[at]!;
     if (byte === SPACE) return isProxy(buf, start, at) ? FAULT_HELLO_NOT_TLS : FAULT_HELLO_PLAIN_HTTP;

@@ -81,7 +81,7 @@ export function readHelloMessage(bytes: Uint8Array, start: number, end: number, 
 
   if (!out.versionsListed) {
     // RFC 8446, section 4.2.1: without the extension TLS 1.3 is not meant, whatever the field says.
-    out.versions[0] = legacyVersion > TLS12 ? TLS12 : legacyVersion;
+    out.versions[0] = Math.min(legacyVersion, TLS12);
     out.versionCount = 1;
   } else if (compressionCount !== 1 && out.offersVersion(TLS13)) {
     return FAULT_HELLO_MALFORMED;

@@ -67,7 +67,7 @@ test('judgeRequest() refuses every other Content-Length', () => {
     '1.0',
     '9007199254740992',
     '99999999999999999999',
-    '５',
+    '\xb2',
     '5;',
     "5'",
   ]) {

@@ -20,16 +20,13 @@ export function joinLoop(fd: number, turn: () => void): void {
   assert(joined === null, 'one reactor per process');
   assert(libc.uvHandleTypeName(UV_POLL) === 'poll', 'libuv numbers its handle types as this file does');
   const handle = new NativeMemory(Number(libc.uvHandleSize(UV_POLL)));
-  const callback = koffi.register(
-    () => {
-      try {
-        turn();
-      } catch (error) {
-        abortOn(error);
-      }
-    },
-    koffi.pointer(libc.PollCallback),
-  );
+  const callback = koffi.register(() => {
+    try {
+      turn();
+    } catch (error) {
+      abortOn(error);
+    }
+  }, koffi.pointer(libc.PollCallback));
   joined = { handle, callback };
   assert(libc.uvPollInit(libc.uvDefaultLoop(), handle.address, fd) === 0, 'uv_poll_init');
   assert(libc.uvPollStart(handle.address, UV_READABLE, callback) === 0, 'uv_poll_start');
@@ -44,8 +41,7 @@ export function leaveLoop(): void {
 export function abortOn(error: unknown): never {
   const name = error instanceof Error ? error.name : 'unknown';
   const literal = name === 'AssertionFault' && error instanceof Error ? `: ${error.message}` : '';
-  const frames =
-    error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : [];
+  const frames = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : [];
   try {
     writeSync(2, `tollgate: worker ${process.pid} stops on an internal error (${name}${literal})\n${frames.slice(0, 12).join('\n')}\n`);
   } finally {

@@ -5,8 +5,6 @@
  * Results of `negotiate`, `receive`, `transmit` and `endTls`: more than 0 for progress, 0 for would block, S2N_FAILED below 0 with the
  * error's number in `s2nErrno()`.
  */
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import koffi from 'koffi';
 import { assert } from '../base/assert.ts';
 import { SPARE_SESSIONS_MAX } from '../base/limits.ts';
@@ -39,13 +37,6 @@ let blocked: NativeMemory;
 const configs = new HandleTable();
 const connections = new HandleTable();
 const spares: number[] = [];
-
-/** Where the pinned library lies for this machine. */
-export function s2nLibraryPath(): string {
-  const root = dirname(createRequire(import.meta.url).resolve('aws-crt/package.json'));
-  const glibc = (process.report?.getReport() as { header?: { glibcVersionRuntime?: string } })?.header?.glibcVersionRuntime;
-  return join(root, 'dist', 'bin', `linux-${process.arch}-${glibc === undefined ? 'musl' : 'glibc'}`, 'aws-crt-nodejs.node');
-}
 
 /** Loads and initialises the library. Throws one error that names the file, and the first function it lacks. */
 export function loadS2n(path: string): void {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { FAULT_CONNECT_REFUSED } from '../base/faults.ts';
-import { allocate, copyMemory } from './memory.ts';
-import { closeDescriptor, connected, destination, openConnection } from './sockets.ts';
 import { peerText, socketAddress } from './ffi/socket-address.ts';
+import { allocate, copyMemory } from './memory.ts';
 import { createSharedMemory, openSharedMemory } from './shared-memory.ts';
+import { closeDescriptor, connected, destination, openConnection } from './sockets.ts';
 
 test('socketAddress() and peerText() agree on every form of address', () => {
   const forms: readonly [string, string][] = [

@@ -26,10 +26,22 @@ function gauge(name: string, help: string): number {
 
 export const C_CONNECTIONS = counter('tollgate_connections_total', 'Client connections accepted.');
 export const C_CONNECTIONS_OPEN = gauge('tollgate_connections_open', 'Client connections open now.');
-export const C_HANDSHAKES_TLS12 = counter('tollgate_handshakes_total', 'TLS handshakes finished.', { version: 'TLSv1.2', resumed: 'false' });
-export const C_HANDSHAKES_TLS12_RESUMED = counter('tollgate_handshakes_total', 'TLS handshakes finished.', { version: 'TLSv1.2', resumed: 'true' });
-export const C_HANDSHAKES_TLS13 = counter('tollgate_handshakes_total', 'TLS handshakes finished.', { version: 'TLSv1.3', resumed: 'false' });
-export const C_HANDSHAKES_TLS13_RESUMED = counter('tollgate_handshakes_total', 'TLS handshakes finished.', { version: 'TLSv1.3', resumed: 'true' });
+export const C_HANDSHAKES_TLS12 = counter('tollgate_handshakes_total', 'TLS handshakes finished.', {
+  version: 'TLSv1.2',
+  resumed: 'false',
+});
+export const C_HANDSHAKES_TLS12_RESUMED = counter('tollgate_handshakes_total', 'TLS handshakes finished.', {
+  version: 'TLSv1.2',
+  resumed: 'true',
+});
+export const C_HANDSHAKES_TLS13 = counter('tollgate_handshakes_total', 'TLS handshakes finished.', {
+  version: 'TLSv1.3',
+  resumed: 'false',
+});
+export const C_HANDSHAKES_TLS13_RESUMED = counter('tollgate_handshakes_total', 'TLS handshakes finished.', {
+  version: 'TLSv1.3',
+  resumed: 'true',
+});
 export const C_HANDSHAKES_OPEN = gauge('tollgate_handshakes_open', 'TLS handshakes under way.');
 export const C_BLINDED_OPEN = gauge('tollgate_blinded_connections', 'Failed connections that wait out a blinding delay.');
 export const C_REQUESTS = counter('tollgate_requests_total', 'Requests whose head was read, well-formed or not.');
@@ -44,7 +56,10 @@ export const C_BYTES_IN = counter('tollgate_received_bytes_total', 'Decrypted by
 export const C_BYTES_OUT = counter('tollgate_sent_bytes_total', 'Bytes sent to clients, before encryption.');
 export const C_UPSTREAM_CONNECTS = counter('tollgate_upstream_connects_total', 'Connections opened to targets.');
 export const C_UPSTREAM_REUSES = counter('tollgate_upstream_reuses_total', 'Requests sent on a kept-alive connection to a target.');
-export const C_UPSTREAM_RETRIES = counter('tollgate_upstream_retries_total', 'Requests sent again because a kept-alive connection had died.');
+export const C_UPSTREAM_RETRIES = counter(
+  'tollgate_upstream_retries_total',
+  'Requests sent again because a kept-alive connection had died.',
+);
 export const C_UPSTREAM_IDLE = gauge('tollgate_upstream_idle_connections', 'Kept-alive connections to targets waiting for use.');
 export const C_UPSTREAM_OPEN = gauge('tollgate_upstream_connections_open', 'Connections to targets open now.');
 export const C_LOG_LINES = counter('tollgate_log_lines_total', 'Log lines written.');

@@ -35,6 +35,12 @@ export class FrameReader<Message> {
   #sizeBytes = 0;
   #body: Buffer | null = null;
   #bodyBytes = 0;
+  readonly #bytesMax: number;
+
+  /** `bytesMax` bounds one frame, and with it the memory a peer can make us take. */
+  constructor(bytesMax: number = FRAME_BYTES_MAX) {
+    this.#bytesMax = bytesMax;
+  }
 
   /** Takes bytes, calls `each` for every frame completed. A frame's blobs are zeroed when `each` returns: who needs them copies them. */
   push(bytes: Buffer, each: (frame: Frame<Message>) => void): void {
@@ -63,7 +69,7 @@ export class FrameReader<Message> {
     this.#sizeBytes += taken;
     if (this.#sizeBytes === 4) {
       const total = this.#size.readUInt32LE(0);
-      if (total < 4 || total > FRAME_BYTES_MAX) throw new RangeError('a frame of impossible size');
+      if (total < 4 || total > this.#bytesMax) throw new RangeError('a frame of impossible size');
       this.#sizeBytes = 0;
       this.#bodyBytes = 0;
       this.#body = Buffer.alloc(total);
@@ -80,7 +86,8 @@ function parse<Message>(body: Buffer): Frame<Message> {
   const views: Buffer[] = [];
   let at = 4 + jsonBytes;
   for (const length of blobs) {
-    if (!Number.isInteger(length) || length < 0 || at + length > body.length) throw new RangeError('a frame whose blobs are longer than itself');
+    if (!Number.isInteger(length) || length < 0 || at + length > body.length)
+      throw new RangeError('a frame whose blobs are longer than itself');
     views.push(body.subarray(at, at + length));
     at += length;
   }

@@ -31,8 +31,10 @@ export interface TicketKey {
 }
 
 /** A command (`tollgate status`, `stop`) to the supervisor, and its answer. */
-export type FromCommand = { readonly type: 'status' } | { readonly type: 'stop' } | { readonly type: 'reopen' };
-export type ToCommand = { readonly type: 'answer'; readonly ok: boolean; readonly value: unknown } | { readonly type: 'error'; readonly message: string };
+export type FromCommand = { readonly type: 'status' } | { readonly type: 'stop' };
+export type ToCommand =
+  | { readonly type: 'answer'; readonly ok: boolean; readonly value: unknown }
+  | { readonly type: 'error'; readonly message: string };
 
 /**
  * Sockets travel over a socket pair (SOCK_SEQPACKET) as SCM_RIGHTS; the bytes beside them are this, as JSON.

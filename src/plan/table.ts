@@ -9,7 +9,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { TARGETS_MAX, WORKERS_MAX } from '../base/limits.ts';
-import { COUNTER_PLACES, COUNTERS, TARGET_PLACES, T_IN_FLIGHT } from './counters.ts';
+import { COUNTER_PLACES, COUNTERS, T_IN_FLIGHT, TARGET_PLACES } from './counters.ts';
 
 export const TABLE_MAGIC = 0x746f6c6c;
 export const TABLE_VERSION = 1;

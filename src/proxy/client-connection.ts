@@ -277,7 +277,8 @@ export class ClientConnection extends Watched {
     // What is left unread would turn our close into a reset, and the answer would be lost.
     receive(this.fd, context.scratch, READ_AT, peeked);
     this.#recordFailure(fault, faultOf(fault).alert === 0 ? null : faultOf(fault).alert, 'us');
-    const answer = fault === FAULT_HELLO_PLAIN_HTTP ? plainHttpOnTlsPort() : faultOf(fault).alert > 0 ? plainAlert(faultOf(fault).alert) : null;
+    const answer =
+      fault === FAULT_HELLO_PLAIN_HTTP ? plainHttpOnTlsPort() : faultOf(fault).alert > 0 ? plainAlert(faultOf(fault).alert) : null;
     if (answer !== null) {
       context.bytes.set(answer, COMPOSE_AT);
       transmit(this.fd, context.scratch, COMPOSE_AT, answer.length);

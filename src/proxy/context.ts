@@ -46,13 +46,7 @@ export class ProxyContext {
   blinded = 0;
   draining = false;
 
-  constructor(
-    reactor: Reactor,
-    row: TableRow,
-    handshakeLog: HandshakeLog,
-    timeouts: TimeoutsPlan,
-    limits: LimitsPlan,
-  ) {
+  constructor(reactor: Reactor, row: TableRow, handshakeLog: HandshakeLog, timeouts: TimeoutsPlan, limits: LimitsPlan) {
     this.reactor = reactor;
     this.counters = row.counters;
     this.handshakeLog = handshakeLog;

@@ -27,8 +27,8 @@ import {
 } from '../base/faults.ts';
 import { HEAD_BYTES_MAX, READ_BYTES, TURN_BYTES_MAX } from '../base/limits.ts';
 import { FIELD_REFERER, FIELD_USER_AGENT } from '../http/field-names.ts';
-import { ChunkedDecoder } from '../http/h1/chunked-decoder.ts';
 import { chunkHead, chunkTail, lastChunk } from '../http/h1/chunk-writer.ts';
+import { ChunkedDecoder } from '../http/h1/chunked-decoder.ts';
 import { readResponseHead } from '../http/h1/head-reader.ts';
 import { writeRequestHead, writeResponseHead } from '../http/h1/head-writer.ts';
 import { localResponse } from '../http/local-response.ts';
@@ -39,13 +39,13 @@ import {
   FRAMING_LENGTH,
   FRAMING_NONE,
   FRAMING_TUNNEL,
-  type MessageHead,
   METHOD_DELETE,
   METHOD_GET,
   METHOD_HEAD,
   METHOD_OPTIONS,
   METHOD_PUT,
   METHOD_TRACE,
+  type MessageHead,
 } from '../http/message-head.ts';
 import { copyMemory } from '../native/memory.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
@@ -786,7 +786,6 @@ export class Exchange implements UpstreamOwner {
   }
 
   // --- the end --------------------------------------------------------------------------------------------------------
-
 
   /** All is said, and taken. */
   #end(): void {

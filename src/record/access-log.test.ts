@@ -143,7 +143,10 @@ test('HandshakeLog writes one line a failure, at a bounded rate, and says what i
     for (let i = 0; i < 150; i++) log.failed(failure, 5_000);
     log.failed({ ...failure, offered: null }, 6_000);
     await end(writer);
-    const lines = read().trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    const lines = read()
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
     assert.equal(lines.length, 101);
     assert.equal(lines[0]?.event, 'handshake');
     assert.equal(lines[0]?.ok, false);

@@ -69,7 +69,8 @@ export class HandshakeLog {
     });
     this.#omitted = 0;
     // A hello with hundreds of values would pass the bound: what was offered is the part that can go.
-    const text = Buffer.byteLength(line) + 1 <= LOG_LINE_BYTES_MAX ? line : `${line.slice(0, line.lastIndexOf(',"offered":'))},"offered":null}`;
+    const text =
+      Buffer.byteLength(line) + 1 <= LOG_LINE_BYTES_MAX ? line : `${line.slice(0, line.lastIndexOf(',"offered":'))},"offered":null}`;
     const bytes = batch.bytes.write(`${text}\n`, batch.at, 'utf8');
     this.#writer.commit(batch, batch.at + bytes);
   }

@@ -14,7 +14,12 @@ function find(table: RouteTable, host: string, path: string): number {
 }
 
 test('RouteTable takes the first route that matches host and path', () => {
-  const table = new RouteTable([route('shop.example', '/api/*'), route('shop.example', null), route(null, '/health'), route('*.example', null)]);
+  const table = new RouteTable([
+    route('shop.example', '/api/*'),
+    route('shop.example', null),
+    route(null, '/health'),
+    route('*.example', null),
+  ]);
   assert.equal(find(table, 'shop.example', '/api/x'), 0);
   assert.equal(find(table, 'shop.example', '/api'), 1);
   assert.equal(find(table, 'SHOP.example', '/'), 1);
@@ -36,7 +41,14 @@ test('RouteTable keeps the configuration order between exact, wildcard and any h
 
 test('RouteTable answers the same whatever host was asked before', () => {
   const table = new RouteTable([route('a.test', null), route('b.test', null)]);
-  for (const [host, expected] of [['a.test', 0], ['b.test', 1], ['a.test', 0], ['c.test', NO_ROUTE], ['c.test', NO_ROUTE], ['A.test', 0]] as const) {
+  for (const [host, expected] of [
+    ['a.test', 0],
+    ['b.test', 1],
+    ['a.test', 0],
+    ['c.test', NO_ROUTE],
+    ['c.test', NO_ROUTE],
+    ['A.test', 0],
+  ] as const) {
     assert.equal(find(table, host, '/'), expected, host);
   }
 });

@@ -32,17 +32,21 @@ export class RouteTable {
       isPrefix: route.match.pathIsPrefix,
     }));
     const chosen = (wanted: (host: string) => boolean): Entry[] =>
-      entries
-        .filter((entry) => entry.host === null || wanted(entry.host))
-        .map(({ index, path, isPrefix }) => ({ index, path, isPrefix }));
+      entries.filter((entry) => entry.host === null || wanted(entry.host)).map(({ index, path, isPrefix }) => ({ index, path, isPrefix }));
     this.#any = chosen(() => false);
     for (const { host } of entries) {
       if (host === null) continue;
       if (host.startsWith('*.')) {
         const suffix = host.slice(1);
-        this.#suffixes.set(suffix, chosen((other) => other.startsWith('*.') && suffix.endsWith(other.slice(1))));
+        this.#suffixes.set(
+          suffix,
+          chosen((other) => other.startsWith('*.') && suffix.endsWith(other.slice(1))),
+        );
       } else {
-        this.#exact.set(host, chosen((other) => other === host || (other.startsWith('*.') && host.endsWith(other.slice(1)))));
+        this.#exact.set(
+          host,
+          chosen((other) => other === host || (other.startsWith('*.') && host.endsWith(other.slice(1)))),
+        );
       }
     }
     this.#lastEntries = this.#any;

@@ -5,8 +5,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { S2nEngine } from './s2n-engine.ts';
 import { S2N_POLICIES } from './policies.ts';
+import { S2nEngine } from './s2n-engine.ts';
 import { type ContractCertificate, engineContract } from './test-engine-contract.ts';
 
 /** Self-signed for `localhost`, made by the openssl command. */
@@ -41,7 +41,17 @@ test('S2N_POLICIES are all known to the library', () => {
 test('S2nEngine.context() refuses a key of a kind the library cannot use', () => {
   const { privateKey } = generateKeyPairSync('ed25519');
   const keyPem = Buffer.from(privateKey.export({ type: 'pkcs8', format: 'pem' }) as string);
-  assert.throws(() => engine.context({ ruleSet: 'x', policy: 'modern', alpn: [], tickets: false, certificates: [{ chainPem: ecdsa.chainPem, keyPem, plan: PLAN }] }), /certificate/);
+  assert.throws(
+    () =>
+      engine.context({
+        ruleSet: 'x',
+        policy: 'modern',
+        alpn: [],
+        tickets: false,
+        certificates: [{ chainPem: ecdsa.chainPem, keyPem, plan: PLAN }],
+      }),
+    /certificate/,
+  );
 });
 
 const PLAN = { fingerprint: 'x', names: [], notBeforeMs: 0, notAfterMs: 0, source: '', chainBlob: 0, keyBlob: 1 };

@@ -1,6 +1,7 @@
 /** The fast engine: s2n-tls on AWS-LC. */
 import { assert } from '../base/assert.ts';
 import { BLINDING_MS_MAX } from '../base/limits.ts';
+import { s2nLibraryPath } from '../native/library-path.ts';
 import * as s2n from '../native/s2n.ts';
 import type { ContextOptions, TlsContext, TlsEngine, TlsSession } from './engine.ts';
 import { S2N_POLICIES } from './policies.ts';
@@ -11,7 +12,7 @@ export class S2nEngine implements TlsEngine {
   readonly name = 's2n';
 
   /** Loads the library: last in the process, and no native addon after it. Throws one Error that says what is wrong with the file. */
-  constructor(libraryPath: string = s2n.s2nLibraryPath()) {
+  constructor(libraryPath: string = s2nLibraryPath()) {
     s2n.loadS2n(libraryPath);
   }
 

@@ -148,7 +148,10 @@ export interface ContractCertificate {
 }
 
 /** Registers the contract's tests for one engine. `certificates`: ECDSA and RSA for `localhost`. */
-export function engineContract(engine: TlsEngine, certificates: { readonly ecdsa: ContractCertificate; readonly rsa: ContractCertificate }): void {
+export function engineContract(
+  engine: TlsEngine,
+  certificates: { readonly ecdsa: ContractCertificate; readonly rsa: ContractCertificate },
+): void {
   const reactor = new Reactor(
     () => {},
     () => {},
@@ -327,7 +330,10 @@ export function engineContract(engine: TlsEngine, certificates: { readonly ecdsa
   test(`${name}: a context refuses a key of another certificate, and says so`, () => {
     const mixed = { chainPem: certificates.ecdsa.chainPem, keyPem: certificates.rsa.keyPem };
     assert.throws(() => engine.context(options({}, [mixed])), /certificate/);
-    assert.throws(() => engine.context(options({}, [{ chainPem: Buffer.from('nonsense'), keyPem: Buffer.from('nonsense') }])), /certificate/);
+    assert.throws(
+      () => engine.context(options({}, [{ chainPem: Buffer.from('nonsense'), keyPem: Buffer.from('nonsense') }])),
+      /certificate/,
+    );
   });
 
   test(`${name}: a retired context lives until its last session ends`, async () => {

@@ -1,4 +1,8 @@
 /** One server behind us: where it is, its idle connections (last in, first out), and its share of the shared table. */
+
+import { FAULT_DESCRIPTORS } from '../base/faults.ts';
+import { closeDescriptor, type Destination, destination, openConnection } from '../native/sockets.ts';
+import type { Reactor } from '../net/reactor.ts';
 import {
   C_LIMIT_IDLE_POOL,
   C_UPSTREAM_IDLE,
@@ -12,10 +16,7 @@ import {
 } from '../plan/counters.ts';
 import type { TargetPlan, UpstreamPlan } from '../plan/plan.ts';
 import type { TableRow } from '../plan/table.ts';
-import { type Destination, closeDescriptor, destination, openConnection } from '../native/sockets.ts';
-import { FAULT_DESCRIPTORS } from '../base/faults.ts';
-import type { Reactor } from '../net/reactor.ts';
-import { BUSY, IDLE, type UpstreamOwner, UpstreamConnection } from './upstream-connection.ts';
+import { BUSY, IDLE, UpstreamConnection, type UpstreamOwner } from './upstream-connection.ts';
 
 export class Target {
   readonly plan: TargetPlan;

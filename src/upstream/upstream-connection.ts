@@ -5,15 +5,15 @@
  *        \________\________\___-> CLOSED
  */
 import { FAULT_CONNECT_TIMEOUT, FAULT_RESET } from '../base/faults.ts';
-import { C_UPSTREAM_CONNECTS, C_UPSTREAM_OPEN } from '../plan/counters.ts';
+import type { Memory } from '../native/memory.ts';
+import { ERROR, HANGUP, READ_HANGUP, READABLE, WRITABLE } from '../native/poller.ts';
+import { closeDescriptor, connected } from '../native/sockets.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
 import { PlainStream } from '../net/plain-stream.ts';
 import type { Reactor } from '../net/reactor.ts';
 import type { Stream } from '../net/stream.ts';
 import { Watched } from '../net/watched.ts';
-import type { Memory } from '../native/memory.ts';
-import { ERROR, HANGUP, READ_HANGUP, READABLE, WRITABLE } from '../native/poller.ts';
-import { closeDescriptor, connected } from '../native/sockets.ts';
+import { C_UPSTREAM_CONNECTS, C_UPSTREAM_OPEN } from '../plan/counters.ts';
 import type { Target } from './target.ts';
 
 export const CONNECTING = 0;

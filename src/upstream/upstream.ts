@@ -1,7 +1,8 @@
 /** A set of targets that serve the same requests, and the turn each gets. */
+
+import type { Reactor } from '../net/reactor.ts';
 import type { UpstreamPlan } from '../plan/plan.ts';
 import type { TableRow } from '../plan/table.ts';
-import type { Reactor } from '../net/reactor.ts';
 import { Target } from './target.ts';
 
 export class Upstream {

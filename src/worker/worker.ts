@@ -217,10 +217,7 @@ export class Worker {
   #openListeners(): void {
     if (this.#running === null) return;
     for (const held of this.#sockets) {
-      const wanted =
-        this.#context?.draining !== true &&
-        (held.slot === this.#slot || this.#covers.has(held.slot)) &&
-        this.#running.sites.has(held.address);
+      const wanted = (held.slot === this.#slot || this.#covers.has(held.slot)) && this.#running.sites.has(held.address);
       if (wanted) held.listener.open();
       else held.listener.pause();
     }
@@ -230,12 +227,17 @@ export class Worker {
     const context = this.#context;
     this.#row.state[S_STATE] = STATE_DRAINING;
     this.#drainUntilMs = this.#reactor.nowMs + drainMs;
-    if (context === null) {
-      this.#end();
+    if (context === null || context.draining) {
+      if (context === null) this.#end();
       return;
     }
     context.draining = true;
-    this.#openListeners();
+    // What the kernel has accepted for us is served; then the sockets go, and with the last holder the port.
+    for (const held of this.#sockets) {
+      if (held.listener.accepting) held.listener.onEvents();
+      held.listener.close();
+    }
+    this.#sockets.length = 0;
     for (const upstream of this.#running?.upstreams ?? []) upstream.retire();
     this.#reactor.forEach((watched) => {
       if (watched instanceof ClientConnection) watched.drain();

@@ -1,0 +1,73 @@
+/**
+ * `npm test`: installs what the tests need, runs every check, then the end-to-end tests against real programs. `--long` runs the long
+ * versions. The last lines are Node's own totals, over unit and end-to-end tests together.
+ */
+import { fileURLToPath } from 'node:url';
+import { check, isCi } from './check.ts';
+import { findProgram, installationObstacle, installPackages, missingPackages } from './packages.ts';
+import { addCounts, runTests, type TestCounts, verdict } from './run-tests.ts';
+
+const E2E_TESTS = ['test/**/*.test.ts'];
+/** A gigabyte both ways on a slow machine fits; a hang does not go on for the evening. */
+const TEST_MS_MAX = 300_000;
+const RUN_MS_MAX = 1_500_000;
+const LONG_MS_MAX = 6 * 3_600_000;
+
+const USAGE = 'usage: npm test [-- --long]';
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  const unknown = args.find((arg) => arg !== '--long');
+  if (unknown !== undefined) return fail(`unknown argument ${unknown}; ${USAGE}`);
+  const long = args.includes('--long');
+  // Tests read this, wherever they run.
+  if (long) process.env.TOLLGATE_TEST_LONG = '1';
+
+  const packages = missingPackages();
+  if (packages.length > 0) {
+    const obstacle = installationObstacle(packages, process.getuid?.() === 0, findProgram('apt-get') !== null);
+    if (obstacle !== null) return fail(obstacle);
+    console.log(`installing ${packages.join(' ')}`);
+    try {
+      installPackages(packages);
+    } catch (error) {
+      return fail(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  const strict = isCi();
+  const unit = await check({ long, strict });
+  if (!unit.ok) {
+    printCounts(unit.counts);
+    return 1;
+  }
+  const limits = { testMsMax: long ? LONG_MS_MAX : TEST_MS_MAX, runMsMax: long ? LONG_MS_MAX : RUN_MS_MAX };
+  const folder = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
+  // One file at a time: they measure memory, descriptors and time, and share the machine.
+  const e2e = await runTests({ patterns: E2E_TESTS, folder, concurrency: 1, ...limits }, process.stdout);
+  const problem = verdict(e2e, strict);
+  if (problem !== null) console.error(problem);
+  printCounts(addCounts(unit.counts, e2e));
+  return problem === null ? 0 : 1;
+}
+
+function printCounts(counts: TestCounts): void {
+  const { tests, pass, fail: failed, cancelled, skipped, todo, durationMs } = counts;
+  for (const [name, value] of Object.entries({
+    tests,
+    pass,
+    fail: failed,
+    cancelled,
+    skipped,
+    todo,
+    duration_ms: Math.round(durationMs),
+  })) {
+    console.log(`ℹ ${name} ${value}`);
+  }
+}
+
+function fail(sentence: string): number {
+  console.error(sentence);
+  return 1;
+}

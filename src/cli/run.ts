@@ -1,0 +1,104 @@
+/** `tollgate run`: from a configuration file, from two addresses, or as a demo that needs neither. */
+import type { Server } from 'node:http';
+import { dataDirectory } from '../certs/data-directory.ts';
+import { localCertificate, trustHint } from '../certs/local-ca.ts';
+import { freePort } from '../config/free-port.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { quickConfig } from '../config/quick.ts';
+import { openDemoOrigin } from '../control/demo-origin.ts';
+import { Instance } from '../control/instance.ts';
+import { answers, controlSocketPath, defaultRuntimeDirectory } from '../control/runtime-directory.ts';
+import { openLog } from '../observe/log.ts';
+import { addressText } from '../plan/plan.ts';
+
+export interface RunOptions {
+  readonly config?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly runtime?: string;
+}
+
+const HTTPS_PORT = 8_443;
+const ADMIN_PORT = 9_901;
+
+/** Runs until it is stopped. Throws what kept it from starting. */
+export async function run(options: RunOptions): Promise<void> {
+  const log = openLog();
+  let origin: Server | null = null;
+  let loaded: LoadedConfig;
+  let greeting: ((instance: Instance) => string) | null = null;
+  let runtimeDirectory = options.runtime;
+  if (options.config !== undefined) {
+    loaded = await loadConfig(options.config);
+    runtimeDirectory ??= loaded.config.runtime ?? defaultRuntimeDirectory();
+  } else {
+    const certificate = await localCertificate(dataDirectory());
+    let to = options.to;
+    if (to === undefined) {
+      const demo = await openDemoOrigin();
+      origin = demo.server;
+      to = `127.0.0.1:${demo.port}`;
+    }
+    const from = options.from ?? `localhost:${await freePort(HTTPS_PORT)}`;
+    loaded = quickConfig({ from, to, certificate, admin: `127.0.0.1:${await freePort(ADMIN_PORT)}` });
+    runtimeDirectory ??= await quickRuntimeDirectory();
+    const runtime = runtimeDirectory;
+    greeting = (instance) =>
+      quickGreeting(instance, loaded, { caPath: certificate.caPath, made: certificate.made, demo: origin !== null, to, runtime });
+  }
+  const nodeFlags = (process.env.TOLLGATE_NODE_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
+  let instance: Instance;
+  try {
+    instance = await Instance.start({ loaded, runtimeDirectory, log, nodeFlags });
+  } catch (error) {
+    origin?.close();
+    throw error;
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void instance.stop());
+  process.on('SIGHUP', () => log.warn('reloading is not available yet: stop and start instead'));
+  const addresses = instance.plan.listeners.map((listener) => addressText(listener.address));
+  if (greeting !== null) process.stdout.write(greeting(instance));
+  else log.info({ pid: process.pid, listeners: addresses, runtime: runtimeDirectory }, 'tollgate serves');
+  await instance.ended;
+  origin?.closeAllConnections();
+  origin?.close();
+  if (greeting === null) log.info('tollgate has ended');
+}
+
+/** Two demos can run side by side: the second lives beside the first. */
+async function quickRuntimeDirectory(): Promise<string> {
+  const directory = defaultRuntimeDirectory();
+  return (await answers(controlSocketPath(directory))) ? `${directory}-${process.pid}` : directory;
+}
+
+interface Quick {
+  readonly caPath: string;
+  readonly made: boolean;
+  readonly demo: boolean;
+  readonly to: string;
+  readonly runtime: string;
+}
+
+function quickGreeting(instance: Instance, loaded: LoadedConfig, quick: Quick): string {
+  const listener = instance.plan.listeners[0];
+  const port = listener !== undefined && listener.address.family !== 0 ? listener.address.port : HTTPS_PORT;
+  const hint = trustHint(quick.caPath, port);
+  const { listen } = loaded.config.admin;
+  const stop = quick.runtime === defaultRuntimeDirectory() ? 'tollgate stop' : `tollgate stop --runtime ${quick.runtime}`;
+  const lines = [
+    '',
+    `  Tollgate serves https://localhost:${port}/ and forwards to ${quick.demo ? 'a small demo server' : quick.to}.`,
+    '',
+    `  Try it:          ${hint.curl}`,
+    `  Trust it here:   ${hint.system}`,
+    `  In a browser:    ${hint.browser}`,
+    ...(quick.demo ? [`  Your own server: npm start -- --from :${port} --to 127.0.0.1:3000`] : []),
+    ...(listen === null ? [] : [`  Watch it:        curl http://${addressText(listen)}/metrics   (also /status, /healthz, /readyz)`]),
+    `  Stop it:         Ctrl-C, or ${stop}`,
+    '',
+    `  ${quick.made ? 'Made' : 'Using'} the local certificate authority ${quick.caPath}; access log below.`,
+    '',
+    '',
+  ];
+  return lines.join('\n');
+}

@@ -1,0 +1,110 @@
+/** A running Tollgate: supervisor, admin address, and the answers to commands, put together from a loaded configuration. */
+import { availableParallelism } from 'node:os';
+import type { FastifyInstance } from 'fastify';
+import { tollgateVersion } from '../base/version.ts';
+import { compile } from '../config/compile.ts';
+import { type Finding, findingText } from '../config/findings.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { isFastOpenActive } from '../native/listen-sockets.ts';
+import type { Log } from '../observe/log.ts';
+import { renderMetrics } from '../observe/metrics.ts';
+import { makeStatus, type Status } from '../observe/status.ts';
+import type { FromCommand } from '../plan/messages.ts';
+import type { Plan } from '../plan/plan.ts';
+import { makeAdmin, openAdmin } from './admin.ts';
+import { prepareRuntimeDirectory } from './runtime-directory.ts';
+import { Supervisor } from './supervisor.ts';
+
+export interface InstanceOptions {
+  readonly loaded: LoadedConfig;
+  readonly runtimeDirectory: string;
+  readonly log: Log;
+  readonly nodeFlags?: readonly string[];
+}
+
+export class Instance {
+  readonly #supervisor: Supervisor;
+  readonly #admin: FastifyInstance | null;
+  readonly #ended = Promise.withResolvers<void>();
+  #stopping = false;
+
+  private constructor(supervisor: Supervisor, admin: FastifyInstance | null) {
+    this.#supervisor = supervisor;
+    this.#admin = admin;
+  }
+
+  /** Serves when it resolves. Throws ConfigError or TollgateError, with nothing left behind. */
+  static async start(options: InstanceOptions): Promise<Instance> {
+    const { loaded, log } = options;
+    const { config } = loaded;
+    const controlPath = await prepareRuntimeDirectory(options.runtimeDirectory);
+    const { plan, blobs, warnings } = await compile(loaded, { planId: 1 });
+    for (const warning of warnings) log.warn(findingText({ ...warning, severity: 'error' } satisfies Finding));
+    const supervisor = new Supervisor({
+      plan,
+      blobs,
+      workers: config.workers === 'auto' ? availableParallelism() : config.workers,
+      controlPath,
+      accessLog: config.log.access.path,
+      log,
+      nodeFlags: options.nodeFlags ?? [],
+    });
+    const admin =
+      config.admin.listen === null
+        ? null
+        : makeAdmin({
+            metrics: () => renderMetrics({ ...supervisor.snapshot(), version: tollgateVersion() }),
+            status: () => instance.status(),
+            notReady: () => instance.notReady(),
+          });
+    const instance = new Instance(supervisor, admin);
+    if (admin !== null && config.admin.listen !== null) await openAdmin(admin, config.admin.listen);
+    try {
+      await supervisor.start((command) => instance.#onCommand(command));
+    } catch (error) {
+      await admin?.close();
+      throw error;
+    }
+    return instance;
+  }
+
+  get plan(): Plan {
+    return this.#supervisor.plan;
+  }
+
+  /** Resolves when everything has ended. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  status(): Status {
+    return makeStatus({ ...this.#supervisor.snapshot(), version: tollgateVersion(), fastOpenActive: isFastOpenActive() });
+  }
+
+  notReady(): string | null {
+    const { draining, workers } = this.#supervisor.snapshot();
+    if (draining) return 'draining';
+    return workers.some((worker) => worker.ready) ? null : 'no worker serves';
+  }
+
+  async #onCommand(command: FromCommand): Promise<unknown> {
+    if (command.type === 'status') return this.status();
+    if (command.type === 'stop') {
+      setImmediate(() => void this.stop());
+      return { pid: process.pid, drainMs: this.plan.timeouts.drainMs };
+    }
+    throw new Error('this tollgate does not know that command');
+  }
+
+  /** Drains and ends. Called again, it ends at once. */
+  async stop(): Promise<void> {
+    if (this.#stopping) {
+      this.#supervisor.hurry();
+      return;
+    }
+    this.#stopping = true;
+    await this.#supervisor.stop(this.plan.timeouts.drainMs);
+    await this.#admin?.close();
+    this.#ended.resolve();
+  }
+}

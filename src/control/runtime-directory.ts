@@ -1,0 +1,82 @@
+/**
+ * The directory of a running instance: its control socket, for this user alone. Finds it, makes it, and tells whether somebody lives there.
+ */
+import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import { TollgateError } from '../base/tollgate-error.ts';
+
+const SOCKET_NAME = 'control.sock';
+/** A living supervisor takes a connection within this time. Milliseconds. */
+const ANSWER_MS = 2_000;
+/** Longest path of a Unix socket. Bytes. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+/** Where an instance lives unless told otherwise: /run/tollgate for root, else the user's own runtime directory. */
+export function defaultRuntimeDirectory(env: NodeJS.ProcessEnv = process.env, uid: number = process.getuid?.() ?? 0): string {
+  if (uid === 0) return '/run/tollgate';
+  const { XDG_RUNTIME_DIR: xdg } = env;
+  return xdg !== undefined && isAbsolute(xdg) ? join(xdg, 'tollgate') : join(tmpdir(), `tollgate-${uid}`);
+}
+
+export function controlSocketPath(directory: string): string {
+  return join(directory, SOCKET_NAME);
+}
+
+/**
+ * Makes `directory` ready for a new supervisor: it exists, is ours, is closed to others, and nobody lives there (a dead one's socket is
+ * removed). Throws `runtime_taken` when somebody does, `runtime_unusable` when it cannot be had. Returns the socket's path.
+ */
+export async function prepareRuntimeDirectory(directory: string): Promise<string> {
+  const path = resolve(directory);
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new TollgateError(
+      'runtime_unusable',
+      `the runtime directory ${path} cannot be made: ${codeOf(cause)}; name another with --runtime`,
+      cause,
+    );
+  }
+  const stat = lstatSync(path);
+  if (!stat.isDirectory())
+    throw new TollgateError('runtime_unusable', `the runtime directory ${path} is not a directory; name another with --runtime`);
+  if (stat.uid !== (process.getuid?.() ?? stat.uid)) {
+    throw new TollgateError('runtime_unusable', `the runtime directory ${path} belongs to another user; name another with --runtime`);
+  }
+  if ((stat.mode & 0o077) !== 0) chmodSync(path, 0o700);
+  const socket = controlSocketPath(path);
+  if (Buffer.byteLength(socket) > SOCKET_PATH_BYTES_MAX) {
+    throw new TollgateError(
+      'runtime_unusable',
+      `the runtime directory ${path} is too long for a Unix socket in it; name another with --runtime`,
+    );
+  }
+  if (await answers(socket)) {
+    throw new TollgateError(
+      'runtime_taken',
+      `another tollgate runs in ${path}; stop it with "tollgate stop --runtime ${path}", or name another directory with --runtime`,
+    );
+  }
+  rmSync(socket, { force: true });
+  return socket;
+}
+
+/** Whether somebody takes connections on `socket`. */
+export async function answers(socket: string): Promise<boolean> {
+  return await new Promise((done) => {
+    const connection = connect(socket);
+    const end = (alive: boolean): void => {
+      connection.destroy();
+      done(alive);
+    };
+    connection.setTimeout(ANSWER_MS, () => end(true));
+    connection.once('connect', () => end(true));
+    connection.once('error', () => end(false));
+  });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}

@@ -1,0 +1,269 @@
+/**
+ * The supervisor: opens the listening sockets, starts a worker for each core, replaces the dead and the stuck, and ends them in order.
+ * It holds the plan with its keys, because a worker that is replaced needs them; it moves no byte of traffic.
+ */
+import { openSync } from 'node:fs';
+import { TollgateError } from '../base/tollgate-error.ts';
+import { closeFd } from '../native/listen-sockets.ts';
+import { createSharedMemory } from '../native/shared-memory.ts';
+import type { Log } from '../observe/log.ts';
+import type { FromCommand, FromWorker } from '../plan/messages.ts';
+import type { Plan } from '../plan/plan.ts';
+import { monotonicS, S_GENERATION, S_HEARTBEAT_S, S_STATE, SharedTable, STATE_STARTING, tableBytes } from '../plan/table.ts';
+import { ControlServer, type WorkerLink } from './control-server.ts';
+import { closeSockets, openSockets, type SocketSet } from './listen-sockets.ts';
+import { TICKET_ROTATE_MS, TicketKeys } from './ticket-keys.ts';
+import { type WorkerEnvironment, WorkerProcess } from './worker-process.ts';
+
+/** A worker whose loop has not turned for this long is replaced. Seconds. */
+export const STUCK_S = 5;
+const LOOK_MS = 1_000;
+/** A worker must have adopted its plan within this time of its start. Milliseconds. */
+const START_MS = 30_000;
+/** Time beyond `drainMs` before what is left is killed. Milliseconds. */
+const KILL_MS = 2_000;
+
+export interface SupervisorOptions {
+  readonly plan: Plan;
+  /** Certificates and keys of the plan; kept, zeroed at the end. */
+  readonly blobs: readonly Buffer[];
+  readonly workers: number;
+  /** The control socket's path, in a directory made ready by `prepareRuntimeDirectory`. */
+  readonly controlPath: string;
+  /** `-` standard output, `off`, or a file. */
+  readonly accessLog: string;
+  readonly log: Log;
+  /** More flags for the workers' node. */
+  readonly nodeFlags: readonly string[];
+}
+
+/** What status and readiness are made from, beside the table. */
+export interface Snapshot {
+  readonly plan: Plan;
+  readonly table: SharedTable;
+  readonly startedMs: number;
+  readonly draining: boolean;
+  readonly workers: readonly {
+    readonly slot: number;
+    readonly pid: number | null;
+    readonly ready: boolean;
+    readonly restarts: number;
+    readonly coveredBy: number | null;
+  }[];
+}
+
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #log: Log;
+  readonly #workers: readonly WorkerProcess[];
+  readonly #keys = new TicketKeys(Math.floor(Date.now() / 1_000));
+  readonly #table: SharedTable;
+  readonly #tableFd: number;
+  readonly #startedMs = Date.now();
+  #plan: Plan;
+  #sockets: readonly SocketSet[] = [];
+  #accessLogFd = -1;
+  #control: ControlServer | null = null;
+  #timers: NodeJS.Timeout[] = [];
+  readonly #restarts = new Set<NodeJS.Timeout>();
+  #started = Promise.withResolvers<void>();
+  #stopping: Promise<void> | null = null;
+  #onWorkerGone: (() => void) | null = null;
+  #lookedMs = 0;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#plan = options.plan;
+    const { fd, memory } = createSharedMemory(tableBytes(options.workers));
+    this.#table = SharedTable.create(memory, options.workers);
+    this.#tableFd = fd;
+    this.#workers = Array.from({ length: options.workers }, (_, slot) => new WorkerProcess(slot));
+  }
+
+  get plan(): Plan {
+    return this.#plan;
+  }
+
+  /** Serves when it resolves: every worker has adopted the plan. Throws one TollgateError that says what is in the way; nothing is left behind. */
+  async start(onCommand: (command: FromCommand) => Promise<unknown>): Promise<void> {
+    try {
+      this.#accessLogFd = openAccessLog(this.#options.accessLog);
+      const opened = await openSockets(this.#options.plan, this.#workers.length);
+      this.#plan = opened.plan;
+      this.#sockets = opened.sockets;
+      this.#control = await ControlServer.open(this.#options.controlPath, {
+        onWorker: (hello, link) => this.#onWorker(hello.slot, hello.generation, link),
+        onCommand,
+      });
+      for (const worker of this.#workers) this.#startWorker(worker);
+      this.#timers = [setInterval(() => this.#look(), LOOK_MS), setInterval(() => this.#rotateKeys(), TICKET_ROTATE_MS)];
+      const late = setTimeout(() => this.#started.reject(new TollgateError('start', 'the workers do not start')), START_MS);
+      try {
+        await this.#started.promise;
+      } finally {
+        clearTimeout(late);
+      }
+    } catch (error) {
+      await this.stop(0);
+      throw error;
+    }
+  }
+
+  snapshot(): Snapshot {
+    return {
+      plan: this.#plan,
+      table: this.#table,
+      startedMs: this.#startedMs,
+      draining: this.#stopping !== null,
+      workers: this.#workers.map(({ slot, pid, ready, restarts }) => ({
+        slot,
+        pid,
+        ready,
+        restarts,
+        coveredBy: this.#workers.find((other) => other.covers.includes(slot))?.slot ?? null,
+      })),
+    };
+  }
+
+  // --- workers ----------------------------------------------------------------------------------------------------------
+
+  #startWorker(worker: WorkerProcess): void {
+    const environment: WorkerEnvironment = {
+      controlPath: this.#options.controlPath,
+      tableFd: this.#tableFd,
+      accessLogFd: this.#accessLogFd,
+      flags: this.#options.nodeFlags,
+    };
+    const { state } = this.#table.worker(worker.slot);
+    state[S_STATE] = STATE_STARTING;
+    state[S_HEARTBEAT_S] = monotonicS();
+    worker.start(environment, this.#sockets, (how) => this.#onExit(worker, how));
+    state[S_GENERATION] = worker.generation;
+  }
+
+  #onWorker(slot: number, generation: number, link: WorkerLink): ((message: FromWorker) => void) | null {
+    const worker = this.#workers[slot];
+    if (worker === undefined || worker.generation !== generation || worker.pid === null || worker.link !== null) return null;
+    worker.link = link;
+    const { keys, secrets } = this.#keys.all;
+    worker.tell({ type: 'tickets', keys }, secrets);
+    worker.tell({ type: 'plan', plan: this.#plan }, this.#options.blobs);
+    return (message) => this.#onMessage(worker, message);
+  }
+
+  #onMessage(worker: WorkerProcess, message: FromWorker): void {
+    if (message.type === 'adopted') {
+      worker.ready = true;
+      this.#log.debug({ worker: worker.slot, pid: worker.pid, plan: message.planId, ms: message.ms }, 'worker serves');
+      if (worker.restarts > 0) this.#log.info({ worker: worker.slot, pid: worker.pid }, 'worker replaced');
+      this.#assignCovers();
+      if (this.#workers.every((each) => each.ready)) this.#started.resolve();
+    } else if (message.type === 'refused') {
+      this.#log.error({ worker: worker.slot, plan: message.planId, reason: message.error }, 'worker refused the plan');
+      this.#started.reject(new TollgateError('plan', message.error));
+      worker.kill('SIGKILL');
+    }
+  }
+
+  #onExit(worker: WorkerProcess, how: string): void {
+    const livedMs = performance.now() - worker.startedMs;
+    this.#table.fold(worker.slot);
+    if (this.#stopping !== null) {
+      this.#onWorkerGone?.();
+      return;
+    }
+    const delayMs = worker.delay.afterDeath(livedMs);
+    worker.restarts++;
+    this.#log.error(
+      { worker: worker.slot, ended: how, livedS: Math.round(livedMs / 1_000), restartInMs: delayMs },
+      'worker ended; starting another',
+    );
+    this.#assignCovers();
+    const timer = setTimeout(() => {
+      this.#restarts.delete(timer);
+      if (this.#stopping === null) this.#startWorker(worker);
+    }, delayMs);
+    this.#restarts.add(timer);
+  }
+
+  /** Every slot without a serving worker is accepted for by one that serves, in turn. */
+  #assignCovers(): void {
+    const living = this.#workers.filter((worker) => worker.ready);
+    const gone = this.#workers.filter((worker) => !worker.ready).map((worker) => worker.slot);
+    living.forEach((worker, i) => {
+      const covers = gone.filter((_, k) => k % living.length === i);
+      if (covers.join() === worker.covers.join()) return;
+      worker.covers = covers;
+      worker.tell({ type: 'cover', slots: covers });
+    });
+  }
+
+  /** Replaces workers whose loop does not turn. A supervisor that was itself stopped knows nothing of its workers, and looks again first. */
+  #look(): void {
+    const nowMs = performance.now();
+    const late = this.#lookedMs > 0 && nowMs - this.#lookedMs > 2 * LOOK_MS;
+    this.#lookedMs = nowMs;
+    if (late || this.#stopping !== null) return;
+    for (const worker of this.#workers) {
+      if (worker.pid === null) continue;
+      const quietS = monotonicS() - this.#table.worker(worker.slot).state[S_HEARTBEAT_S]!;
+      const allowedS = worker.ready ? STUCK_S : START_MS / 1_000;
+      if (quietS <= allowedS) continue;
+      this.#log.error({ worker: worker.slot, pid: worker.pid, quietS }, 'worker does not turn its loop; killing it');
+      worker.kill('SIGKILL');
+    }
+  }
+
+  #rotateKeys(): void {
+    this.#keys.rotate(Math.floor(Date.now() / 1_000));
+    const { keys, secrets } = this.#keys.all;
+    for (const worker of this.#workers) worker.tell({ type: 'tickets', keys }, secrets);
+  }
+
+  // --- the end ----------------------------------------------------------------------------------------------------------
+
+  /** Drains the workers for `drainMs` at most, kills what is left, and gives everything back. A second call waits for the first. */
+  stop(drainMs: number): Promise<void> {
+    this.#stopping ??= this.#stop(drainMs);
+    return this.#stopping;
+  }
+
+  /** Ends the workers at once, while a `stop` waits for them. */
+  hurry(): void {
+    for (const worker of this.#workers) worker.kill('SIGKILL');
+  }
+
+  async #stop(drainMs: number): Promise<void> {
+    for (const timer of [...this.#timers, ...this.#restarts]) clearTimeout(timer);
+    // Ours first: with the last copy of a socket the port is free, and nobody waits in a queue that no one empties.
+    closeSockets(this.#sockets);
+    this.#sockets = [];
+    for (const worker of this.#workers) {
+      if (worker.link === null || drainMs === 0) worker.kill('SIGKILL');
+      else worker.tell({ type: 'drain', drainMs });
+    }
+    const late = setTimeout(() => this.hurry(), drainMs + KILL_MS);
+    await new Promise<void>((resolve) => {
+      this.#onWorkerGone = () => {
+        if (this.#workers.every((worker) => worker.pid === null)) resolve();
+      };
+      this.#onWorkerGone();
+    });
+    clearTimeout(late);
+    await this.#control?.close();
+    for (const blob of this.#options.blobs) blob.fill(0);
+    if (this.#accessLogFd > 2) closeFd(this.#accessLogFd);
+    closeFd(this.#tableFd);
+  }
+}
+
+function openAccessLog(path: string): number {
+  if (path === '-') return 1;
+  try {
+    return openSync(path === 'off' ? '/dev/null' : path, 'a', 0o640);
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
+    throw new TollgateError('access_log', `the access log ${path} cannot be written: ${code}`, cause);
+  }
+}

@@ -1,0 +1,195 @@
+/** What `tollgate status` and `/status` tell: one object for programs, one text for people, from the shared table. */
+import { FAULTS } from '../base/faults.ts';
+import {
+  C_CONNECTIONS,
+  C_CONNECTIONS_OPEN,
+  C_FAULTS,
+  C_HANDSHAKES_TLS12,
+  C_HANDSHAKES_TLS12_RESUMED,
+  C_HANDSHAKES_TLS13,
+  C_HANDSHAKES_TLS13_RESUMED,
+  C_REQUESTS,
+  C_REQUESTS_OPEN,
+  C_RSS_BYTES,
+  T_FAILURES,
+  T_IN_FLIGHT,
+  T_REQUESTS,
+} from '../plan/counters.ts';
+import { addressText } from '../plan/plan.ts';
+import type { MetricsSource } from './metrics.ts';
+
+export interface Status {
+  readonly version: string;
+  readonly pid: number;
+  readonly uptimeS: number;
+  readonly plan: number;
+  readonly draining: boolean;
+  readonly connections: { readonly open: number; readonly total: number };
+  readonly requests: { readonly open: number; readonly total: number };
+  readonly handshakes: { readonly full: number; readonly resumed: number };
+  readonly listeners: readonly {
+    readonly name: string;
+    readonly address: string;
+    readonly protocol: string;
+    readonly engine: string | null;
+    readonly policy: string | null;
+  }[];
+  readonly upstreams: readonly {
+    readonly name: string;
+    readonly targets: readonly { readonly address: string; readonly open: number; readonly requests: number; readonly failures: number }[];
+  }[];
+  readonly workers: readonly {
+    readonly slot: number;
+    readonly pid: number | null;
+    readonly serves: boolean;
+    readonly restarts: number;
+    readonly connections: number;
+    readonly residentBytes: number;
+  }[];
+  readonly certificates: readonly { readonly names: readonly string[]; readonly source: string; readonly daysLeft: number }[];
+  /** What went wrong so far, by reason; reasons that never occurred are left out. */
+  readonly faults: Readonly<Record<string, number>>;
+  /** What is asked for and cannot be had here, and why. */
+  readonly inactive: readonly string[];
+}
+
+export interface StatusSource extends MetricsSource {
+  readonly draining: boolean;
+  readonly fastOpenActive: boolean;
+}
+
+const DAY_MS = 86_400_000;
+
+export function makeStatus(source: StatusSource): Status {
+  const { plan, table, workers } = source;
+  const inactive: string[] = [];
+  if (!source.fastOpenActive && plan.listeners.some((listener) => listener.socket.fastOpen)) {
+    inactive.push('TCP Fast Open: the kernel does not let servers (net.ipv4.tcp_fastopen lacks 2)');
+  }
+  return {
+    version: source.version,
+    pid: process.pid,
+    uptimeS: Math.round((Date.now() - source.startedMs) / 1_000),
+    plan: plan.id,
+    draining: source.draining,
+    connections: { open: table.counter(C_CONNECTIONS_OPEN), total: table.counter(C_CONNECTIONS) },
+    requests: { open: table.counter(C_REQUESTS_OPEN), total: table.counter(C_REQUESTS) },
+    handshakes: {
+      full: table.counter(C_HANDSHAKES_TLS12) + table.counter(C_HANDSHAKES_TLS13),
+      resumed: table.counter(C_HANDSHAKES_TLS12_RESUMED) + table.counter(C_HANDSHAKES_TLS13_RESUMED),
+    },
+    listeners: plan.listeners.map(({ name, address, tls }) => ({
+      name,
+      address: addressText(address),
+      protocol: tls === null ? 'http' : 'https',
+      engine: tls === null ? null : 's2n',
+      policy: tls === null ? null : tls.policy,
+    })),
+    upstreams: plan.upstreams.map(({ name, targets }) => ({
+      name,
+      targets: targets.map(({ label, slot }) => ({
+        address: label,
+        open: table.target(slot, T_IN_FLIGHT),
+        requests: table.target(slot, T_REQUESTS),
+        failures: table.target(slot, T_FAILURES),
+      })),
+    })),
+    workers: workers.map(({ slot, pid, ready, restarts }) => ({
+      slot,
+      pid,
+      serves: ready,
+      restarts,
+      connections: table.worker(slot).counters[C_CONNECTIONS_OPEN]!,
+      residentBytes: table.worker(slot).counters[C_RSS_BYTES]!,
+    })),
+    certificates: plan.certificates.map(({ names, source: from, notAfterMs }) => ({
+      names,
+      source: from,
+      daysLeft: Math.floor((notAfterMs - Date.now()) / DAY_MS),
+    })),
+    faults: Object.fromEntries(
+      FAULTS.map(({ code, reason }) => [reason, table.counter(C_FAULTS - code)] as const).filter(([, count]) => count > 0),
+    ),
+    inactive,
+  };
+}
+
+/** For people. */
+export function statusText(status: Status): string {
+  const lines = [
+    `tollgate ${status.version}, pid ${status.pid}, up ${duration(status.uptimeS)}${status.draining ? ', draining' : ''}`,
+    `connections ${status.connections.open} open, ${status.connections.total} in all; requests ${status.requests.open} open, ${status.requests.total} in all; handshakes ${status.handshakes.full} full, ${status.handshakes.resumed} resumed`,
+    '',
+    'LISTENERS',
+    ...table(
+      status.listeners.map((each) => [
+        each.name,
+        each.address,
+        each.protocol,
+        each.policy === null ? '' : `${each.policy} (${each.engine})`,
+      ]),
+    ),
+    '',
+    'UPSTREAMS',
+    ...table(
+      status.upstreams.flatMap(({ name, targets }) =>
+        targets.map((each) => [name, each.address, `${each.requests} requests`, `${each.open} open`, `${each.failures} failed`]),
+      ),
+    ),
+    '',
+    'WORKERS',
+    ...table(
+      status.workers.map((each) => [
+        String(each.slot),
+        each.pid === null ? 'gone' : `pid ${each.pid}`,
+        each.serves ? 'serves' : 'does not serve',
+        `${each.connections} connections`,
+        `${(each.residentBytes / 1_048_576).toFixed(0)} MiB`,
+        each.restarts === 0 ? '' : `${each.restarts} restarts`,
+      ]),
+    ),
+  ];
+  if (status.certificates.length > 0) {
+    lines.push(
+      '',
+      'CERTIFICATES',
+      ...table(status.certificates.map((each) => [each.names.join(' '), each.source, `${each.daysLeft} days left`])),
+    );
+  }
+  const faults = Object.entries(status.faults);
+  if (faults.length > 0) lines.push('', 'WHAT WENT WRONG', ...table(faults.map(([reason, count]) => [reason, String(count)])));
+  if (status.inactive.length > 0) lines.push('', 'INACTIVE', ...status.inactive.map((each) => `  ${each}`));
+  return `${lines.join('\n')}\n`;
+}
+
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows)
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length);
+    });
+  return rows.map(
+    (row) =>
+      `  ${row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd()}`,
+  );
+}
+
+function duration(seconds: number): string {
+  const units = [
+    [86_400, 'd'],
+    [3_600, 'h'],
+    [60, 'm'],
+    [1, 's'],
+  ] as const;
+  const parts: string[] = [];
+  let rest = seconds;
+  for (const [size, unit] of units) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count > 0 && parts.length < 2) parts.push(`${count}${unit}`);
+  }
+  return parts.length === 0 ? '0s' : parts.join(' ');
+}
