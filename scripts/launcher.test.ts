@@ -12,6 +12,7 @@ import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+const project = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'tollgate-launcher-'));
 after(() => rmSync(folder, { recursive: true }));
 
@@ -65,9 +66,9 @@ interface Options {
 /** A package with the real launcher; gives the launcher's path. */
 function makePackage({ name, program = ['dist/cli/main.js'], bundled = false }: Options): string {
   const root = join(folder, name);
-  for (const file of ['bin/x', 'node_modules/x', ...program]) mkdirSync(dirname(join(root, file)), { recursive: true });
+  for (const file of ['bin/x', 'scripts/x', 'node_modules/x', ...program]) mkdirSync(dirname(join(root, file)), { recursive: true });
   writeFileSync(join(root, 'package.json'), '{ "name": "tollgate", "type": "module" }');
-  copyFileSync(fileURLToPath(new URL('../bin/tollgate.js', import.meta.url)), join(root, 'bin/tollgate.js'));
+  for (const file of ['bin/tollgate.js', 'bin/runtime.js', 'scripts/node.js']) copyFileSync(join(project, file), join(root, file));
   for (const file of program) writeFileSync(join(root, file), PROGRAM);
   if (bundled) {
     const node = join(root, `node_modules/node-linux-${process.arch}`);
@@ -213,6 +214,31 @@ test('tollgate is understood by the node that npm runs on', () => {
   const result = spawnSync(node, [launcher, 'version'], { encoding: 'utf8', env: { PATH: '', HOME: folder }, timeout: 60_000 });
   assert.equal(result.stderr, '');
   assert.ok(Number.parseInt(JSON.parse(result.stdout).node, 10) >= 24);
+});
+
+test('scripts/node.js runs a script with a node that is new enough, and puts it first in PATH', () => {
+  const script = join(folder, 'script.mjs');
+  writeFileSync(script, `${PROGRAM}console.log(process.env.PATH);`);
+  const launcher = makePackage({ name: 'scripts', bundled: true });
+  for (const disguised of [{}, OLD]) {
+    const { told, stdout, status } = launch(
+      join(dirname(dirname(launcher)), 'scripts/node.js'),
+      disguised,
+      [script, 'a b', 'seven'],
+      '/nonexistent',
+    );
+    assert.deepEqual(told.argv, ['a b', 'seven']);
+    assert.equal(told.node, process.versions.node);
+    assert.equal(stdout.trimEnd().split('\n').at(-1), `${dirname(process.execPath)}:/nonexistent`);
+    assert.equal(status, 7);
+  }
+});
+
+test('scripts/node.js says one sentence when there is no node new enough', () => {
+  const launcher = makePackage({ name: 'no-scripts' });
+  const { status, stderr } = launch(join(dirname(dirname(launcher)), 'scripts/node.js'), OLD, ['x.mjs']);
+  assert.equal(status, 1);
+  assert.match(stderr, /^Tollgate needs Node 24 or newer and this is 20\.20\.2: [^\n]*\n$/);
 });
 
 async function ending(child: ChildProcess): Promise<unknown[]> {

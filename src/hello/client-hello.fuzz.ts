@@ -125,10 +125,7 @@ function assertInside(hello: ClientHello): void {
 export function fuzz(seed: number, iterations: number): void {
   const random = generator(seed);
   const hello = new ClientHello();
-  const shape = Object.entries(hello).map(([key, value]) => [
-    key,
-    typeof value === 'number' || typeof value === 'boolean' ? typeof value : value.length,
-  ]);
+  const shape = shapeOf(hello);
   const buf = Buffer.alloc(INPUT_BYTES_MAX + 2 * GUARD_BYTES);
   for (let i = 0; i < iterations; i++) {
     const made = wellFormed(random);
@@ -137,15 +134,16 @@ export function fuzz(seed: number, iterations: number): void {
       assertReads(bytes, hello, buf, random);
       if (bytes === made && made.length <= HELLO_WIRE_BYTES_MAX) assert.notEqual(readClientHello(made, 0, made.length, hello), NEED_MORE);
     } catch (error) {
-      const message = `iteration ${i}, ${bytes.length} bytes; repeat: node src/hello/client-hello.fuzz.ts ${seed} ${i + 1}\n${bytes.toString('hex', 0, 400)}`;
-      throw new Error(message, { cause: error });
+      const repeat = `node src/hello/client-hello.fuzz.ts ${seed} ${i + 1}`;
+      throw new Error(`iteration ${i}; repeat: ${repeat}\n${bytes.toString('hex', 0, 400)}`, { cause: error });
     }
   }
-  const now = Object.entries(hello).map(([key, value]) => [
-    key,
-    typeof value === 'number' || typeof value === 'boolean' ? typeof value : value.length,
-  ]);
-  assert.deepEqual(now, shape, `no field appears and no table grows; seed ${seed}`);
+  assert.deepEqual(shapeOf(hello), shape, `no field appears and no table grows; seed ${seed}`);
+}
+
+/** The fields of a hello, in order: their types, and the sizes of its tables. */
+function shapeOf(hello: ClientHello): unknown[] {
+  return Object.entries(hello).map(([key, value]) => [key, typeof value === 'object' ? value.length : typeof value]);
 }
 
 function assertReads(bytes: Buffer, hello: ClientHello, buf: Buffer, random: (bound: number) => number): void {

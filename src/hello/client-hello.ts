@@ -41,7 +41,10 @@ const PROXY = Uint8Array.from([0x50, 0x52, 0x4f, 0x58, 0x59]);
  * next call, and of a list it holds the first `count` places only. Nothing refers to the bytes it was read from.
  */
 export class ClientHello {
-  /** After NEED_MORE: the fewest bytes, counted from `start`, that are worth another look: with less, no hello is whole. At most HELLO_WIRE_BYTES_MAX. */
+  /**
+   * After NEED_MORE: the fewest bytes, counted from `start`, that are worth another look; with less, no hello is whole.
+   * At most HELLO_WIRE_BYTES_MAX.
+   */
   neededBytes = 0;
   /** The message itself, its 4-byte head included. */
   messageBytes = 0;
@@ -239,7 +242,7 @@ export function readClientHello(buf: Uint8Array, start: number, end: number, out
   out.messageBytes = messageBytes;
   const fault =
     records === 1
-      ? readHelloMessage(buf, at - messageBytes + MESSAGE_HEAD_BYTES, at, out)
+      ? readHelloMessage(buf, start + RECORD_HEAD_BYTES + MESSAGE_HEAD_BYTES, at, out)
       : readHelloMessage(out.joined, MESSAGE_HEAD_BYTES, joinRecords(buf, start, at, out.joined), out);
   return fault < 0 ? fault : at - start;
 }

@@ -125,6 +125,12 @@ test('readHelloMessage() refuses wrong fields before the extensions', () => {
     FAULT_HELLO_MALFORMED,
     'half a suite',
   );
+  const short = helloMessage({ compressions: [0, 0], extensions: null }).subarray(4, -1);
+  assert.equal(
+    readEdited(() => short),
+    FAULT_HELLO_MALFORMED,
+    'fewer compression methods than said',
+  );
 });
 
 test('readHelloMessage() takes what old clients send: no extensions, an empty block, compression beside none', () => {
@@ -198,6 +204,7 @@ test('readHelloMessage() wants pre_shared_key last, and early_data empty', () =>
   }
   assert.equal(readWith({ type: 41, body: Buffer.concat([whole, Buffer.of(0)]) }), FAULT_HELLO_MALFORMED);
   assert.equal(readWith(extensions.preSharedKey(1, 31)), FAULT_HELLO_MALFORMED);
+  assert.equal(readWith(extensions.preSharedKey(0, 32)), FAULT_HELLO_MALFORMED);
 });
 
 test('readHelloMessage() reads one server name: lower case, no final dot', () => {
@@ -284,6 +291,8 @@ test('readHelloMessage() refuses lists that lie about their length', () => {
     'schemes for certificates over their body': extension(50, 0, 4, 4, 3),
     'versions without a list': extension(43),
     'no versions': extension(43, 0),
+    'versions over their body': extension(43, 4, 3, 4),
+    'a version behind the versions': extension(43, 2, 3, 4, 3, 3),
     'half a version': extension(43, 3, 3, 4, 3),
     'a byte behind the versions': extension(43, 2, 3, 4, 0),
     'key_share without a list': extension(51, 0),

@@ -1,6 +1,6 @@
 /**
  * IANA names of the TLS cipher suites that a client of today, or of the last twenty-five years, offers. Data, and nothing else.
- * Source: IANA, "TLS Cipher Suites"; a value that is not here is shown in hexadecimal.
+ * As in the registry "TLS Cipher Suites" of IANA; a value that is not here is shown in hexadecimal.
  */
 export const SUITE_NAMES: ReadonlyMap<number, string> = new Map([
   [0x0001, 'TLS_RSA_WITH_NULL_MD5'],

@@ -50,19 +50,11 @@ import {
   C_LIMIT_HANDSHAKES_TURN,
 } from '../plan/counters.ts';
 import type { TlsSession } from '../tls/engine.ts';
+import { BLINDED, CLOSING, EXCHANGE, GONE, HANDSHAKE, HEAD, HELLO, TUNNEL } from './client-state.ts';
 import { COMPOSE_AT, type ProxyContext, READ_AT } from './context.ts';
 import { Exchange } from './exchange.ts';
 import type { Site } from './site.ts';
 import type { Tunnel } from './tunnel.ts';
-
-export const HELLO = 0;
-export const HANDSHAKE = 1;
-export const HEAD = 2;
-export const EXCHANGE = 3;
-export const TUNNEL = 4;
-export const CLOSING = 5;
-export const BLINDED = 6;
-export const GONE = 7;
 
 /** A hello with its record headers, several of them. Bytes. */
 const HELLO_PEEK_BYTES = HELLO_BYTES_MAX + 2_048;

@@ -8,7 +8,8 @@ import { ERROR, HANGUP, WRITABLE } from '../native/poller.ts';
 import { C_BYTES_IN, C_FAULTS, C_LIMIT_TURN_BYTES, T_BYTES_IN, T_BYTES_OUT } from '../plan/counters.ts';
 import type { Target } from '../upstream/target.ts';
 import type { UpstreamConnection, UpstreamOwner } from '../upstream/upstream-connection.ts';
-import { type ClientConnection, TUNNEL } from './client-connection.ts';
+import type { ClientConnection } from './client-connection.ts';
+import { TUNNEL } from './client-state.ts';
 import { READ_AT } from './context.ts';
 
 export class Tunnel implements UpstreamOwner {

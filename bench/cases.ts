@@ -1,0 +1,196 @@
+/** The cases: each gives one figure for one running contender, lower is better. What is measured is said beside it. */
+import { spawn } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { LOAD_CORE, type Running } from './contenders.ts';
+import { cpuSeconds, memoryBytes, runToEnd } from './process.ts';
+import { percentile, readH2loadLog, readWrk } from './statistics.ts';
+
+export interface Setting {
+  readonly directory: string;
+  /** Seconds of load for one figure. */
+  readonly seconds: number;
+  /** Requests a second that nginx does at most here, for the open loop; measured first. */
+  nginxTop: number;
+}
+
+export interface Case {
+  readonly name: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly certificate: 'p256' | 'rsa2048';
+  /** The ratio to nginx that is the goal, or null. */
+  readonly goal: number | null;
+  /** A first, unmeasured load: code is compiled, pools are filled. The same for every contender. */
+  warm(running: Running, setting: Setting): Promise<void>;
+  measure(running: Running, setting: Setting): Promise<number>;
+}
+
+const CLIENT = fileURLToPath(new URL('./tls-client.ts', import.meta.url));
+
+async function wrk(running: Running, setting: Setting, path: string, connections: number, seconds: number, more: readonly string[] = []) {
+  const url = `https://127.0.0.1:${running.port}${path}`;
+  const args = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '30s', ...more, url];
+  return readWrk(await runToEnd(LOAD_CORE, args, (seconds + 60) * 1_000));
+}
+
+/** CPU of the proxy for each request of a closed loop. */
+function perRequest(
+  name: string,
+  title: string,
+  goal: number | null,
+  path: string,
+  connections: number,
+  options: Partial<Case> & { more?: readonly string[]; scale?: number } = {},
+): Case {
+  const more = options.more ?? [];
+  return {
+    name,
+    title,
+    unit: options.unit ?? 'us',
+    certificate: options.certificate ?? 'p256',
+    goal,
+    warm: async (running, setting) => void (await wrk(running, setting, path, connections, 4, more)),
+    measure: async (running, setting) => {
+      const pids = running.pids();
+      const before = cpuSeconds(pids);
+      const { requests } = await wrk(running, setting, path, connections, setting.seconds, more);
+      return ((cpuSeconds(pids) - before) / requests) * (options.scale ?? 1e6);
+    },
+  };
+}
+
+const CLOSE = ['-H', 'Connection: close'];
+
+async function client(mode: string, running: Running, count: number, parallel: number): Promise<{ handshakes: number; resumed: number }> {
+  const args = [process.execPath, CLIENT, mode, String(running.port), String(count), String(parallel)];
+  return JSON.parse(await runToEnd(LOAD_CORE, args, 180_000)) as { handshakes: number; resumed: number };
+}
+
+const resumedCase: Case = {
+  name: 'handshake-resumed',
+  title: 'resumed TLS 1.3 handshake, one request each',
+  unit: 'us',
+  certificate: 'p256',
+  goal: 0.7,
+  warm: async (running) => void (await client('resumed', running, 1_500, 8)),
+  measure: async (running) => {
+    const pids = running.pids();
+    const before = cpuSeconds(pids);
+    const { handshakes, resumed } = await client('resumed', running, 3_000, 8);
+    if (resumed < handshakes * 0.95) throw new Error(`only ${resumed} of ${handshakes} handshakes were resumed`);
+    return ((cpuSeconds(pids) - before) / handshakes) * 1e6;
+  },
+};
+
+/** Connections for the idle case; each makes one request first. */
+const IDLE = 2_000;
+/** Quiet time before the look: long enough for every program to give back what it will. Milliseconds. */
+const IDLE_REST_MS = 5_000;
+
+const idleCase: Case = {
+  name: 'idle-memory',
+  title: 'idle TLS connection, all processes (PSS)',
+  unit: 'KiB',
+  certificate: 'p256',
+  goal: null,
+  // Pools and heaps grow once: what a first crowd leaves behind is not the second one's cost.
+  warm: async (running) => void (await crowd(running)),
+  measure: async (running) => (await crowd(running)) / IDLE / 1_024,
+};
+
+/** Bytes that a crowd of idle connections adds. */
+async function crowd(running: Running): Promise<number> {
+  const pids = running.pids();
+  const before = memoryBytes(pids);
+  const args = ['-c', String(LOAD_CORE), process.execPath, CLIENT, 'idle', String(running.port), String(IDLE), '20'];
+  const child = spawn('taskset', args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.once('data', () => resolve());
+    child.once('exit', (code) => reject(new Error(`the idle load ended with ${code}`)));
+  });
+  await new Promise((resolve) => setTimeout(resolve, IDLE_REST_MS));
+  const after = memoryBytes(pids);
+  child.removeAllListeners('exit');
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.stdin.end();
+  await gone;
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  return after - before;
+}
+
+/** Share of nginx's top rate at which latency is measured. */
+const OPEN_LOOP_SHARE = 0.6;
+const OPEN_LOOP_CLIENTS = 64;
+
+/** Durations of an open loop: h2load sends by the clock, whatever the answers do; each request's time counts from when it was sent. */
+async function openLoop(running: Running, setting: Setting): Promise<number[]> {
+  const log = join(setting.directory, 'h2load.log');
+  const rps = Math.max(1, Math.floor((setting.nginxTop * OPEN_LOOP_SHARE) / OPEN_LOOP_CLIENTS));
+  const args = [
+    'h2load',
+    '--h1',
+    '-t1',
+    `-c${OPEN_LOOP_CLIENTS}`,
+    `--rps=${rps}`,
+    `--duration=${setting.seconds + 2}`,
+    '--warm-up-time=1',
+    `--log-file=${log}`,
+  ];
+  writeFileSync(log, '');
+  await runToEnd(LOAD_CORE, [...args, `https://127.0.0.1:${running.port}/`], (setting.seconds + 60) * 1_000);
+  const durations = readH2loadLog(readFileSync(log, 'utf8'));
+  rmSync(log);
+  return durations;
+}
+
+function latencyCase(name: string, share: number, goal: number | null): Case {
+  return {
+    name,
+    title: `latency at 60 % of nginx's top rate, p${share * 100}`,
+    unit: 'us',
+    certificate: 'p256',
+    goal,
+    warm: async (running, setting) => void (await wrk(running, setting, '/', 64, 4)),
+    measure: async (running, setting) => percentile(await openLoop(running, setting), share),
+  };
+}
+
+/** Body of an upload. Bytes. */
+const UPLOAD_BYTES = 1 << 20;
+
+const uploadCase: Case = {
+  ...perRequest('upload', 'upload of 1 MiB bodies, CPU per GB', null, '/', 16),
+  unit: 's',
+  warm: async (running, setting) => void (await wrk(running, setting, '/upload', 16, 2, ['-s', uploadScript(setting)])),
+  measure: async (running, setting) => {
+    const pids = running.pids();
+    const before = cpuSeconds(pids);
+    const { requests } = await wrk(running, setting, '/upload', 16, setting.seconds, ['-s', uploadScript(setting)]);
+    return (cpuSeconds(pids) - before) / ((requests * UPLOAD_BYTES) / 1e9);
+  },
+};
+
+function uploadScript(setting: Setting): string {
+  const path = join(setting.directory, 'upload.lua');
+  writeFileSync(path, `wrk.method = "POST"\nwrk.body = string.rep("x", ${UPLOAD_BYTES})\n`);
+  return path;
+}
+
+export const CASES: readonly Case[] = [
+  perRequest('keepalive-small', 'keep-alive request, 68 B', 0.85, '/', 64),
+  perRequest('keepalive-16k', 'keep-alive request, 16 KiB', 0.85, '/16k', 64),
+  perRequest('bulk-1m', 'bulk, 1 MiB bodies, CPU per GB', 0.75, '/1m', 16, { unit: 's', scale: 1e9 / 1_048_576 }),
+  perRequest('handshake-p256', 'full TLS 1.3 handshake, ECDSA P-256, one request each', 0.6, '/', 16, { more: CLOSE }),
+  perRequest('handshake-rsa2048', 'full TLS 1.3 handshake, RSA-2048, one request each', 0.8, '/', 16, {
+    more: CLOSE,
+    certificate: 'rsa2048',
+  }),
+  resumedCase,
+  idleCase,
+  perRequest('connections-5000', 'keep-alive request over 5,000 connections', null, '/', 5_000),
+  uploadCase,
+  latencyCase('latency-p50', 0.5, null),
+  latencyCase('latency-p99', 0.99, 1.2),
+];
