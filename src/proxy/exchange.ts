@@ -651,9 +651,9 @@ export class Exchange implements UpstreamOwner {
       this.#upstreamFailed(target.fault);
       return;
     }
+    const { length } = replay;
     copyMemory(context.scratch, COMPOSE_AT, replay.memory, replay.start, replay.end);
     if (connection.served === 0) this.#dropReplay();
-    const length = replay.length;
     this.#send(COMPOSE_AT, COMPOSE_AT + length);
   }
 

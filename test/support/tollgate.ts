@@ -1,0 +1,171 @@
+/** The real program under test: started from a configuration, watched, and always ended. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { freePort } from '../../src/config/free-port.ts';
+import type { Status } from '../../src/observe/status.ts';
+import { leaf } from './certificates.ts';
+
+export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url));
+export const PROGRAM: string = join(ROOT, 'bin/tollgate.js');
+/** Set by `npm run test:long`. */
+export const LONG: boolean = process.env.TOLLGATE_TEST_LONG === '1';
+
+const START_MS = 30_000;
+
+export interface TollgateOptions {
+  /** Configuration, with `PORT` where the main listener's port goes. Default: TLS for localhost in front of `to`. */
+  readonly config?: string;
+  /** Port of the origin on 127.0.0.1, for the default configuration. */
+  readonly to?: number;
+  readonly workers?: number;
+  /** Lines added to the default configuration. */
+  readonly extra?: string;
+}
+
+export class Tollgate {
+  readonly port: number;
+  readonly adminPort: number;
+  readonly directory: string;
+  readonly child: ChildProcess;
+  output = '';
+  errors = '';
+
+  private constructor(port: number, adminPort: number, directory: string, child: ChildProcess) {
+    this.port = port;
+    this.adminPort = adminPort;
+    this.directory = directory;
+    this.child = child;
+    child.stdout?.on('data', (data) => {
+      this.output += String(data);
+    });
+    child.stderr?.on('data', (data) => {
+      this.errors += String(data);
+    });
+  }
+
+  /** Starts it and waits until it is ready. Ended when the test is. */
+  static async start(test: TestContext, options: TollgateOptions): Promise<Tollgate> {
+    const directory = mkdtempSync(join(tmpdir(), 'tollgate-test-'));
+    const port = await freePort(21_000 + (process.pid % 500) * 20);
+    const adminPort = await freePort(port + 1);
+    const path = join(directory, 'tollgate.yaml');
+    writeFileSync(
+      path,
+      head(directory, adminPort, options.workers ?? 1) + (options.config ?? standard(options)).replaceAll('PORT', String(port)),
+    );
+    const child = spawn(process.execPath, [PROGRAM, 'run', '--config', path], { stdio: ['ignore', 'pipe', 'pipe'], cwd: directory });
+    const tollgate = new Tollgate(port, adminPort, directory, child);
+    test.after(() => tollgate.end());
+    await tollgate.ready();
+    return tollgate;
+  }
+
+  async ready(): Promise<void> {
+    await until(async () => {
+      if (this.child.exitCode !== null) throw new Error(`tollgate ended with ${this.child.exitCode}: ${this.errors}`);
+      return await fetch(`http://127.0.0.1:${this.adminPort}/readyz`).then(
+        (answer) => answer.ok,
+        () => false,
+      );
+    }, START_MS);
+  }
+
+  async status(): Promise<Status> {
+    return (await (await fetch(`http://127.0.0.1:${this.adminPort}/status`)).json()) as Status;
+  }
+
+  /** Samples of /metrics by name and labels as written: `tollgate_requests_total`, `tollgate_responses_total{class="2xx"}`. */
+  async metrics(): Promise<Map<string, number>> {
+    const text = await (await fetch(`http://127.0.0.1:${this.adminPort}/metrics`)).text();
+    const samples = new Map<string, number>();
+    for (const line of text.split('\n')) {
+      const at = line.lastIndexOf(' ');
+      if (at > 0 && !line.startsWith('#')) samples.set(line.slice(0, at), Number(line.slice(at + 1)));
+    }
+    return samples;
+  }
+
+  /** Lines of the access log so far, parsed: each must be one object of JSON. */
+  accessLog(): Record<string, unknown>[] {
+    const path = join(this.directory, 'access.log');
+    if (!existsSync(path)) return [];
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  /** Handshake failures told on standard error so far. */
+  handshakes(): Record<string, unknown>[] {
+    return this.errors
+      .split('\n')
+      .filter((line) => line.includes('"event":"handshake"'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  command(...args: readonly string[]): string {
+    return execFileSync(process.execPath, [PROGRAM, ...args], { encoding: 'utf8', timeout: 30_000 });
+  }
+
+  /** Exit code and signal, once it has ended. */
+  async ended(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    if (this.child.exitCode === null && this.child.signalCode === null) await new Promise((resolve) => this.child.once('exit', resolve));
+    return { code: this.child.exitCode, signal: this.child.signalCode };
+  }
+
+  async end(): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      this.child.kill('SIGTERM');
+      const hurry = setTimeout(() => this.child.kill('SIGTERM'), 1_000);
+      const last = setTimeout(() => this.child.kill('SIGKILL'), 10_000);
+      await this.ended();
+      clearTimeout(hurry);
+      clearTimeout(last);
+    }
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+function head(directory: string, adminPort: number, workers: number): string {
+  return `admin: { listen: "127.0.0.1:${adminPort}" }
+workers: ${workers}
+runtime: ${directory}/run
+log: { access: { path: ${directory}/access.log, format: json } }
+`;
+}
+
+function standard({ to, extra = '' }: TollgateOptions): string {
+  const { certificate, key } = leaf(['localhost']);
+  return `${extra}
+listeners:
+  - name: web
+    address: 127.0.0.1:PORT
+    tls: { certificates: [{ certificate: ${certificate}, key: ${key} }] }
+    routes: [{ to: origin }]
+upstreams:
+  - { name: origin, targets: ["127.0.0.1:${to ?? 1}"] }
+`;
+}
+
+/** Waits for `condition`; throws after `ms`. */
+export async function until(condition: () => boolean | Promise<boolean>, ms = 10_000): Promise<void> {
+  const end = Date.now() + ms;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Descriptors a process has open. */
+export function descriptors(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** Resident memory of a process. Bytes. */
+export function residentBytes(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1_024;
+}
