@@ -29,7 +29,7 @@ export interface Case {
 
 const CLIENT = fileURLToPath(new URL('./tls-client.ts', import.meta.url));
 
-async function wrk(running: Running, setting: Setting, path: string, connections: number, seconds: number, more: readonly string[] = []) {
+async function wrk(running: Running, path: string, connections: number, seconds: number, more: readonly string[] = []) {
   const url = `https://127.0.0.1:${running.port}${path}`;
   const args = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '30s', ...more, url];
   return readWrk(await runToEnd(LOAD_CORE, args, (seconds + 60) * 1_000));
@@ -51,11 +51,11 @@ function perRequest(
     unit: options.unit ?? 'us',
     certificate: options.certificate ?? 'p256',
     goal,
-    warm: async (running, setting) => void (await wrk(running, setting, path, connections, 4, more)),
+    warm: async (running) => void (await wrk(running, path, connections, 4, more)),
     measure: async (running, setting) => {
       const pids = running.pids();
       const before = cpuSeconds(pids);
-      const { requests } = await wrk(running, setting, path, connections, setting.seconds, more);
+      const { requests } = await wrk(running, path, connections, setting.seconds, more);
       return ((cpuSeconds(pids) - before) / requests) * (options.scale ?? 1e6);
     },
   };
@@ -152,7 +152,7 @@ function latencyCase(name: string, share: number, goal: number | null): Case {
     unit: 'us',
     certificate: 'p256',
     goal,
-    warm: async (running, setting) => void (await wrk(running, setting, '/', 64, 4)),
+    warm: async (running) => void (await wrk(running, '/', 64, 4)),
     measure: async (running, setting) => percentile(await openLoop(running, setting), share),
   };
 }
@@ -163,11 +163,11 @@ const UPLOAD_BYTES = 1 << 20;
 const uploadCase: Case = {
   ...perRequest('upload', 'upload of 1 MiB bodies, CPU per GB', null, '/', 16),
   unit: 's',
-  warm: async (running, setting) => void (await wrk(running, setting, '/upload', 16, 2, ['-s', uploadScript(setting)])),
+  warm: async (running, setting) => void (await wrk(running, '/upload', 16, 2, ['-s', uploadScript(setting)])),
   measure: async (running, setting) => {
     const pids = running.pids();
     const before = cpuSeconds(pids);
-    const { requests } = await wrk(running, setting, '/upload', 16, setting.seconds, ['-s', uploadScript(setting)]);
+    const { requests } = await wrk(running, '/upload', 16, setting.seconds, ['-s', uploadScript(setting)]);
     return (cpuSeconds(pids) - before) / ((requests * UPLOAD_BYTES) / 1e9);
   },
 };

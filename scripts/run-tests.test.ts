@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
-import { addCounts, NO_TESTS, runTests, type TestCounts, verdict } from './run-tests.ts';
+import { addCounts, countLines, NO_TESTS, runTests, type TestCounts, verdict } from './run-tests.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tollgate-run-tests-'));
 after(() => rmSync(folder, { recursive: true }));
 
-async function runFiles(files: Readonly<Record<string, string>>, limits: { testMsMax: number; runMsMax: number }) {
+async function runFiles(files: Readonly<Record<string, string>>, limits: { testMsMax: number; fileMsMax: number }) {
   for (const [name, source] of Object.entries(files)) writeFileSync(join(folder, name), source);
   const output = new PassThrough();
   const report = text(output);
@@ -19,7 +19,7 @@ async function runFiles(files: Readonly<Record<string, string>>, limits: { testM
   return { counts, report: await report };
 }
 
-const PLENTY = { testMsMax: 60_000, runMsMax: 60_000 };
+const PLENTY = { testMsMax: 60_000, fileMsMax: 60_000 };
 const IMPORT = "import { test } from 'node:test';\n";
 
 test('runTests() counts what passed, failed, was skipped and is to do, over all files', async () => {
@@ -41,17 +41,37 @@ test('runTests() counts a file that does not load as a failure', async () => {
   assert.ok(verdict(counts, false) !== null);
 });
 
-test('runTests() ends a test that hangs, and the file with the handle it left open', async () => {
+test('runTests() ends a test that hangs, and then the process that its open handle keeps', async () => {
   const source = `${IMPORT}test('hangs', async () => { setInterval(() => {}, 1000); await new Promise(() => {}); });\ntest('goes on', () => {});\n`;
-  const { counts } = await runFiles({ 'hangs.test.ts': source }, { testMsMax: 500, runMsMax: 60_000 });
+  const { counts } = await runFiles({ 'hangs.test.ts': source }, { testMsMax: 500, fileMsMax: 3_000 });
   assert.equal(counts.pass, 1);
-  assert.equal(counts.cancelled + counts.fail, 1);
+  assert.ok(counts.cancelled + counts.fail >= 1);
 });
 
 test('runTests() ends a file that hangs before its first test', async () => {
   const source = `${IMPORT}setInterval(() => {}, 1000);\nawait new Promise(() => {});\ntest('never', () => {});\n`;
-  const { counts } = await runFiles({ 'never.test.ts': source }, { testMsMax: 60_000, runMsMax: 1_500 });
+  const { counts } = await runFiles({ 'never.test.ts': source }, { testMsMax: 60_000, fileMsMax: 1_500 });
   assert.ok(verdict(counts, false) !== null);
+});
+
+test('runTests() loses no test of a file that says much at once', async () => {
+  const source = `${IMPORT}for (let i = 0; i < 500; i++) test('t' + i, (t) => t.diagnostic('x'.repeat(1_000)));\n`;
+  const { counts } = await runFiles({ 'many-a.test.ts': source, 'many-b.test.ts': source }, PLENTY);
+  assert.equal(counts.tests, 1_000);
+  assert.equal(counts.pass, 1_000);
+});
+
+test('runTests() reports in the order of the files, with one set of totals at the end', async () => {
+  const { counts, report } = await runFiles(
+    {
+      'order-a.test.ts': `${IMPORT}test('first', async () => { await new Promise((done) => setTimeout(done, 200)); });\n`,
+      'order-b.test.ts': `${IMPORT}test('second', () => {});\n`,
+    },
+    PLENTY,
+  );
+  assert.ok(report.indexOf('first') < report.indexOf('second'));
+  assert.equal(report.match(/^ℹ tests /gm)?.length, 1);
+  assert.ok(report.endsWith(`${countLines(counts)}\n`));
 });
 
 test('runTests() refuses patterns that match nothing', async () => {

@@ -1,13 +1,16 @@
 /**
  * Runs test files under Node's own runner, each in a process of its own, and adds up what they say.
  *
- * Owns the way tests are run, so that `check` and `test` cannot differ in it. Knows no test.
+ * Owns the way tests are run, so that `check` and `test` cannot differ in it. Knows no test. Every file has a limit, because the
+ * runner's own is for a test: one that timed out and left a handle open keeps its process for ever. `--test-force-exit` would end it,
+ * but it cuts off what the process has not written yet: tests, failed ones too, were missing from the report.
  */
 import { once } from 'node:events';
 import { globSync } from 'node:fs';
-import type { Writable } from 'node:stream';
+import { join } from 'node:path';
+import { Readable, type Writable } from 'node:stream';
 import { run } from 'node:test';
-import { spec } from 'node:test/reporters';
+import { spec, type TestEvent } from 'node:test/reporters';
 
 export interface TestRun {
   /** Globs of test files, relative to `folder`. */
@@ -17,8 +20,8 @@ export interface TestRun {
   readonly concurrency: number;
   /** Longest time for one test. Milliseconds. */
   readonly testMsMax: number;
-  /** Longest time for all of them: a file that hangs before its first test is under no other limit. Milliseconds. */
-  readonly runMsMax: number;
+  /** Longest time for one file; then its process is ended, and it counts as failed. Milliseconds. */
+  readonly fileMsMax: number;
 }
 
 /** Node's closing lines. */
@@ -35,31 +38,73 @@ export interface TestCounts {
 export const NO_TESTS: TestCounts = Object.freeze({ tests: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0, todo: 0, durationMs: 0 });
 
 /** Runs the files and writes Node's report to `output`. Failing tests are counted, not thrown. Throws when no file matches. */
-export async function runTests({ patterns, folder, concurrency, testMsMax, runMsMax }: TestRun, output: Writable): Promise<TestCounts> {
+export async function runTests({ patterns, folder, concurrency, testMsMax, fileMsMax }: TestRun, output: Writable): Promise<TestCounts> {
   const files = globSync([...patterns], { cwd: folder, exclude: ['**/node_modules/**'] }).sort();
   if (files.length === 0) throw new Error(`no test file matches ${patterns.join(' ')}`);
   // Inside a test, the runner takes this for its own child and would speak its wire format to it.
   delete process.env.NODE_TEST_CONTEXT;
+  const from = performance.now();
+  const results = files.map(() => Promise.withResolvers<FileResult>());
+  let next = 0;
+  const worker = async () => {
+    for (let index = next++; index < files.length; index = next++) {
+      results[index]!.resolve(await runFile(join(folder, files[index]!), folder, testMsMax, fileMsMax));
+    }
+  };
+  for (let i = 0; i < concurrency; i++) void worker();
+
   let counts = NO_TESTS;
-  const events = run({
-    files: files.map((file) => `${folder}/${file}`),
-    cwd: folder,
-    concurrency,
-    timeout: testMsMax,
-    signal: AbortSignal.timeout(runMsMax),
-    // A file ends with its last test: a handle left open by one that timed out would otherwise keep the run waiting for ever.
-    execArgv: ['--test-force-exit'],
-  });
-  events.on('test:summary', ({ file, counts: sum, duration_ms: durationMs }) => {
-    // One per file comes too; the one without a file is over all of them.
-    if (file !== undefined) return;
-    const { tests, passed: pass, failed, cancelled, skipped, todo } = sum as typeof sum & { readonly failed?: number };
-    counts = { tests, pass, fail: failed ?? tests - pass - cancelled - skipped - todo, cancelled, skipped, todo, durationMs };
-  });
-  const report = events.compose(new spec());
+  const events = async function* (): AsyncGenerator<TestEvent> {
+    // In the order of the files, each whole, whichever ends first.
+    for (const { promise } of results) {
+      const result = await promise;
+      counts = addCounts(counts, result.counts);
+      yield* result.events;
+    }
+  };
+  const report = Readable.from(events()).compose(new spec());
   report.pipe(output, { end: false });
   await once(report, 'end');
+  counts = { ...counts, durationMs: performance.now() - from };
+  output.write(`${countLines(counts)}\n`);
   return counts;
+}
+
+interface FileResult {
+  readonly events: readonly TestEvent[];
+  readonly counts: TestCounts;
+}
+
+async function runFile(file: string, folder: string, testMsMax: number, fileMsMax: number): Promise<FileResult> {
+  const events: TestEvent[] = [];
+  let counts: TestCounts | null = null;
+  for await (const event of run({ files: [file], cwd: folder, timeout: testMsMax, signal: AbortSignal.timeout(fileMsMax) })) {
+    if (event.type === 'test:summary') {
+      // One for the file may come too; the one without a file is over all that ran.
+      if (event.data.file !== undefined) continue;
+      const { tests, passed: pass, cancelled, skipped, todo } = event.data.counts;
+      counts = { tests, pass, fail: tests - pass - cancelled - skipped - todo, cancelled, skipped, todo, durationMs: 0 };
+      // A run that says it failed did, whatever its numbers say.
+      if (!event.data.success && counts.fail + cancelled === 0) counts = { ...counts, fail: 1 };
+    } else if (!isClosingLine(event)) {
+      events.push(event);
+    }
+  }
+  return { events, counts: counts ?? { ...NO_TESTS, fail: 1 } };
+}
+
+/** The runner's own totals, which it sends as remarks of no test. */
+function isClosingLine(event: TestEvent): boolean {
+  if (event.type !== 'test:diagnostic' || event.data.nesting !== 0) return false;
+  return /^(?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/.test(event.data.message);
+}
+
+/** The totals as Node prints them. */
+export function countLines({ tests, pass, fail, cancelled, skipped, todo, durationMs }: TestCounts): string {
+  const rows = { tests, pass, fail, cancelled, skipped, todo, duration_ms: Math.round(durationMs) };
+  return Object.entries(rows)
+    .map(([name, value]) => `ℹ ${name} ${value}`)
+    .join('\n');
 }
 
 export function addCounts(a: TestCounts, b: TestCounts): TestCounts {

@@ -47,15 +47,23 @@ export async function run(options: RunOptions): Promise<void> {
       quickGreeting(instance, loaded, { caPath: certificate.caPath, made: certificate.made, demo: origin !== null, to, runtime });
   }
   const nodeFlags = (process.env.TOLLGATE_NODE_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
-  let instance: Instance;
+  let instance: Instance | null = null;
+  let asked = false;
+  // Before anything is started: a signal that comes early must not leave workers behind.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      asked = true;
+      void instance?.stop();
+    });
+  }
+  process.on('SIGHUP', () => log.warn('reloading is not available yet: stop and start instead'));
   try {
     instance = await Instance.start({ loaded, runtimeDirectory, log, nodeFlags });
   } catch (error) {
     origin?.close();
     throw error;
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void instance.stop());
-  process.on('SIGHUP', () => log.warn('reloading is not available yet: stop and start instead'));
+  if (asked) void instance.stop();
   const addresses = instance.plan.listeners.map((listener) => addressText(listener.address));
   if (greeting !== null) process.stdout.write(greeting(instance));
   else log.info({ pid: process.pid, listeners: addresses, runtime: runtimeDirectory }, 'tollgate serves');

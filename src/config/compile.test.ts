@@ -86,7 +86,7 @@ log: { access: off }
     {
       name: 'web',
       address: { family: 4, ip: '0.0.0.0', port: 443 },
-      tls: { policy: 'intermediate', certificates: [0], tickets: true, alpn: ['http/1.1'] },
+      tls: { policy: 'intermediate', certificates: [0], tickets: true, alpn: ['http/1.1', 'http/1.0'] },
       routes: [
         { match: { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }, upstream: 1 },
         { match: { host: null, path: '/exact', pathIsPrefix: false }, upstream: 0 },

@@ -42,8 +42,8 @@ export interface Compiled {
   readonly warnings: readonly Finding[];
 }
 
-/** ALPN names offered, in our order. */
-const ALPN: readonly string[] = ['http/1.1'];
+/** ALPN names offered, in our order. curl --http1.0 offers the second alone. */
+const ALPN: readonly string[] = ['http/1.1', 'http/1.0'];
 
 /** Makes the plan of `loaded`. Throws ConfigError with every error at once; no key is left in memory then. */
 export async function compile(loaded: LoadedConfig, options: CompileOptions): Promise<Compiled> {

@@ -4,7 +4,7 @@
  */
 import { rmSync } from 'node:fs';
 import { TollgateError } from '../base/tollgate-error.ts';
-import { boundPort, closeFd, openListenSocket } from '../native/listen-sockets.ts';
+import { addressTaken, boundPort, closeFd, openListenSocket } from '../native/listen-sockets.ts';
 import { addressText, type ListenAddress, type ListenerPlan, type Plan } from '../plan/plan.ts';
 import { answers } from './runtime-directory.ts';
 
@@ -20,6 +20,8 @@ export async function openSockets(plan: Plan, workers: number): Promise<{ readon
   const listeners: ListenerPlan[] = [];
   try {
     for (const listener of plan.listeners) {
+      const taken = addressTaken(listener.address);
+      if (taken !== null && 'code' in taken) throw refusal(listener, listener.address, taken.code);
       const first = await openOne(listener, listener.address);
       const address = settled(listener.address, first);
       const fds = [first];
@@ -50,7 +52,11 @@ async function openOne(listener: ListenerPlan, address: ListenAddress): Promise<
     opened = openListenSocket(address, listener.socket);
   }
   if ('fd' in opened) return opened.fd;
-  throw new TollgateError('listen', `listener ${listener.name} cannot have ${addressText(address)}: ${reason(opened.code, address)}`);
+  throw refusal(listener, address, opened.code);
+}
+
+function refusal(listener: ListenerPlan, address: ListenAddress, code: string): TollgateError {
+  return new TollgateError('listen', `listener ${listener.name} cannot have ${addressText(address)}: ${reason(code, address)}`);
 }
 
 function reason(code: string, address: ListenAddress): string {

@@ -46,6 +46,24 @@ export function openListenSocket(address: ListenAddress, socket: SocketPlan): Op
   return { fd };
 }
 
+/**
+ * Whether somebody listens on `address` already, as the error that says so, or null. SO_REUSEPORT would let two programs of one user share
+ * a port without noticing: a socket without it would not.
+ */
+export function addressTaken(address: ListenAddress): Opened | null {
+  if (address.family === 0) return null;
+  const fd = libc.socket(address.family === 6 ? libc.AF_INET6 : libc.AF_INET, libc.SOCK_STREAM | libc.SOCK_CLOEXEC, 0) as number;
+  if (fd < 0) return failed('socket');
+  const one = new NativeMemory(4);
+  one.bytes.writeInt32LE(1, 0);
+  libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, one.address, 4);
+  if (address.family === 6) libc.setsockopt(fd, libc.IPPROTO_IPV6, libc.IPV6_V6ONLY, one.address, 4);
+  const at = socketAddress(address);
+  if (libc.bind(fd, at.address, at.length) !== 0) return failed('bind', fd);
+  libc.close(fd);
+  return null;
+}
+
 function failed(what: string, fd = -1): Opened {
   const error = libc.errno();
   if (fd >= 0) libc.close(fd);

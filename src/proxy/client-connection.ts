@@ -320,6 +320,8 @@ export class ClientConnection extends Watched {
     this.#recordFailure(fault, alert >= 0 ? alert : null, 'client');
     context.counters[C_HANDSHAKES_OPEN]!--;
     if (session === null) {
+      // What was only peeked is taken, or the close would be a reset.
+      if (this.#helloBytes > 0) receive(this.fd, context.scratch, READ_AT, HELLO_PEEK_BYTES);
       this.destroy();
       return;
     }

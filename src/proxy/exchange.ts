@@ -102,7 +102,7 @@ export class Exchange implements UpstreamOwner {
   #requestFraming = FRAMING_NONE;
   #requestLeft = 0;
   #requestDone = false;
-  readonly #requestDecoder = new ChunkedDecoder(false);
+  readonly #requestDecoder = new ChunkedDecoder();
   /** The client lets the connection live on. */
   #keepAlive = false;
   #wantsUpgrade = false;
@@ -119,7 +119,7 @@ export class Exchange implements UpstreamOwner {
   #headSent = false;
   /** An interim response filled the client's socket: what the target sent behind it waits in its stash. */
   #resume = false;
-  readonly #responseDecoder = new ChunkedDecoder(true);
+  readonly #responseDecoder = new ChunkedDecoder(false);
   #sentMs = 0;
   /** Where unused bytes of the scratch end, behind the body that was just read. */
   #bodyEnd = 0;
@@ -234,6 +234,8 @@ export class Exchange implements UpstreamOwner {
       }
     }
     this.#send(start, stop);
+    // The rest of the body may lie in the socket, or inside the TLS library, where no event will tell of it.
+    if (this.#client === client && !this.#requestDone && client.readable) context.reactor.later(client);
   }
 
   /** RFC 9110, section 9.2.2; only without a body, which would be gone. */

@@ -1,23 +1,19 @@
-/**
- * A worker's end of the control socket. It connects, says who it is, and hands on what comes; when the supervisor is gone it goes on
- * trying, since another may take over while this worker serves.
- */
+/** A worker's end of the control socket: it connects, says who it is, hands on what comes, and tells when the supervisor is gone. */
 import { connect, type Socket } from 'node:net';
 import { type Frame, FrameReader, writeFrame } from '../plan/frame.ts';
 import type { FromWorker, Hello, ToWorker, WorkerArguments } from '../plan/messages.ts';
 
-/** Pause between attempts to reach a supervisor. Milliseconds. */
-const RETRY_MS = 500;
-
 export class ControlChannel {
   readonly #arguments: WorkerArguments;
   readonly #onMessage: (frame: Frame<ToWorker>) => void;
+  readonly #onLost: () => void;
   #socket: Socket | null = null;
   #ended = false;
 
-  constructor(values: WorkerArguments, onMessage: (frame: Frame<ToWorker>) => void) {
+  constructor(values: WorkerArguments, onMessage: (frame: Frame<ToWorker>) => void, onLost: () => void) {
     this.#arguments = values;
     this.#onMessage = onMessage;
+    this.#onLost = onLost;
     this.#connect();
   }
 
@@ -38,7 +34,7 @@ export class ControlChannel {
     socket.on('error', () => {});
     socket.on('close', () => {
       this.#socket = null;
-      if (!this.#ended) setTimeout(() => this.#connect(), RETRY_MS);
+      if (!this.#ended) this.#onLost();
     });
   }
 

@@ -98,7 +98,12 @@ export class Worker {
     );
     this.#reactor.start();
     this.#reactor.watchLevel(new HandoffReader(this), HANDOFF_FD);
-    this.#control = new ControlChannel(values, (frame) => this.#onMessage(frame));
+    this.#control = new ControlChannel(
+      values,
+      (frame) => this.#onMessage(frame),
+      // Without a supervisor nobody would replace this process, or tell it anything: it gives its ports back and finishes what it has.
+      () => this.#drain(this.#running?.plan.timeouts.drainMs ?? 0),
+    );
   }
 
   #onMessage({ message, blobs }: Frame<ToWorker>): void {
