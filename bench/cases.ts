@@ -25,6 +25,8 @@ export interface Case {
   /** A first, unmeasured load: code is compiled, pools are filled. The same for every contender. */
   warm(running: Running, setting: Setting): Promise<void>;
   measure(running: Running, setting: Setting): Promise<number>;
+  /** Behind the last round. */
+  cool?(running: Running): Promise<void>;
 }
 
 const CLIENT = fileURLToPath(new URL('./tls-client.ts', import.meta.url));
@@ -89,36 +91,63 @@ const IDLE = 2_000;
 /** Quiet time before the look: long enough for every program to give back what it will. Milliseconds. */
 const IDLE_REST_MS = 5_000;
 
+/** Memory before the first crowd, behind a small load. What a crowd leaves behind in pools is part of what it cost. */
+const baselines = new WeakMap<Running, number>();
+
 const idleCase: Case = {
   name: 'idle-memory',
   title: 'idle TLS connection, all processes (PSS)',
   unit: 'KiB',
   certificate: 'p256',
   goal: null,
-  // Pools and heaps grow once: what a first crowd leaves behind is not the second one's cost.
-  warm: async (running) => void (await crowd(running)),
-  measure: async (running) => (await crowd(running)) / IDLE / 1_024,
+  warm: async (running) => {
+    await client('full', running, 100, 4);
+    await new Promise((resolve) => setTimeout(resolve, IDLE_REST_MS));
+    baselines.set(running, memoryBytes(running.pids()));
+  },
+  measure: async (running) => {
+    const crowd = await gather(running, IDLE);
+    await new Promise((resolve) => setTimeout(resolve, IDLE_REST_MS));
+    const bytes = memoryBytes(running.pids()) - baselines.get(running)!;
+    await crowd.leave();
+    return bytes / IDLE / 1_024;
+  },
 };
 
-/** Bytes that a crowd of idle connections adds. */
-async function crowd(running: Running): Promise<number> {
-  const pids = running.pids();
-  const before = memoryBytes(pids);
-  const args = ['-c', String(LOAD_CORE), process.execPath, CLIENT, 'idle', String(running.port), String(IDLE), '20'];
+interface Crowd {
+  leave(): Promise<void>;
+}
+
+/** Connections that each make a request, and then stay until they are told to leave. */
+async function gather(running: Running, count: number): Promise<Crowd> {
+  const args = ['-c', String(LOAD_CORE), process.execPath, CLIENT, 'idle', String(running.port), String(count), '20'];
   const child = spawn('taskset', args, { stdio: ['pipe', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
     child.stdout.once('data', () => resolve());
     child.once('exit', (code) => reject(new Error(`the idle load ended with ${code}`)));
   });
-  await new Promise((resolve) => setTimeout(resolve, IDLE_REST_MS));
-  const after = memoryBytes(pids);
-  child.removeAllListeners('exit');
-  const gone = new Promise((resolve) => child.once('exit', resolve));
-  child.stdin.end();
-  await gone;
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
-  return after - before;
+  return {
+    leave: async () => {
+      child.removeAllListeners('exit');
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      child.stdin.end();
+      await gone;
+    },
+  };
 }
+
+/** Idle connections beside the load. */
+const CROWD = 5_000;
+const crowds = new WeakMap<Running, Crowd>();
+
+const crowdedCase: Case = {
+  ...perRequest('connections-5000', 'keep-alive request, 68 B, beside 5,000 idle connections', null, '/', 64),
+  warm: async (running) => {
+    crowds.set(running, await gather(running, CROWD));
+    await wrk(running, '/', 64, 2);
+  },
+  cool: async (running) => await crowds.get(running)?.leave(),
+};
 
 /** Share of nginx's top rate at which latency is measured. */
 const OPEN_LOOP_SHARE = 0.6;
@@ -189,7 +218,7 @@ export const CASES: readonly Case[] = [
   }),
   resumedCase,
   idleCase,
-  perRequest('connections-5000', 'keep-alive request over 5,000 connections', null, '/', 5_000),
+  crowdedCase,
   uploadCase,
   latencyCase('latency-p50', 0.5, null),
   latencyCase('latency-p99', 0.99, 1.2),

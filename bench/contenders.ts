@@ -137,7 +137,6 @@ listeners:
   - name: web
     address: 127.0.0.1:${port}
     tls: { certificates: [{ certificate: ${certificate.chain}, key: ${certificate.key} }] }
-    socket: { deferAccept: true }
     routes: [{ to: origin }]
 upstreams:
   - { name: origin, targets: ["127.0.0.1:${origin}"], idleConnections: 256 }

@@ -93,6 +93,7 @@ async function measure(each: Case, running: ReadonlyMap<string, Running>, settin
       process.stdout.write('.');
     }
   }
+  for (const contender of running.values()) await each.cool?.(contender);
   const result: CaseResult = { name: each.name, title: each.title, unit: each.unit, goal: each.goal, figures };
   const found = [...figures].map(([name, own]) => {
     const relative = ratio(result, name);

@@ -25,7 +25,7 @@ test('curl: GET, HEAD, ranges, two requests on one connection, HTTP/1.0, against
   assert.match(await curl(tollgate.port, '/page', '-I'), /^HTTP\/1\.1 200 OK\r\n[\s\S]*Content-Length: 300000\r\n/);
   assert.ok(Buffer.from(await curl(tollgate.port, '/page', '-r', '1000-1999'), 'latin1').equals(page.subarray(1_000, 2_000)));
   assert.ok(Buffer.from(await curl(tollgate.port, '/page', '--http1.0'), 'latin1').equals(page));
-  const twice = curl(
+  const twice = await curl(
     tollgate.port,
     '/page',
     '-o',

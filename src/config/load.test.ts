@@ -55,7 +55,7 @@ test('parseConfig() fills in every default', () => {
     drain: 30_000,
   });
   assert.deepEqual(config.limits, { connections: 100_000, head: 32_768, fields: 100, target: 8_192 });
-  assert.deepEqual(config.listeners[0]?.socket, { backlog: 4_096, fastOpen: false, deferAccept: false, userTimeout: 0, keepAlive: 60 });
+  assert.deepEqual(config.listeners[0]?.socket, { backlog: 4_096, fastOpen: false, deferAccept: true, userTimeout: 0, keepAlive: 60 });
   assert.equal(config.listeners[0]?.tls?.policy, 'intermediate');
   assert.equal(config.listeners[0]?.tls?.tickets, true);
   assert.deepEqual(config.upstreams[0]?.timeouts, { connect: 5_000, responseHead: 60_000, body: 60_000, idle: 60_000 });

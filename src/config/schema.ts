@@ -109,7 +109,7 @@ const socket = section({
   backlog: count(1, 65_535).prefault(4_096),
   fastOpen: flag().prefault(false),
   /** Wakes a worker only when a client's first bytes are there. Silent clients then count against the kernel's patience, not `timeouts.handshake`. */
-  deferAccept: flag().prefault(false),
+  deferAccept: flag().prefault(true),
   /** How long bytes may stay unacknowledged before the kernel gives the connection up. 0: the kernel's own patience. */
   userTimeout: duration(SECOND_MS, HOUR_MS, true).prefault('off'),
   /** Quiet time before TCP asks whether the other side is still there. 0: never. */
