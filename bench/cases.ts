@@ -89,7 +89,7 @@ const resumedCase: Case = {
 /** Connections for the idle case; each makes one request first. */
 const IDLE = 2_000;
 /** Quiet time before the look: long enough for every program to give back what it will. Milliseconds. */
-const IDLE_REST_MS = 5_000;
+const IDLE_REST_MS = 12_000;
 
 /** Memory before the first crowd, behind a small load. What a crowd leaves behind in pools is part of what it cost. */
 const baselines = new WeakMap<Running, number>();

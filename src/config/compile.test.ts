@@ -92,7 +92,7 @@ log: { access: off }
         { match: { host: null, path: '/exact', pathIsPrefix: false }, upstream: 0 },
         { match: { host: null, path: null, pathIsPrefix: false }, upstream: 0 },
       ],
-      socket: { backlog: 100, fastOpen: false, deferAccept: false, userTimeoutMs: 30_000, keepAliveS: 0 },
+      socket: { backlog: 100, fastOpen: false, deferAccept: true, userTimeoutMs: 30_000, keepAliveS: 0 },
     },
   ]);
   assert.deepEqual(plan.upstreams[0]?.targets, [

@@ -36,5 +36,7 @@ export class PlainStream implements Stream {
     this.#fd = -1;
   }
 
+  settle(): void {}
+
   rest(): void {}
 }

@@ -18,6 +18,8 @@ export interface Stream {
   end(closing: boolean): number;
   /** Gives everything back but the descriptor. The stream is not to be used again. */
   release(): void;
-  /** Memory beyond the object itself may go: nothing is under way. */
+  /** Memory of the beginning may go: the connection stays. */
+  settle(): void;
+  /** Memory beyond the object itself may go: nothing is under way, and has not been for a while. */
   rest(): void;
 }

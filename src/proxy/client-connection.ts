@@ -379,6 +379,7 @@ export class ClientConnection extends Watched {
       if (!this.#rested) {
         this.#rested = true;
         this.stream.rest();
+        this.context.rested++;
       }
       reactor.deadline(this, this.#idleUntilMs - reactor.nowMs);
       return;
@@ -479,6 +480,7 @@ export class ClientConnection extends Watched {
       this.closeGracefully(unread);
       return;
     }
+    this.stream.settle();
     this.#enterHead(context.timeouts.idleMs);
     // The next request may be here already. Not now: the caller's handler may still use the scratch.
     if (this.stash !== null || this.readable) context.reactor.later(this);

@@ -45,6 +45,8 @@ export class ProxyContext {
   /** Failed connections that wait out a blinding delay. */
   blinded = 0;
   draining = false;
+  /** Connections that came to rest, and gave memory back, since the heap was last trimmed. */
+  rested = 0;
 
   constructor(reactor: Reactor, row: TableRow, handshakeLog: HandshakeLog, timeouts: TimeoutsPlan, limits: LimitsPlan) {
     this.reactor = reactor;

@@ -25,8 +25,11 @@ export class S2nSession implements TlsSession {
   #more = true;
   /** Records were buffered behind the one read: how full the last recv was is no longer known. */
   #deep = false;
-  /** The handshake's memory is given back. */
-  #rested = false;
+  /**
+   * The handshake's memory is given back: when the connection turns out to stay. Right behind the handshake a short connection would free
+   * what the next one on the same session has to allocate again.
+   */
+  #settled = false;
   #errno = 0;
   #fault = 0;
 
@@ -101,10 +104,14 @@ export class S2nSession implements TlsSession {
     return n === s2n.S2N_FAILED ? this.#failed() : n;
   }
 
+  settle(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    s2n.freeHandshake(this.#handle);
+  }
+
   rest(): void {
-    // Not right behind the handshake: a short connection would free what the next one on the same session has to allocate again.
-    if (!this.#rested) s2n.freeHandshake(this.#handle);
-    this.#rested = true;
+    this.settle();
     s2n.releaseBuffers(this.#handle);
   }
 

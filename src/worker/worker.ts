@@ -5,6 +5,7 @@
 import { FAULT_CONNECTIONS_MAX, FAULT_DESCRIPTORS } from '../base/faults.ts';
 import { HANDSHAKES_PER_TURN } from '../base/limits.ts';
 import { receiveSockets } from '../native/listen-sockets.ts';
+import { trimHeap } from '../native/memory.ts';
 import { acceptedAddress, closeDescriptor } from '../native/sockets.ts';
 import { Listener, type ListenerEvents } from '../net/listener.ts';
 import { Reactor } from '../net/reactor.ts';
@@ -48,6 +49,10 @@ import { ProcessGauges } from './process-gauges.ts';
 
 /** Ticks between two looks at memory and the wall clock. */
 const SLOW_TICKS = 10;
+/** Connections that have come to rest before the heap is trimmed: some tens of KiB each. */
+const TRIM_RESTED = 512;
+/** Time between two trims at least. Milliseconds. */
+const TRIM_EVERY_MS = 10_000;
 const STANDARD_ERROR = 2;
 
 /** A plan made runnable. */
@@ -79,6 +84,7 @@ export class Worker {
   #context: ProxyContext | null = null;
   #running: Running | null = null;
   #ticks = 0;
+  #trimMs = 0;
   #drainUntilMs = Number.POSITIVE_INFINITY;
   #ending = false;
 
@@ -264,10 +270,19 @@ export class Worker {
     if (this.#ticks++ % SLOW_TICKS === 0) {
       this.#gauges.update();
       if (this.#context !== null) this.#context.unixOffsetMs = Date.now() - performance.now();
+      this.#trim();
     }
     if (this.#drainUntilMs !== Number.POSITIVE_INFINITY) {
       if (counters[C_CONNECTIONS_OPEN] === 0 || this.#reactor.nowMs >= this.#drainUntilMs) this.#end();
     }
+  }
+
+  /** What a crowd gave back when it came to rest lies in holes of the heap. Only when it is worth it: it takes a few milliseconds. */
+  #trim(): void {
+    if (this.#context === null || this.#context.rested < TRIM_RESTED || this.#reactor.nowMs < this.#trimMs) return;
+    this.#context.rested = 0;
+    this.#trimMs = this.#reactor.nowMs + TRIM_EVERY_MS;
+    trimHeap();
   }
 
   #turnEnded(): void {

@@ -36,7 +36,7 @@ export const mmap = self.func('intptr_t mmap(intptr_t, intptr_t, int, int, int, 
 export const memcpy = self.func('intptr_t memcpy(intptr_t, intptr_t, intptr_t)');
 export const setenv = self.func('int setenv(const char*, const char*, int)');
 export const open = self.func('int open(const char*, int, int)');
-export const mallopt = optional('int mallopt(int, int)');
+export const mallocTrim = optional('int malloc_trim(intptr_t)');
 
 export const uvDefaultLoop = self.func('intptr_t uv_default_loop()');
 export const uvHandleSize = self.func('intptr_t uv_handle_size(int)');
@@ -58,7 +58,7 @@ function optional(signature: string): ReturnType<typeof self.func> | null {
   try {
     return self.func(signature);
   } catch {
-    // mallopt is glibc's alone.
+    // malloc_trim is glibc's alone.
     return null;
   }
 }
