@@ -208,6 +208,8 @@ function uploadScript(setting: Setting): string {
 }
 
 export const CASES: readonly Case[] = [
+  // First: memory that other loads have left behind would hide what a crowd costs.
+  idleCase,
   perRequest('keepalive-small', 'keep-alive request, 68 B', 0.85, '/', 64),
   perRequest('keepalive-16k', 'keep-alive request, 16 KiB', 0.85, '/16k', 64),
   perRequest('bulk-1m', 'bulk, 1 MiB bodies, CPU per GB', 0.75, '/1m', 16, { unit: 's', scale: 1e9 / 1_048_576 }),
@@ -217,7 +219,6 @@ export const CASES: readonly Case[] = [
     certificate: 'rsa2048',
   }),
   resumedCase,
-  idleCase,
   crowdedCase,
   uploadCase,
   latencyCase('latency-p50', 0.5, null),

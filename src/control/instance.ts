@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import { tollgateVersion } from '../base/version.ts';
 import { compile } from '../config/compile.ts';
-import { type Finding, findingText } from '../config/findings.ts';
+import { findingText } from '../config/findings.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { isFastOpenActive } from '../native/listen-sockets.ts';
 import type { Log } from '../observe/log.ts';
@@ -39,7 +39,7 @@ export class Instance {
     const { config } = loaded;
     const controlPath = await prepareRuntimeDirectory(options.runtimeDirectory);
     const { plan, blobs, warnings } = await compile(loaded, { planId: 1 });
-    for (const warning of warnings) log.warn(findingText({ ...warning, severity: 'error' } satisfies Finding));
+    for (const warning of warnings) log.warn(findingText(warning));
     const supervisor = new Supervisor({
       plan,
       blobs,

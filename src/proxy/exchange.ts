@@ -474,17 +474,8 @@ export class Exchange implements UpstreamOwner {
   #sendInterim(head: MessageHead): boolean {
     const client = this.#client!;
     const { context } = client;
-    const { reply } = context;
-    reply.framing = FRAMING_NONE;
-    reply.contentLength = 0;
-    reply.close = false;
-    reply.clientMinor = 1;
-    reply.isSwitch = false;
-    const composed = writeResponseHead(context.bytes, COMPOSE_AT, COMPOSE_END, head, reply);
-    if (composed < 0) {
-      this.#upstreamFailed(composed);
-      return false;
-    }
+    const composed = this.#composeHead(head, FRAMING_NONE, false);
+    if (composed < 0) return false;
     context.counters[C_RESPONSES_1XX]!++;
     const n = client.send(COMPOSE_AT, composed);
     if (n < 0) {
@@ -496,10 +487,23 @@ export class Exchange implements UpstreamOwner {
     return true;
   }
 
+  /** Writes the response head for the client at COMPOSE_AT; returns its end. Below 0 when it cannot be: the exchange has been failed then. */
+  #composeHead(head: MessageHead, framing: number, close: boolean): number {
+    const { bytes, reply } = this.#client!.context;
+    reply.framing = framing;
+    reply.contentLength = framing === FRAMING_LENGTH ? head.contentLength : 0;
+    reply.close = close;
+    reply.clientMinor = this.#clientMinor;
+    reply.isSwitch = framing === FRAMING_TUNNEL;
+    const composed = writeResponseHead(bytes, COMPOSE_AT, COMPOSE_END, head, reply);
+    if (composed < 0) this.#upstreamFailed(composed);
+    return composed;
+  }
+
   #takeFinalHead(head: MessageHead, at: number, end: number): void {
     const client = this.#client!;
     const { context } = client;
-    const { reply, bytes } = context;
+    const { bytes } = context;
     this.#responseFraming = head.framing;
     this.#responseLeft = head.framing === FRAMING_LENGTH ? head.contentLength : 0;
     this.#upstreamKeepAlive = head.keepAlive && head.framing !== FRAMING_CLOSE;
@@ -510,16 +514,8 @@ export class Exchange implements UpstreamOwner {
     this.#clientFraming = framing;
     // An answer before the request was whole: what is still to come of it cannot be told from the next request any more.
     if (framing === FRAMING_CLOSE || !this.#requestDone || context.draining) this.#keepAlive = false;
-    reply.framing = framing;
-    reply.contentLength = head.contentLength;
-    reply.close = !this.#keepAlive;
-    reply.clientMinor = this.#clientMinor;
-    reply.isSwitch = false;
-    const composed = writeResponseHead(bytes, COMPOSE_AT, COMPOSE_END, head, reply);
-    if (composed < 0) {
-      this.#upstreamFailed(composed);
-      return;
-    }
+    const composed = this.#composeHead(head, framing, !this.#keepAlive);
+    if (composed < 0) return;
     this.#target!.add(T_FIRST_BYTE_S, (context.reactor.nowMs - this.#sentMs) / 1_000);
     this.#record.status = head.status;
     this.#stage = BODY;
@@ -674,17 +670,8 @@ export class Exchange implements UpstreamOwner {
       this.#upstreamFailed(FAULT_RESPONSE_SWITCH);
       return;
     }
-    const { reply } = context;
-    reply.framing = FRAMING_TUNNEL;
-    reply.contentLength = 0;
-    reply.close = false;
-    reply.clientMinor = 1;
-    reply.isSwitch = true;
-    const composed = writeResponseHead(context.bytes, COMPOSE_AT, COMPOSE_END, head, reply);
-    if (composed < 0) {
-      this.#upstreamFailed(composed);
-      return;
-    }
+    const composed = this.#composeHead(head, FRAMING_TUNNEL, false);
+    if (composed < 0) return;
     const start = at - (composed - COMPOSE_AT);
     context.bytes.copyWithin(start, COMPOSE_AT, composed);
     this.#record.status = 101;
