@@ -133,7 +133,8 @@ function tollgates(): Contender[] {
 
 function machine() {
   const version = (command: string, ...args: readonly string[]): string => {
-    const found = execFileSync('sh', ['-c', `${[command, ...args].join(' ')} 2>&1`], { encoding: 'utf8' });
+    // wrk -v ends with 1.
+    const found = execFileSync('sh', ['-c', `${[command, ...args].join(' ')} 2>&1; true`], { encoding: 'utf8' });
     return found.split('\n')[0] ?? command;
   };
   return {

@@ -25,7 +25,7 @@ export const METHOD_BYTES_MAX = 32;
 /** Largest trailer section. Bytes. */
 export const TRAILER_BYTES_MAX = 8_192;
 /** Bytes read from a connection in one call. */
-export const READ_BYTES = 65_536;
+export const READ_BYTES = 131_072;
 /** Room in front of what is read, so that a rewritten head or a chunk line can be put there without moving the body. Bytes. */
 export const HEADROOM_BYTES = 36_864;
 /** Room behind what is read, for the end of a chunk. Bytes. */

@@ -14,6 +14,8 @@ import type { Watched } from './watched.ts';
 
 /** Batches taken in one turn before libuv gets the loop back. */
 const BATCHES_PER_TURN = 4;
+/** A batch smaller than this has likely emptied the queue: looking again would cost a call for nothing. */
+const FULL_BATCH = 16;
 
 export class Reactor {
   /** Milliseconds of a clock that never goes back; set at the start of each turn and tick. */
@@ -129,7 +131,7 @@ export class Reactor {
         watched.onEvents(this.#poller.maskOf(i));
       }
       if (batch === 0) this.#runReady();
-      if (count === 0 || this.#ready.length > 0) break;
+      if (count < FULL_BATCH || this.#ready.length > 0) break;
     }
     if (this.#ready.length === 0) this.#poller.disarm();
     this.#onTurnEnd();
