@@ -22,6 +22,8 @@ export interface Case {
   readonly certificate: 'p256' | 'rsa2048';
   /** The ratio to nginx that is the goal, or null. */
   readonly goal: number | null;
+  /** Each round has processes of its own, all contenders' at the same time: for what does not depend on CPU. */
+  readonly fresh?: true;
   /** A first, unmeasured load: code is compiled, pools are filled. The same for every contender. */
   warm(running: Running, setting: Setting): Promise<void>;
   measure(running: Running, setting: Setting): Promise<number>;
@@ -63,11 +65,33 @@ function perRequest(
   };
 }
 
-const CLOSE = ['-H', 'Connection: close'];
+interface Handshakes {
+  readonly handshakes: number;
+  readonly resumed: number;
+}
 
-async function client(mode: string, running: Running, count: number, parallel: number): Promise<{ handshakes: number; resumed: number }> {
+async function client(mode: 'full' | 'resumed' | 'echo', running: Running, count: number, parallel: number): Promise<Handshakes> {
   const args = [process.execPath, CLIENT, mode, String(running.port), String(count), String(parallel)];
-  return JSON.parse(await runToEnd(LOAD_CORE, args, 180_000)) as { handshakes: number; resumed: number };
+  return JSON.parse(await runToEnd(LOAD_CORE, args, 180_000)) as Handshakes;
+}
+
+/** Full handshakes, by a client of our own: wrk keeps its session over a close, and would resume it. */
+function fullCase(name: string, title: string, goal: number, certificate: Case['certificate']): Case {
+  return {
+    name,
+    title,
+    unit: 'us',
+    certificate,
+    goal,
+    warm: async (running) => void (await client('full', running, 1_500, 8)),
+    measure: async (running) => {
+      const pids = running.pids();
+      const before = cpuSeconds(pids);
+      const { handshakes, resumed } = await client('full', running, 1_500, 8);
+      if (resumed > 0) throw new Error(`${resumed} of ${handshakes} handshakes were resumed`);
+      return ((cpuSeconds(pids) - before) / handshakes) * 1e6;
+    },
+  };
 }
 
 const resumedCase: Case = {
@@ -86,13 +110,11 @@ const resumedCase: Case = {
   },
 };
 
-/** Connections for the idle case; each makes one request first. */
-const IDLE = 2_000;
-/** Quiet time before the look: long enough for every program to give back what it will. Milliseconds. */
+/** Connections for the idle case: those who come first, and those who are counted. Each makes one request. */
+const IDLE_BEFORE = 2_000;
+const IDLE = 4_000;
+/** Quiet time before a look: long enough for every program to give back what it will. Milliseconds. */
 const IDLE_REST_MS = 12_000;
-
-/** Memory before the first crowd, behind a small load. What a crowd leaves behind in pools is part of what it cost. */
-const baselines = new WeakMap<Running, number>();
 
 const idleCase: Case = {
   name: 'idle-memory',
@@ -100,19 +122,25 @@ const idleCase: Case = {
   unit: 'KiB',
   certificate: 'p256',
   goal: null,
-  warm: async (running) => {
-    await client('full', running, 100, 4);
-    await new Promise((resolve) => setTimeout(resolve, IDLE_REST_MS));
-    baselines.set(running, memoryBytes(running.pids()));
-  },
+  // What an earlier crowd has left behind would hide what the next one costs.
+  fresh: true,
+  warm: async (running) => void (await client('full', running, 100, 4)),
+  // From one crowd to a greater one: what a program sheds of its start when the first crowd comes would hide what connections cost.
   measure: async (running) => {
-    const crowd = await gather(running, IDLE);
-    await new Promise((resolve) => setTimeout(resolve, IDLE_REST_MS));
-    const bytes = memoryBytes(running.pids()) - baselines.get(running)!;
-    await crowd.leave();
+    const first = await gather(running, IDLE_BEFORE);
+    await rest();
+    const before = memoryBytes(running.pids());
+    const second = await gather(running, IDLE);
+    await rest();
+    const bytes = memoryBytes(running.pids()) - before;
+    await Promise.all([first.leave(), second.leave()]);
     return bytes / IDLE / 1_024;
   },
 };
+
+async function rest(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, IDLE_REST_MS));
+}
 
 interface Crowd {
   leave(): Promise<void>;
@@ -186,6 +214,25 @@ function latencyCase(name: string, share: number, goal: number | null): Case {
   };
 }
 
+/** Messages and tunnels of the echo case. */
+const ECHOES = 40_000;
+const TUNNELS = 64;
+
+const echoCase: Case = {
+  name: 'websocket-echo',
+  title: 'WebSocket message of 128 B, there and back',
+  unit: 'us',
+  certificate: 'p256',
+  goal: null,
+  warm: async (running) => void (await client('echo', running, ECHOES, TUNNELS)),
+  measure: async (running) => {
+    const pids = running.pids();
+    const before = cpuSeconds(pids);
+    await client('echo', running, ECHOES, TUNNELS);
+    return ((cpuSeconds(pids) - before) / ECHOES) * 1e6;
+  },
+};
+
 /** Body of an upload. Bytes. */
 const UPLOAD_BYTES = 1 << 20;
 
@@ -208,19 +255,16 @@ function uploadScript(setting: Setting): string {
 }
 
 export const CASES: readonly Case[] = [
-  // First: memory that other loads have left behind would hide what a crowd costs.
   idleCase,
   perRequest('keepalive-small', 'keep-alive request, 68 B', 0.85, '/', 64),
   perRequest('keepalive-16k', 'keep-alive request, 16 KiB', 0.85, '/16k', 64),
   perRequest('bulk-1m', 'bulk, 1 MiB bodies, CPU per GB', 0.75, '/1m', 16, { unit: 's', scale: 1e9 / 1_048_576 }),
-  perRequest('handshake-p256', 'full TLS 1.3 handshake, ECDSA P-256, one request each', 0.6, '/', 16, { more: CLOSE }),
-  perRequest('handshake-rsa2048', 'full TLS 1.3 handshake, RSA-2048, one request each', 0.8, '/', 16, {
-    more: CLOSE,
-    certificate: 'rsa2048',
-  }),
+  fullCase('handshake-p256', 'full TLS 1.3 handshake, ECDSA P-256, one request each', 0.6, 'p256'),
+  fullCase('handshake-rsa2048', 'full TLS 1.3 handshake, RSA-2048, one request each', 0.8, 'rsa2048'),
   resumedCase,
   crowdedCase,
   uploadCase,
+  echoCase,
   latencyCase('latency-p50', 0.5, null),
   latencyCase('latency-p99', 0.99, 1.2),
 ];

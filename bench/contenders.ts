@@ -7,6 +7,7 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { freePort } from '../src/config/free-port.ts';
 import { processTree, start } from './process.ts';
 
@@ -147,10 +148,13 @@ upstreams:
   };
 }
 
-/** A small web server that is not what limits the load: nginx with fixed answers. */
+/** A small web server that is not what limits the load: nginx with fixed answers, and behind it an echo for tunnels. */
 export async function startOrigin(directory: string): Promise<Running> {
   const port = await freePort(20_000);
   mkdirSync(directory, { recursive: true });
+  const echoPort = await freePort(port + 1);
+  const echo = fileURLToPath(new URL('./echo-origin.ts', import.meta.url));
+  await serving(echoPort, start(LOAD_CORE, [process.execPath, echo, String(echoPort)], join(directory, 'echo.log')));
   writeFileSync(join(directory, '16k'), Buffer.alloc(16_384, 'x'));
   writeFileSync(join(directory, '1m'), Buffer.alloc(1_048_576, 'x'));
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((each) => `${each}_temp_path ${directory}/${each};`).join(' ');
@@ -167,6 +171,9 @@ http {
     location / { return 200 '${JSON.stringify({ ok: true, padding: 'x'.repeat(44) })}'; }
     location /16k { alias ${directory}/16k; }
     location /1m { alias ${directory}/1m; }
+    location /echo {
+      proxy_pass http://127.0.0.1:${echoPort}; proxy_http_version 1.1; proxy_set_header Connection upgrade; proxy_set_header Upgrade websocket;
+    }
     location /upload { proxy_pass http://127.0.0.1:${port}/; proxy_request_buffering on; }
   }
 }

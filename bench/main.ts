@@ -3,7 +3,7 @@
  * [--seconds N] [--tollgate-command name=command] [--results FILE]`. All contenders run; one is under load at a time.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -59,10 +59,12 @@ async function bench(): Promise<void> {
   for (const kind of ['p256', 'rsa2048'] as const) {
     const wanted = cases.filter((each) => each.certificate === kind);
     if (wanted.length === 0) continue;
-    const running = await startAll(kind, certificates[kind], origin.port);
+    const starting = (): Promise<Map<string, Running>> => startAll(kind, certificates[kind], origin.port);
+    for (const each of wanted.filter(({ fresh }) => fresh)) results.push(await measureFresh(each, starting, setting));
+    const running = await starting();
     if (wanted.some((each) => each.name.startsWith('latency'))) setting.nginxTop = await topRate(running.get('nginx'));
-    for (const each of wanted) results.push(await measure(each, running, setting));
-    for (const each of running.values()) await end(each.child);
+    for (const each of wanted.filter(({ fresh }) => !fresh)) results.push(await measure(each, running, setting));
+    await endThese(running);
   }
   await end(origin.child);
   results.sort((a, b) => CASES.findIndex((each) => each.name === a.name) - CASES.findIndex((each) => each.name === b.name));
@@ -73,11 +75,28 @@ async function bench(): Promise<void> {
 async function startAll(kind: string, certificate: Certificate, origin: number): Promise<Map<string, Running>> {
   const running = new Map<string, Running>();
   for (const contender of contenders) {
-    const home = join(directory, `${contender.name}-${kind}`);
-    mkdirSync(home, { recursive: true });
+    const home = mkdtempSync(join(directory, `${contender.name}-${kind}-`));
     running.set(contender.name, await contender.start(home, certificate, origin));
   }
   return running;
+}
+
+async function endThese(running: ReadonlyMap<string, Running>): Promise<void> {
+  await Promise.all([...running.values()].map(({ child }) => end(child)));
+}
+
+async function measureFresh(each: Case, starting: () => Promise<Map<string, Running>>, setting: Setting): Promise<CaseResult> {
+  const figures = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
+  process.stdout.write(`${each.name}:`);
+  for (let round = 0; round < rounds; round++) {
+    const running = await starting();
+    await Promise.all([...running.values()].map((one) => each.warm(one, setting)));
+    const found = await Promise.all([...running.values()].map((one) => each.measure(one, setting)));
+    for (const [i, name] of [...running.keys()].entries()) figures.get(name)!.push(found[i]!);
+    await endThese(running);
+    process.stdout.write('.'.repeat(running.size));
+  }
+  return told(each, figures);
 }
 
 async function measure(each: Case, running: ReadonlyMap<string, Running>, setting: Setting): Promise<CaseResult> {
@@ -94,6 +113,10 @@ async function measure(each: Case, running: ReadonlyMap<string, Running>, settin
     }
   }
   for (const contender of running.values()) await each.cool?.(contender);
+  return told(each, figures);
+}
+
+function told(each: Case, figures: ReadonlyMap<string, readonly number[]>): CaseResult {
   const result: CaseResult = { name: each.name, title: each.title, unit: each.unit, goal: each.goal, figures };
   const found = [...figures].map(([name, own]) => {
     const relative = ratio(result, name);

@@ -1,7 +1,7 @@
 /**
  * A load of its own process: `tls-client.ts MODE PORT COUNT PARALLEL`. Modes: `full` and `resumed` handshakes, one request and a clean
- * close each; `idle`, connections that make one request and then stay until standard input ends; `echo`, WebSocket-like messages
- * through a tunnel is websocket.ts's affair. Its own CPU does not count: the proxy's does. Prints one line of JSON.
+ * close each; `idle`, connections that make one request and then stay until standard input ends; `echo`, messages there and back through
+ * a tunnel that an upgrade made. Its own CPU does not count: the proxy's does. Prints one line of JSON.
  */
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 
@@ -83,5 +83,42 @@ async function idle(): Promise<void> {
   for (const socket of sockets) socket.destroy();
 }
 
-if (mode === 'idle') await idle();
+/** Bytes of a message in a tunnel: a chat's line, a price, a cursor. */
+const MESSAGE = Buffer.alloc(128, 'm');
+const UPGRADE =
+  `GET /echo HTTP/1.1\r\nHost: localhost:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+  'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
+
+async function echo(): Promise<void> {
+  let left = count;
+  const tunnel = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const socket = connect({ port, host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false, ...SAME });
+      let head: string | null = '';
+      let missing = 0;
+      socket.once('error', reject);
+      socket.once('close', () => reject(new Error('a tunnel ended')));
+      socket.once('secureConnect', () => socket.write(UPGRADE));
+      socket.on('data', (data) => {
+        if (head !== null) {
+          head += data.toString('latin1');
+          if (!head.endsWith('\r\n\r\n')) return;
+          if (!head.startsWith('HTTP/1.1 101 ')) return void socket.destroy(new Error(`no tunnel: ${head.slice(0, 80)}`));
+          head = null;
+        } else missing -= data.length;
+        if (missing > 0) return;
+        if (left-- <= 0) {
+          socket.removeAllListeners('close').destroy();
+          return resolve();
+        }
+        missing = MESSAGE.length;
+        socket.write(MESSAGE);
+      });
+    });
+  await Promise.all(Array.from({ length: parallel }, tunnel));
+  process.stdout.write(`${JSON.stringify({ messages: count })}\n`);
+}
+
+if (mode === 'echo') await echo();
+else if (mode === 'idle') await idle();
 else await handshakes();

@@ -87,6 +87,8 @@ test('counters never fall when a worker dies', async (t) => {
 test('a worker that does not turn its loop is replaced', async (t) => {
   const origin = await httpOrigin(t, (_request, response) => response.end('ok'));
   const tollgate = await Tollgate.start(t, { to: origin.port, workers: 2 });
+  // Ready means that one worker serves; one that is stopped while it starts is given more time.
+  await until(async () => (await tollgate.status()).workers[1]!.serves);
   const stuck = (await tollgate.status()).workers[1]!.pid!;
   process.kill(stuck, 'SIGSTOP');
   await until(async () => (await tollgate.status()).workers[1]!.restarts === 1 && (await tollgate.status()).workers[1]!.serves, 20_000);
@@ -115,6 +117,16 @@ test('SIGTERM drains: what is under way finishes, what is idle is closed, nothin
   assert.match(text, /Connection: close/);
   assert.deepEqual(await tollgate.ended(), { code: 0, signal: null });
   assert.equal(tollgate.accessLog().length, 2);
+});
+
+test('SIGTERM while workers hang in their start ends them too', async (t) => {
+  const hang = '--import=data:text/javascript,for(;;);';
+  const tollgate = await Tollgate.start(t, { to: 1, workers: 2, nodeFlags: hang, path: 'healthz' });
+  await until(async () => (await tollgate.status()).workers.every((worker) => worker.pid !== null));
+  const pids = (await tollgate.status()).workers.map((worker) => worker.pid!);
+  tollgate.child.kill('SIGTERM');
+  assert.deepEqual(await tollgate.ended(), { code: 0, signal: null });
+  for (const pid of pids) assert.equal(existsSync(`/proc/${pid}`), false);
 });
 
 test('a second SIGTERM ends at once', async (t) => {
@@ -164,12 +176,7 @@ test('workers whose supervisor is killed give the port back and finish what they
   client.send(GET);
   await until(() => origin.requests.length === 1);
   tollgate.child.kill('SIGKILL');
-  await until(() =>
-    exchange(tollgate.port, CLOSE).then(
-      () => false,
-      () => true,
-    ),
-  );
+  await until(() => refuses(tollgate.port));
   release.resolve();
   assert.match(await client.all(), /finished$/);
   await until(() => pids.every((pid) => !existsSync(`/proc/${pid}`)));

@@ -58,15 +58,17 @@ export async function run(options: RunOptions): Promise<void> {
   }
   process.on('SIGHUP', () => log.warn('reloading is not available yet: stop and start instead'));
   try {
-    instance = await Instance.start({ loaded, runtimeDirectory, log, nodeFlags });
+    instance = await Instance.prepare({ loaded, runtimeDirectory, log, nodeFlags });
+    if (asked) void instance.stop();
+    if (await instance.start()) {
+      const addresses = instance.plan.listeners.map((listener) => addressText(listener.address));
+      if (greeting !== null) process.stdout.write(greeting(instance));
+      else log.info({ pid: process.pid, listeners: addresses, runtime: runtimeDirectory }, 'tollgate serves');
+    }
   } catch (error) {
     origin?.close();
     throw error;
   }
-  if (asked) void instance.stop();
-  const addresses = instance.plan.listeners.map((listener) => addressText(listener.address));
-  if (greeting !== null) process.stdout.write(greeting(instance));
-  else log.info({ pid: process.pid, listeners: addresses, runtime: runtimeDirectory }, 'tollgate serves');
   await instance.ended;
   origin?.closeAllConnections();
   origin?.close();

@@ -10,7 +10,7 @@ import type { Log } from '../observe/log.ts';
 import { renderMetrics } from '../observe/metrics.ts';
 import { makeStatus, type Status } from '../observe/status.ts';
 import type { FromCommand } from '../plan/messages.ts';
-import type { Plan } from '../plan/plan.ts';
+import type { ListenAddress, Plan } from '../plan/plan.ts';
 import { makeAdmin, openAdmin } from './admin.ts';
 import { prepareRuntimeDirectory } from './runtime-directory.ts';
 import { Supervisor } from './supervisor.ts';
@@ -24,17 +24,23 @@ export interface InstanceOptions {
 
 export class Instance {
   readonly #supervisor: Supervisor;
-  readonly #admin: FastifyInstance | null;
+  readonly #admin: FastifyInstance;
+  readonly #adminAddress: ListenAddress | null;
   readonly #ended = Promise.withResolvers<void>();
   #stopping = false;
 
-  private constructor(supervisor: Supervisor, admin: FastifyInstance | null) {
+  private constructor(supervisor: Supervisor, adminAddress: ListenAddress | null) {
     this.#supervisor = supervisor;
-    this.#admin = admin;
+    this.#adminAddress = adminAddress;
+    this.#admin = makeAdmin({
+      metrics: () => renderMetrics({ ...supervisor.snapshot(), version: tollgateVersion() }),
+      status: () => this.status(),
+      notReady: () => this.notReady(),
+    });
   }
 
-  /** Serves when it resolves. Throws ConfigError or TollgateError, with nothing left behind. */
-  static async start(options: InstanceOptions): Promise<Instance> {
+  /** A Tollgate ready to start: its plan is whole, nothing runs yet. Throws ConfigError or TollgateError. */
+  static async prepare(options: InstanceOptions): Promise<Instance> {
     const { loaded, log } = options;
     const { config } = loaded;
     const controlPath = await prepareRuntimeDirectory(options.runtimeDirectory);
@@ -49,23 +55,20 @@ export class Instance {
       log,
       nodeFlags: options.nodeFlags ?? [],
     });
-    const admin =
-      config.admin.listen === null
-        ? null
-        : makeAdmin({
-            metrics: () => renderMetrics({ ...supervisor.snapshot(), version: tollgateVersion() }),
-            status: () => instance.status(),
-            notReady: () => instance.notReady(),
-          });
-    const instance = new Instance(supervisor, admin);
-    if (admin !== null && config.admin.listen !== null) await openAdmin(admin, config.admin.listen);
+    return new Instance(supervisor, config.admin.listen);
+  }
+
+  /** Serves when it resolves true; false when `stop` was called before. Throws TollgateError, with nothing left behind. */
+  async start(): Promise<boolean> {
     try {
-      await supervisor.start((command) => instance.#onCommand(command));
+      if (this.#adminAddress !== null) await openAdmin(this.#admin, this.#adminAddress);
+      await this.#supervisor.start((command) => this.#onCommand(command));
+      return !this.#stopping;
     } catch (error) {
-      await admin?.close();
+      await this.#admin.close();
+      if (this.#stopping) return false;
       throw error;
     }
-    return instance;
   }
 
   get plan(): Plan {
@@ -96,7 +99,7 @@ export class Instance {
     throw new Error('this tollgate does not know that command');
   }
 
-  /** Drains and ends. Called again, it ends at once. */
+  /** Drains and ends, a start that is under way too. Called again, it ends at once. */
   async stop(): Promise<void> {
     if (this.#stopping) {
       this.#supervisor.hurry();
@@ -104,7 +107,7 @@ export class Instance {
     }
     this.#stopping = true;
     await this.#supervisor.stop(this.plan.timeouts.drainMs);
-    await this.#admin?.close();
+    await this.#admin.close();
     this.#ended.resolve();
   }
 }

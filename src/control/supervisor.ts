@@ -58,7 +58,7 @@ export class Supervisor {
   readonly #workers: readonly WorkerProcess[];
   readonly #keys = new TicketKeys(Math.floor(Date.now() / 1_000));
   readonly #table: SharedTable;
-  readonly #tableFd: number;
+  #tableFd: number;
   readonly #startedMs = Date.now();
   #plan: Plan;
   #sockets: readonly SocketSet[] = [];
@@ -79,6 +79,8 @@ export class Supervisor {
     this.#table = SharedTable.create(memory, options.workers);
     this.#tableFd = fd;
     this.#workers = Array.from({ length: options.workers }, (_, slot) => new WorkerProcess(slot));
+    // A stop may reject it while nobody waits for it yet.
+    this.#started.promise.catch(() => {});
   }
 
   get plan(): Plan {
@@ -88,14 +90,17 @@ export class Supervisor {
   /** Serves when it resolves: every worker has adopted the plan. Throws one TollgateError that says what is in the way; nothing is left behind. */
   async start(onCommand: (command: FromCommand) => Promise<unknown>): Promise<void> {
     try {
+      this.#goOn();
       this.#accessLogFd = openAccessLog(this.#options.accessLog);
       const opened = await openSockets(this.#options.plan, this.#workers.length);
       this.#plan = opened.plan;
       this.#sockets = opened.sockets;
+      this.#goOn();
       this.#control = await ControlServer.open(this.#options.controlPath, {
         onWorker: (hello, link) => this.#onWorker(hello.slot, hello.generation, link),
         onCommand,
       });
+      this.#goOn();
       for (const worker of this.#workers) this.#startWorker(worker);
       this.#timers = [setInterval(() => this.#look(), LOOK_MS), setInterval(() => this.#rotateKeys(), TICKET_ROTATE_MS)];
       const late = setTimeout(() => this.#started.reject(new TollgateError('start', 'the workers do not start')), START_MS);
@@ -106,8 +111,14 @@ export class Supervisor {
       }
     } catch (error) {
       await this.stop(0);
+      await this.#release();
       throw error;
     }
+  }
+
+  /** A start goes on only while nobody has called `stop`. */
+  #goOn(): void {
+    if (this.#stopping !== null) throw new TollgateError('stopped', 'stopped before it had started');
   }
 
   snapshot(): Snapshot {
@@ -235,6 +246,7 @@ export class Supervisor {
   }
 
   async #stop(drainMs: number): Promise<void> {
+    this.#started.reject(new TollgateError('stopped', 'stopped before the workers had started'));
     for (const timer of [...this.#timers, ...this.#restarts]) clearTimeout(timer);
     // Ours first: with the last copy of a socket the port is free, and nobody waits in a queue that no one empties.
     closeSockets(this.#sockets);
@@ -251,10 +263,21 @@ export class Supervisor {
       this.#onWorkerGone();
     });
     clearTimeout(late);
-    await this.#control?.close();
+    await this.#release();
+  }
+
+  /** Gives back what is held. Called twice where a stop overtakes a start. */
+  async #release(): Promise<void> {
+    closeSockets(this.#sockets);
+    this.#sockets = [];
+    const control = this.#control;
+    this.#control = null;
+    await control?.close();
     for (const blob of this.#options.blobs) blob.fill(0);
     if (this.#accessLogFd > 2) closeFd(this.#accessLogFd);
-    closeFd(this.#tableFd);
+    this.#accessLogFd = -1;
+    if (this.#tableFd >= 0) closeFd(this.#tableFd);
+    this.#tableFd = -1;
   }
 }
 

@@ -24,6 +24,10 @@ export interface TollgateOptions {
   readonly workers?: number;
   /** Lines added to the default configuration. */
   readonly extra?: string;
+  /** Flags for the workers' node. */
+  readonly nodeFlags?: string;
+  /** What start waits for. Default `readyz`. */
+  readonly path?: 'readyz' | 'healthz';
 }
 
 export class Tollgate {
@@ -57,17 +61,22 @@ export class Tollgate {
       path,
       head(directory, adminPort, options.workers ?? 1) + (options.config ?? standard(options)).replaceAll('PORT', String(port)),
     );
-    const child = spawn(process.execPath, [PROGRAM, 'run', '--config', path], { stdio: ['ignore', 'pipe', 'pipe'], cwd: directory });
+    const child = spawn(process.execPath, [PROGRAM, 'run', '--config', path], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      cwd: directory,
+      env: { ...process.env, TOLLGATE_NODE_FLAGS: options.nodeFlags ?? '' },
+    });
     const tollgate = new Tollgate(port, adminPort, directory, child);
     test.after(() => tollgate.end());
-    await tollgate.ready();
+    await tollgate.answers(options.path ?? 'readyz');
     return tollgate;
   }
 
-  async ready(): Promise<void> {
+  /** Waits for 200 from the admin address. */
+  async answers(path: string): Promise<void> {
     await until(async () => {
       if (this.child.exitCode !== null) throw new Error(`tollgate ended with ${this.child.exitCode}: ${this.errors}`);
-      return await fetch(`http://127.0.0.1:${this.adminPort}/readyz`).then(
+      return await fetch(`http://127.0.0.1:${this.adminPort}/${path}`).then(
         (answer) => answer.ok,
         () => false,
       );
