@@ -145,6 +145,11 @@ export function setNoDelay(fd: number): void {
   setOption(fd, libc.IPPROTO_TCP, libc.TCP_NODELAY, 1);
 }
 
+/** Holds partial segments back until the end of the stream pushes them (or 200 ms are over): the last bytes travel with the end. */
+export function cork(fd: number): void {
+  setOption(fd, libc.IPPROTO_TCP, libc.TCP_CORK, 1);
+}
+
 /** No readable event below this many bytes. 1 is the kernel's default. */
 export function setReceiveLowWater(fd: number, bytes: number): void {
   setOption(fd, libc.SOL_SOCKET, libc.SO_RCVLOWAT, bytes);

@@ -1,6 +1,6 @@
 /** A stream without TLS: the socket itself. */
 import type { Memory } from '../native/memory.ts';
-import { receive, shutdownWrite, transmit } from '../native/sockets.ts';
+import { cork, receive, shutdownWrite, transmit } from '../native/sockets.ts';
 import type { Stream } from './stream.ts';
 
 export class PlainStream implements Stream {
@@ -25,6 +25,10 @@ export class PlainStream implements Stream {
 
   mayHaveMore(): boolean {
     return this.#more;
+  }
+
+  holdForEnd(): void {
+    cork(this.#fd);
   }
 
   end(closing: boolean): number {

@@ -14,6 +14,8 @@ export interface Stream {
    * False only when certain. An end of data behind the last bytes is not told here: the event's mask told it (READ_HANGUP).
    */
   mayHaveMore(): boolean;
+  /** What is written now is the last before `end`: it may wait for it, and both go out together. */
+  holdForEnd(): void;
   /** Ends our direction (close_notify, then FIN). More than 0: done. `closing`: the descriptor is closed next, which sends the FIN. */
   end(closing: boolean): number;
   /** Gives everything back but the descriptor. The stream is not to be used again. */

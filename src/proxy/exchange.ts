@@ -140,6 +140,7 @@ export class Exchange implements UpstreamOwner {
     this.#wantsUpgrade = false;
     this.#tries = 0;
     this.#stage = AWAIT_HEAD;
+    this.#responseFraming = FRAMING_NONE;
     this.#headSent = false;
     this.#resume = false;
     this.#sentMs = 0;
@@ -579,6 +580,7 @@ export class Exchange implements UpstreamOwner {
   /** Scratch [start, end) for the client. */
   #toClient(start: number, end: number): void {
     const client = this.#client!;
+    if (!this.#keepAlive && this.#isResponseWhole()) client.stream.holdForEnd();
     const n = client.send(start, end);
     if (n < 0) {
       this.onClientGone();

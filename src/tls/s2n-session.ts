@@ -3,7 +3,7 @@ import { FAULT_EOF, FAULT_RESET, FAULT_TLS_TRUNCATED, WOULD_BLOCK } from '../bas
 import { BLINDING_MS_MAX } from '../base/limits.ts';
 import type { Memory } from '../native/memory.ts';
 import * as s2n from '../native/s2n.ts';
-import { shutdownWrite } from '../native/sockets.ts';
+import { cork, shutdownWrite } from '../native/sockets.ts';
 import type { TlsSession } from './engine.ts';
 import { faultOfS2n, isBlinded } from './s2n-reasons.ts';
 
@@ -96,6 +96,10 @@ export class S2nSession implements TlsSession {
 
   mayHaveMore(): boolean {
     return this.#more;
+  }
+
+  holdForEnd(): void {
+    cork(this.#fd);
   }
 
   end(closing: boolean): number {

@@ -96,6 +96,7 @@ export const SO_RCVLOWAT = 18;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
+export const TCP_CORK = 3;
 export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;
 export const TCP_DEFER_ACCEPT = 9;
