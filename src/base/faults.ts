@@ -82,6 +82,7 @@ export const FAULT_REQUEST_BODY_TIMEOUT = -97;
 export const FAULT_REQUEST_TRUNCATED = -98;
 export const FAULT_METHOD_UNKNOWN = -99;
 export const FAULT_UPGRADE = -100;
+export const FAULT_BODY_TOO_LARGE = -101;
 
 // Messages and connections of an upstream, -120 .. -159.
 export const FAULT_STATUS_LINE = -120;
@@ -96,6 +97,7 @@ export const FAULT_NO_TARGET = -128;
 export const FAULT_RESPONSE_UNASKED = -129;
 export const FAULT_RESPONSE_SWITCH = -130;
 export const FAULT_UPSTREAM_CONNECTIONS = -131;
+export const FAULT_RESPONSE_TOO_LARGE = -132;
 
 // Our own decisions, -160 .. -179.
 export const FAULT_NO_ROUTE = -160;
@@ -202,6 +204,7 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_REQUEST_TRUNCATED, 'request_truncated', 'client', 400, 'info'),
   row(FAULT_METHOD_UNKNOWN, 'method_unknown', 'client', 501, 'info'),
   row(FAULT_UPGRADE, 'upgrade', 'client', 400, 'info'),
+  row(FAULT_BODY_TOO_LARGE, 'body_too_large', 'client', 413, 'info'),
 
   row(FAULT_STATUS_LINE, 'status_line', 'upstream', 502, 'warn'),
   row(FAULT_RESPONSE_FRAMING, 'response_framing', 'upstream', 502, 'warn'),
@@ -215,6 +218,7 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_RESPONSE_UNASKED, 'response_unasked', 'upstream', 502, 'warn'),
   row(FAULT_RESPONSE_SWITCH, 'response_switch', 'upstream', 502, 'warn'),
   row(FAULT_UPSTREAM_CONNECTIONS, 'upstream_connections', 'us', 503, 'warn'),
+  row(FAULT_RESPONSE_TOO_LARGE, 'response_too_large', 'upstream', 502, 'warn'),
 
   row(FAULT_NO_ROUTE, 'no_route', 'client', 404, 'info'),
   row(FAULT_DRAINING, 'draining', 'us', 503, 'info'),

@@ -24,6 +24,10 @@ export const HOST_BYTES_MAX = 254;
 export const METHOD_BYTES_MAX = 32;
 /** Largest trailer section. Bytes. */
 export const TRAILER_BYTES_MAX = 8_192;
+/** Largest bound that can be set on a body. Bytes. */
+export const BODY_BYTES_MAX = Number.MAX_SAFE_INTEGER;
+/** Largest page of our own: an error page, a fixed response. Bytes. */
+export const PAGE_BYTES_MAX = 32_768;
 /** Bytes read from a connection in one call. */
 export const READ_BYTES = 131_072;
 /** Room in front of what is read, so that a rewritten head or a chunk line can be put there without moving the body. Bytes. */

@@ -56,7 +56,10 @@ export function checkConfig(source: Source): LoadedConfig {
       blame(source.where(path), path, issue.message);
     }
   }
-  for (const { path, message } of checkReferences(source.value, (at) => source.where(at).line)) blame(source.where(path), path, message);
+  for (const { path, message } of checkReferences(source.value, (at) => source.where(at).line)) {
+    if (message.startsWith('missing;') && unknown.some((other) => isMisspeltAs(other, path))) continue;
+    blame(source.where(path), path, message);
+  }
   const config = result.success ? absolute(result.data, source, blame) : undefined;
   if (findings.length > 0 || config === undefined) throw new ConfigError('config_invalid', unrepeated(findings));
   return { file: source.file, config, where: source.where };
@@ -108,6 +111,15 @@ function absolute(config: Config, source: Source, blame: Blame): Config {
         ...listener.address,
         addresses: listener.address.addresses.map((address) => socket(address, ['listeners', index, 'address'])),
       },
+      errorPages: Object.fromEntries(Object.entries(listener.errorPages).map(([status, file]) => [status, at(file)])),
+      ...(listener.routes === undefined
+        ? {}
+        : {
+            routes: listener.routes.map((route) => {
+              const file = route.respond?.file;
+              return file === undefined ? route : { ...route, respond: { ...route.respond!, file: at(file) } };
+            }),
+          }),
       ...(listener.tls === undefined
         ? {}
         : {

@@ -3,7 +3,7 @@ import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { CertificatePlan } from '../plan/plan.ts';
+import type { CertificatePlan, RouteMatch, RoutePlan } from '../plan/plan.ts';
 import { checkFile } from './check-report.ts';
 import { type Compiled, type CompileOptions, compile } from './compile.ts';
 import { ConfigError, findingText } from './findings.ts';
@@ -34,6 +34,11 @@ const HEAD = `listeners:
       certificates:
         - { certificate: shop.pem, key: shop.key }
 `;
+function forwardTo(upstream: number, name: string, match: RouteMatch): RoutePlan {
+  const action = { kind: 'forward', upstream, host: null, mend: true, requestBodyMax: null, responseBodyMax: null } as const;
+  return { name, match, action, requestFields: null, responseFields: null };
+}
+
 const TAIL = `    routes:
       - to: web
 upstreams:
@@ -88,10 +93,13 @@ log: { access: off }
       address: { family: 4, ip: '0.0.0.0', port: 443 },
       tls: { policy: 'intermediate', certificates: [0], tickets: true, alpn: ['http/1.1', 'http/1.0'] },
       routes: [
-        { match: { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }, upstream: 1 },
-        { match: { host: null, path: '/exact', pathIsPrefix: false }, upstream: 0 },
-        { match: { host: null, path: null, pathIsPrefix: false }, upstream: 0 },
+        forwardTo(1, 'web/1', { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }),
+        forwardTo(0, 'web/2', { host: null, path: '/exact', pathIsPrefix: false }),
+        forwardTo(0, 'web/3', { host: null, path: null, pathIsPrefix: false }),
       ],
+      forwarding: { xForwarded: true, forwarded: false, traceparent: false, trustedProxies: [] },
+      errorPages: [],
+      hsts: null,
       socket: { backlog: 100, fastOpen: false, deferAccept: true, userTimeoutMs: 30_000, keepAliveS: 0 },
     },
   ]);

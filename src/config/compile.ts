@@ -15,8 +15,8 @@ import {
 } from '../plan/plan.ts';
 import { type CertificateFile, CertificateFileError, readCertificateFile } from './certificate-file.ts';
 import type { LoadedConfig } from './check.ts';
+import { compileListenerRules } from './compile-routes.ts';
 import { ConfigError, type Finding, inFileOrder, type SettingPath, settingText } from './findings.ts';
-import { covers } from './patterns.ts';
 import { type Resolve, resolveHost } from './resolve-host.ts';
 import type { Config } from './schema.ts';
 import { shown } from './wording.ts';
@@ -80,7 +80,7 @@ class Compiler {
     const { timeouts, limits, log } = this.#config;
     const byFiles = await this.#readCertificates();
     const upstreams = await this.#upstreams();
-    const listeners = this.#listeners(byFiles);
+    const listeners = await this.#listeners(byFiles);
     this.#unused();
     this.#adminExposed();
     if (this.#errors.length > 0) throw new ConfigError('config_invalid', this.#errors, this.#warnings);
@@ -148,12 +148,15 @@ class Compiler {
     return this.#certificates.push({ fingerprint, names, notBeforeMs, notAfterMs, source, chainBlob, keyBlob }) - 1;
   }
 
-  #listeners(byFiles: ReadonlyMap<string, number>): ListenerPlan[] {
+  async #listeners(byFiles: ReadonlyMap<string, number>): Promise<ListenerPlan[]> {
     const ipv6 = this.#options.ipv6 ?? machineHasIpv6();
     const upstreamIndex = new Map(this.#config.upstreams.map(({ name }, index) => [name, index]));
     const plans: ListenerPlan[] = [];
     for (const [index, listener] of this.#config.listeners.entries()) {
-      const routes = this.#routes(index, upstreamIndex);
+      const rules = await compileListenerRules(this.#loaded, index, upstreamIndex, {
+        error: (path, message) => this.#error(path, message),
+        warn: (path, message) => this.#warn(path, message),
+      });
       const tls = listener.tls;
       const certificates: number[] = [];
       let complete = true;
@@ -162,7 +165,7 @@ class Compiler {
         if (found === undefined) complete = false;
         else if (!this.#shadowedCertificate(certificates, found, ['listeners', index, 'tls', 'certificates', at])) certificates.push(found);
       }
-      if (tls !== undefined && complete) this.#uncovered(index, routes, certificates);
+      if (tls !== undefined && complete) this.#uncovered(index, rules.routes, certificates);
       const { backlog, fastOpen, deferAccept, userTimeout, keepAlive } = listener.socket;
       const { addresses, ipv6Optional } = listener.address;
       for (const address of addresses) {
@@ -171,32 +174,12 @@ class Compiler {
           name: listener.name,
           address,
           tls: tls === undefined ? null : { policy: tls.policy, certificates, tickets: tls.tickets, alpn: ALPN },
-          routes,
+          ...rules,
           socket: { backlog, fastOpen, deferAccept, userTimeoutMs: userTimeout, keepAliveS: keepAlive },
         });
       }
     }
     if (plans.length > LISTENERS_MAX) this.#error(['listeners'], `${plans.length} sockets to listen on; ${LISTENERS_MAX} at most`);
-    return plans;
-  }
-
-  #routes(listener: number, upstreamIndex: ReadonlyMap<string, number>): RoutePlan[] {
-    const plans: RoutePlan[] = [];
-    for (const [at, { match, to }] of this.#config.listeners[listener]!.routes.entries()) {
-      const path = ['listeners', listener, 'routes', at];
-      const upstream = upstreamIndex.get(to);
-      if (upstream === undefined) this.#error([...path, 'to'], `there is no upstream ${shown(to)}`);
-      const plan: RoutePlan = {
-        match: { host: match.host?.host ?? null, path: match.path?.path ?? null, pathIsPrefix: match.path?.isPrefix ?? false },
-        upstream: upstream ?? 0,
-      };
-      const before = plans.findIndex((earlier) => covers(earlier.match, plan.match));
-      if (before >= 0) {
-        const { line } = this.#loaded.where(['listeners', listener, 'routes', before]);
-        this.#warn(path, `never taken: route ${before + 1}${line > 0 ? ` on line ${line}` : ''} matches all its requests before it`);
-      }
-      plans.push(plan);
-    }
     return plans;
   }
 
@@ -278,7 +261,7 @@ class Compiler {
   }
 
   #unused(): void {
-    const used = new Set(this.#config.listeners.flatMap(({ routes }) => routes.map(({ to }) => to)));
+    const used = new Set(this.#config.listeners.flatMap(({ routes }) => (routes ?? []).map(({ to }) => to)));
     for (const [index, { name }] of this.#config.upstreams.entries()) {
       if (!used.has(name)) this.#warn(['upstreams', index, 'name'], `no route leads to the upstream ${shown(name)}`);
     }

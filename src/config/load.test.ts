@@ -84,7 +84,7 @@ test('parseConfig() takes the short forms', () => {
 
 test('parseConfig() makes A-labels of international host names', () => {
   const { config } = parseConfig(GOOD.replace('shop.example.com', '"*.Bücher.Example."'), 'site.yaml');
-  assert.equal(config.listeners[0]?.routes[0]?.match.host?.host, '*.xn--bcher-kva.example');
+  assert.equal(config.listeners[0]?.routes?.[0]?.match.host?.host, '*.xn--bcher-kva.example');
 });
 
 test('where() gives the place of a setting, or of the nearest one around it', () => {
@@ -116,13 +116,13 @@ const WRONG: readonly (readonly [claim: string, from: string, to: string, ...err
     'a setting that is like none',
     '    routes:',
     '    colour: red\n    routes:',
-    `7:5: listeners[0].colour: unknown setting 'colour'; allowed here: name, address, protocol, tls, routes, socket`,
+    `7:5: listeners[0].colour: unknown setting 'colour'; allowed here: name, address, protocol, tls, routes, redirect, forwarded, trustedProxies, traceparent, hsts, errorPages, socket`,
   ],
   [
     'a setting of the design',
     '    routes:',
-    '    redirect: https\n    routes:',
-    `7:5: listeners[0].redirect: 'redirect' is not available yet`,
+    '    proxyProtocol: true\n    routes:',
+    `7:5: listeners[0].proxyProtocol: 'proxyProtocol' is not available yet`,
   ],
   [
     'a protocol of the design',

@@ -43,8 +43,21 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
       }
     }
     unixSocket(listener, index);
-    items(member(listener, 'routes')).forEach((route, at) => {
+    const routes = items(member(listener, 'routes'));
+    if (member(listener, 'redirect') === undefined ? member(listener, 'routes') === undefined : routes.length > 0) {
+      const message =
+        routes.length > 0
+          ? "a listener has 'redirect' for everything, or 'routes', not both"
+          : "missing; a listener needs 'routes', or 'redirect: https'";
+      problems.push({ path: ['listeners', index, 'routes'], message });
+    }
+    routes.forEach((route, at) => {
       const to = member(route, 'to');
+      const actions = ['to', 'redirect', 'respond'].filter((key) => member(route, key) !== undefined);
+      if (isMapping(route) && actions.length !== 1) {
+        const found = actions.length === 0 ? 'none' : listed(actions);
+        problems.push({ path: ['listeners', index, 'routes', at], message: `a route does one of to, redirect, respond; found ${found}` });
+      }
       if (typeof to !== 'string' || upstreams.length === 0 || upstreamNames.has(to)) return;
       const names = [...upstreamNames];
       const near = didYouMean(to, names);
@@ -88,6 +101,10 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
 function addresses(text: unknown): readonly ListenAddress[] {
   const spec = typeof text === 'string' && text !== 'off' ? parseListenAddress(text) : '';
   return typeof spec === 'string' ? [] : spec.addresses;
+}
+
+function isMapping(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function items(value: unknown): readonly unknown[] {

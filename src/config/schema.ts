@@ -4,13 +4,40 @@
  *
  * What the design has and this version has not stands in the `later` lists, so that it is refused by name.
  */
+import { isIPv6 } from 'node:net';
 import { z } from 'zod';
-import { FIELDS_MAX, HEAD_BYTES_MAX, LISTENERS_MAX, TARGET_BYTES_MAX, TARGETS_MAX, WORKERS_MAX } from '../base/limits.ts';
+import {
+  BODY_BYTES_MAX,
+  FIELDS_MAX,
+  HEAD_BYTES_MAX,
+  LISTENERS_MAX,
+  PAGE_BYTES_MAX,
+  TARGET_BYTES_MAX,
+  TARGETS_MAX,
+  WORKERS_MAX,
+} from '../base/limits.ts';
 import type { ListenAddress } from '../plan/plan.ts';
-import { LISTEN_FORMS, parseListenAddress, parseTargetAddress, TARGET_FORMS } from './addresses.ts';
+import { hostName, LISTEN_FORMS, parseListenAddress, parseTargetAddress, TARGET_FORMS } from './addresses.ts';
+import { fieldEdits, template } from './fields.ts';
+import { networkList } from './networks.ts';
 import { HOST_FORMS, PATH_FORMS, parseHostPattern, parsePathPattern } from './patterns.ts';
-import { choice, count, duration, filePath, flag, itemName, list, parsed, section, shorthand, size } from './settings.ts';
-import { wrong } from './wording.ts';
+import {
+  choice,
+  choiceOfNumber,
+  count,
+  duration,
+  filePath,
+  flag,
+  itemName,
+  line,
+  list,
+  mapping,
+  parsed,
+  section,
+  shorthand,
+  size,
+} from './settings.ts';
+import { shown, wrong } from './wording.ts';
 
 const SECOND_MS = 1_000;
 const HOUR_MS = 3_600_000;
@@ -91,18 +118,72 @@ const match = section(
   ['method', 'headers', 'header', 'query', 'sni', 'client', 'protocol'],
 );
 
-const route = section({ match: match.prefault({}), to: itemName() }, [
-  'redirect',
-  'respond',
-  'rewrite',
-  'headers',
-  'access',
-  'rateLimit',
-  'timeouts',
-  'retries',
-  'mirror',
-  'compress',
-]);
+const body = section({
+  /** Larger ones are refused (413), or cut short when they come from a server. */
+  max: size(0, BODY_BYTES_MAX).optional(),
+});
+
+const REDIRECT_EXPECTED = "'https', or a mapping of to, status";
+
+const redirect = shorthand(
+  'to',
+  section(
+    {
+      /** Where to; `https` is the same place by TLS. */
+      to: template('a URL with variables', false),
+      status: choiceOfNumber([301, 302, 303, 307, 308]).prefault(308),
+    },
+    [],
+    REDIRECT_EXPECTED,
+  ),
+);
+
+const respond = section({
+  status: count(200, 599).prefault(200),
+  /** The body itself, or the file that has it. */
+  body: z
+    .string({ error: (issue) => wrong(issue.input, 'text') })
+    .max(PAGE_BYTES_MAX)
+    .optional(),
+  file: filePath('the file with the body').optional(),
+  type: line('a media type', 256).prefault('text/plain; charset=utf-8'),
+});
+
+const route = section(
+  {
+    /** What logs call it; default: the listener's name and the route's place. */
+    name: itemName().optional(),
+    match: match.prefault({}),
+    /** One of `to`, `redirect` and `respond`. */
+    to: itemName().optional(),
+    redirect: redirect.optional(),
+    respond: respond.optional(),
+    /** Host that the server is told: `keep` the client's, or a name with or without port. */
+    host: parsed("'keep', or a host as 'app.internal' or 'app.internal:8080'", parseSentHost).optional(),
+    headers: section({ request: fieldEdits(false).optional(), response: fieldEdits(true).optional() }).prefault({}),
+    /** Location and cookies of a server that believes it is asked over http. */
+    mend: flag().prefault(true),
+    requestBody: body.prefault({}),
+    responseBody: body.prefault({}),
+  },
+  ['rewrite', 'access', 'rateLimit', 'timeouts', 'retries', 'mirror', 'compress', 'basicAuth', 'forwardAuth', 'buffer'],
+);
+
+const HSTS_EXPECTED = "a duration as '365d', or a mapping of maxAge, includeSubDomains, preload";
+
+const hsts = shorthand(
+  'maxAge',
+  section(
+    { maxAge: duration(0, 3_650 * DAY_MS), includeSubDomains: flag().prefault(false), preload: flag().prefault(false) },
+    [],
+    HSTS_EXPECTED,
+  ),
+);
+
+/** `404`, `503` or a class as `5xx`, each to the file with the page. */
+const errorPages = mapping(filePath('a page'), 'a mapping of statuses to files', 64, (name) =>
+  /^([45]\d\d|[45]xx)$/.test(name) ? undefined : `found ${shown(name)}, expected a status from 400 to 599, '4xx' or '5xx'`,
+);
 
 const socket = section({
   /** Connections that wait in the kernel until they are accepted. */
@@ -124,10 +205,19 @@ const listener = section(
     address: parsed(LISTEN_FORMS, parseListenAddress),
     protocol: choice(['http'], ['tcp', 'udp', 'http2', 'http3']).prefault('http'),
     tls: tls.optional(),
-    routes: list(route, 'a list of routes, each a mapping of match, to', 1, 10_000),
+    routes: list(route, 'a list of routes, each a mapping of match and one of to, redirect, respond', 1, 10_000).optional(),
+    /** In place of routes: everything is sent elsewhere. */
+    redirect: redirect.optional(),
+    /** What servers are told of the client. */
+    forwarded: choice(['x-forwarded', 'rfc7239', 'both', 'off']).prefault('x-forwarded'),
+    /** Proxies in front of this listener, whose word about the client is believed. */
+    trustedProxies: networkList().prefault([]),
+    traceparent: flag().prefault(false),
+    hsts: hsts.optional(),
+    errorPages: errorPages.prefault({}),
     socket: socket.prefault({}),
   },
-  ['redirect', 'proxyProtocol', 'access', 'rateLimit', 'http2', 'forwarded', 'trust', 'limits', 'timeouts', 'guard'],
+  ['proxyProtocol', 'access', 'rateLimit', 'http2', 'trust', 'limits', 'timeouts', 'guard'],
 );
 
 const TARGET_EXPECTED = `${TARGET_FORMS}, or a mapping of address, weight`;
@@ -212,7 +302,7 @@ export const schema = section(
     runtime: filePath('a directory').optional(),
     log: log.prefault({}),
     listeners: list(listener, 'a list of listeners', 1, LISTENERS_MAX),
-    upstreams: list(upstream, 'a list of upstreams', 1, TARGETS_MAX),
+    upstreams: list(upstream, 'a list of upstreams', 0, TARGETS_MAX).prefault([]),
     timeouts: timeouts.prefault({}),
     limits: limits.prefault({}),
   },
@@ -228,6 +318,16 @@ function workers() {
   const expected = `'auto' or a whole number from 1 to ${WORKERS_MAX}`;
   const error = (issue: { input?: unknown }) => wrong(issue.input, expected);
   return z.union([z.literal('auto'), z.int({ error }).min(1, { error }).max(WORKERS_MAX, { error })], { error });
+}
+
+/** Host for the server; null keeps the client's. */
+function parseSentHost(text: string): { readonly host: string | null } | string {
+  if (text === 'keep') return { host: null };
+  const [, name = '', port] = /^(\[[0-9a-fA-F:.]+\]|[^:]+)(:\d{1,5})?$/.exec(text) ?? [];
+  const valid = name.startsWith('[') ? isIPv6(name.slice(1, -1)) : hostName(name) !== undefined;
+  if (!valid || Number(port?.slice(1) ?? 1) > 65_535)
+    return `found ${shown(text)}, expected 'keep', or a host as 'app.internal' or 'app.internal:8080'`;
+  return { host: `${name.startsWith('[') ? name.toLowerCase() : hostName(name)!}${port ?? ''}` };
 }
 
 function unwrapped<Value extends object>(value: Value | { readonly error: string }): Value | string {

@@ -67,6 +67,12 @@ export function choice<const Values extends readonly [string, ...string[]]>(valu
   });
 }
 
+/** One of a few numbers. */
+export function choiceOfNumber(values: readonly number[]) {
+  const error = expecting(`one of ${values.join(', ')}`);
+  return z.number(error).refine((value) => values.includes(value), error);
+}
+
 export function flag() {
   return z.boolean(expecting('true or false'));
 }
@@ -132,4 +138,32 @@ export function filePath(what: string) {
           : undefined;
     if (problem !== undefined) context.issues.push({ code: 'custom', message: problem, input: text });
   });
+}
+
+/** A mapping of names to `value`. `nameProblem` gives the sentence for a name that cannot be, or undefined. */
+export function mapping<Value extends z.ZodType>(
+  value: Value,
+  expected: string,
+  most: number,
+  nameProblem: (name: string) => string | undefined,
+) {
+  const key = z.string().check((context) => {
+    const problem = nameProblem(context.value);
+    if (problem !== undefined) context.issues.push({ code: 'custom', message: problem, input: context.value });
+  });
+  const error = (issue: Issue & { readonly issues?: readonly { readonly message: string }[] }) =>
+    issue.code === 'invalid_key' ? (issue.issues?.[0]?.message ?? expected) : wrong(issue.input, expected);
+  return z.record(key, value, { error }).check((context) => {
+    const { length } = Object.keys(context.value);
+    if (length > most) context.issues.push({ code: 'custom', message: `found ${length} entries; ${most} at most`, input: context.value });
+  });
+}
+
+/** One line of text: Latin-1, no controls. */
+export function line(what: string, most = TEXT_MAX) {
+  const expected = `${what}, one line of Latin-1 text`;
+  return z
+    .string(expecting(expected))
+    .max(most, { error: `found text of more than ${most} characters, expected ${expected}` })
+    .regex(/^[\t\x20-\x7e\xa0-\xff]*$/, expecting(expected));
 }

@@ -12,7 +12,16 @@ const socket = { backlog: 16, fastOpen: false, deferAccept: false, userTimeoutMs
 function plan(...addresses: readonly ListenAddress[]): Plan {
   return {
     id: 1,
-    listeners: addresses.map((address, i) => ({ name: `l${i}`, address, tls: null, routes: [], socket })),
+    listeners: addresses.map((address, i) => ({
+      name: `l${i}`,
+      address,
+      tls: null,
+      routes: [],
+      forwarding: { xForwarded: true, forwarded: false, traceparent: false, trustedProxies: [] },
+      errorPages: [],
+      hsts: null,
+      socket,
+    })),
     upstreams: [],
     certificates: [],
     timeouts: { handshakeMs: 1, requestHeadMs: 1, bodyMs: 1, idleMs: 1, tunnelMs: 1, closeMs: 1, drainMs: 1 },

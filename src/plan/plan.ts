@@ -5,6 +5,8 @@
  * Everything here survives JSON, but for certificates and keys: those are bytes, and travel beside it as blobs (see frame.ts).
  */
 
+import type { FieldEditsPlan, TemplatePlan } from '../base/field-edits-plan.ts';
+
 export interface Plan {
   /** Rises with every configuration applied in one run of the supervisor, from 1. */
   readonly id: number;
@@ -23,6 +25,29 @@ export interface ListenerPlan {
   readonly tls: TlsPlan | null;
   readonly routes: readonly RoutePlan[];
   readonly socket: SocketPlan;
+  readonly forwarding: ForwardingPlan;
+  /** Pages in place of our own few words. */
+  readonly errorPages: readonly ErrorPagePlan[];
+  /** Value of Strict-Transport-Security in every answer, or null. RFC 6797. */
+  readonly hsts: string | null;
+}
+
+/** What servers are told of the client, and who is believed about it. */
+export interface ForwardingPlan {
+  /** X-Forwarded-For, -Proto, -Host, -Port and X-Real-IP. */
+  readonly xForwarded: boolean;
+  /** Forwarded, RFC 7239. */
+  readonly forwarded: boolean;
+  /** A `traceparent` is continued, or begun. */
+  readonly traceparent: boolean;
+  /** Networks of proxies in front of us, canonical: what they say of the client is extended instead of dropped. */
+  readonly trustedProxies: readonly string[];
+}
+
+export interface ErrorPagePlan {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
 }
 
 export type ListenAddress =
@@ -68,9 +93,41 @@ export interface CertificatePlan {
 }
 
 export interface RoutePlan {
+  /** What logs and the variable {route} say. */
+  readonly name: string;
   readonly match: RouteMatch;
+  readonly action: ActionPlan;
+  /** Changes of the request's fields on their way to the server, and of the answer's on their way back. Null: none. */
+  readonly requestFields: FieldEditsPlan | null;
+  readonly responseFields: FieldEditsPlan | null;
+}
+
+export type ActionPlan = ForwardPlan | RedirectPlan | RespondPlan;
+
+export interface ForwardPlan {
+  readonly kind: 'forward';
   /** Index into `Plan.upstreams`. */
   readonly upstream: number;
+  /** Host the server is told; null: the client's. */
+  readonly host: string | null;
+  /** Location and cookies of servers that answer for http are mended. Listeners with TLS only. */
+  readonly mend: boolean;
+  /** Largest request body, and largest response body. Bytes; null: any. */
+  readonly requestBodyMax: number | null;
+  readonly responseBodyMax: number | null;
+}
+
+export interface RedirectPlan {
+  readonly kind: 'redirect';
+  readonly status: number;
+  readonly location: TemplatePlan;
+}
+
+export interface RespondPlan {
+  readonly kind: 'respond';
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
 }
 
 export interface RouteMatch {

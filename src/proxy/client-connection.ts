@@ -27,7 +27,7 @@ import { readClientHello } from '../hello/client-hello.ts';
 import { suiteName, versionName } from '../hello/names.ts';
 import { plainAlert } from '../hello/plain-alert.ts';
 import { headMayBeComplete, readRequestHead } from '../http/h1/head-reader.ts';
-import { plainHttpOnTlsPort } from '../http/local-response.ts';
+import { plainHttpOnTlsPort } from '../http/local-answers.ts';
 import { copyMemory } from '../native/memory.ts';
 import { ERROR, HANGUP, READ_HANGUP, READABLE, WRITABLE } from '../native/poller.ts';
 import { closeDescriptor, peek, receive, setReceiveLowWater, transmit } from '../native/sockets.ts';
@@ -87,7 +87,8 @@ export class ClientConnection extends Watched {
   #lowWater = 1;
   #helloBytes = 0;
   readonly #acceptedMs: number;
-  #sni: string | null = null;
+  /** The server name the client asked for, or null. */
+  sni: string | null = null;
   #alpn: readonly string[] = [];
   #rested = false;
   #idleUntilMs = 0;
@@ -234,7 +235,7 @@ export class ClientConnection extends Watched {
       return;
     }
     context.handshakesThisTurn++;
-    this.#sni = hello.serverName();
+    this.sni = hello.serverName();
     if (hello.maxVersion() < this.site.versionMin) {
       this.#refuseHello(FAULT_HELLO_NO_SHARED_VERSION, n);
       return;
@@ -244,7 +245,7 @@ export class ClientConnection extends Watched {
       return;
     }
     if (this.#lowWater > 1) setReceiveLowWater(this.fd, 1);
-    this.#session = this.site.certificates!.find(this.#sni).session(this.fd);
+    this.#session = this.site.certificates!.find(this.sni).session(this.fd);
     this.stream = this.#session;
     this.state = HANDSHAKE;
     this.#handshake();
@@ -308,8 +309,22 @@ export class ClientConnection extends Watched {
   }
 
   #describe(version: number, suite: number): string {
-    const sni = this.#sni === null ? '' : `,"sni":"${this.#sni}"`;
+    const sni = this.sni === null ? '' : `,"sni":"${this.sni}"`;
     return `,"client":"${this.address}","tls":"${versionName(version)}","cipher":"${suiteName(suite)}"${sni}`;
+  }
+
+  /** As `logText`, for a request that a trusted proxy brought from `client`. */
+  logTextFor(client: string): string {
+    return `,"client":"${client}","peer":"${this.address}"${this.logText.slice(this.logText.indexOf('"', 11) + 1)}`;
+  }
+
+  /** `TLSv1.3`; '' without TLS. */
+  tlsVersion(): string {
+    return this.#session === null ? '' : versionName(this.#session.version());
+  }
+
+  tlsSuite(): string {
+    return this.#session === null ? '' : suiteName(this.#session.suite());
   }
 
   #handshakeFailed(fault: number): void {
@@ -352,7 +367,7 @@ export class ClientConnection extends Watched {
         fault,
         client: this.address,
         listener: this.site.name,
-        sni: this.#sni,
+        sni: this.sni,
         alpn: known ? context.hello.alpnNames() : this.#alpn,
         alert,
         alertFrom: alert === null ? null : alertFrom,

@@ -2,6 +2,8 @@
 import { HEAD_BYTES_MAX, HEADROOM_BYTES, READ_BYTES, TAILROOM_BYTES } from '../base/limits.ts';
 import { ClientHello } from '../hello/client-hello.ts';
 import { Forwarding, Reply } from '../http/h1/head-writer.ts';
+import { AnswerForm, DATE_BYTES } from '../http/local-answers.ts';
+import { Mending } from '../http/mending.ts';
 import { MessageHead } from '../http/message-head.ts';
 import { allocate, type Memory } from '../native/memory.ts';
 import type { Reactor } from '../net/reactor.ts';
@@ -10,6 +12,7 @@ import type { TableRow } from '../plan/table.ts';
 import type { AccessLog } from '../record/access-log.ts';
 import type { HandshakeLog } from '../record/handshake-log.ts';
 import { RequestIds } from '../record/request-ids.ts';
+import { RequestValues } from './request-values.ts';
 
 /**
  * The scratch: bytes are read at READ_AT, with room in front for a head or a chunk line and behind for the end of a chunk; heads are
@@ -36,6 +39,9 @@ export class ProxyContext {
   readonly responseHead = new MessageHead();
   readonly forwarding = new Forwarding();
   readonly reply = new Reply();
+  readonly mending = new Mending();
+  readonly values = new RequestValues();
+  readonly answerForm = new AnswerForm();
   readonly requestIds = new RequestIds();
 
   /** Unix time at 0 of the reactor's clock; corrected by the worker's tick. Milliseconds. */
@@ -45,6 +51,7 @@ export class ProxyContext {
   /** Failed connections that wait out a blinding delay. */
   blinded = 0;
   draining = false;
+  #dateSecond = -1;
   /** Connections that came to rest, and gave memory back, since the heap was last trimmed. */
   rested = 0;
 
@@ -55,6 +62,15 @@ export class ProxyContext {
     this.timeouts = timeouts;
     this.limits = limits;
     this.unixOffsetMs = Date.now() - reactor.nowMs;
+  }
+
+  /** The Date field's value for now, made once a second: written into `answerForm`. */
+  refreshDate(): void {
+    const second = Math.floor(this.unixMs() / 1_000);
+    if (second === this.#dateSecond) return;
+    this.#dateSecond = second;
+    const text = new Date(second * 1_000).toUTCString();
+    for (let i = 0; i < DATE_BYTES; i++) this.answerForm.date[i] = text.charCodeAt(i);
   }
 
   unixMs(): number {

@@ -10,8 +10,10 @@
  */
 import { assert } from '../base/assert.ts';
 import {
+  FAULT_BODY_TOO_LARGE,
   FAULT_CLIENT_SLOW,
   FAULT_EOF,
+  FAULT_HEAD_TOO_LARGE,
   FAULT_NO_ROUTE,
   FAULT_NO_TARGET,
   FAULT_REQUEST_BODY_TIMEOUT,
@@ -20,18 +22,21 @@ import {
   FAULT_RESPONSE_BODY_TIMEOUT,
   FAULT_RESPONSE_HEAD_TIMEOUT,
   FAULT_RESPONSE_SWITCH,
+  FAULT_RESPONSE_TOO_LARGE,
   FAULT_RESPONSE_TRUNCATED,
   FAULT_UPSTREAM_GONE,
   faultOf,
   NEED_MORE,
 } from '../base/faults.ts';
-import { HEAD_BYTES_MAX, READ_BYTES, TURN_BYTES_MAX } from '../base/limits.ts';
-import { FIELD_REFERER, FIELD_USER_AGENT } from '../http/field-names.ts';
+import { HEAD_BYTES_MAX, HOST_BYTES_MAX, READ_BYTES, TURN_BYTES_MAX } from '../base/limits.ts';
+import { FIELD_REFERER, FIELD_USER_AGENT, FIELD_X_FORWARDED_OTHER } from '../http/field-names.ts';
+import { type ForwardedClient, forwardedElement, readForwarded } from '../http/forwarded.ts';
 import { chunkHead, chunkTail, lastChunk } from '../http/h1/chunk-writer.ts';
 import { ChunkedDecoder } from '../http/h1/chunked-decoder.ts';
 import { readResponseHead } from '../http/h1/head-reader.ts';
-import { writeRequestHead, writeResponseHead } from '../http/h1/head-writer.ts';
-import { localResponse } from '../http/local-response.ts';
+import { TRACE_OFF, writeRequestHead, writeResponseHead } from '../http/h1/head-writer.ts';
+import { ANSWER_FIELDS_MAX, type AnswerForm, writeAnswer, writeAnswerEnd } from '../http/local-answers.ts';
+import type { Mending } from '../http/mending.ts';
 import {
   FIELD_STRIDE,
   FRAMING_CHUNKED,
@@ -47,6 +52,9 @@ import {
   METHOD_TRACE,
   type MessageHead,
 } from '../http/message-head.ts';
+import { writeTemplate } from '../http/template.ts';
+import { takeTraceparent } from '../http/trace-context.ts';
+import { writeBytes } from '../http/write-bytes.ts';
 import { copyMemory } from '../native/memory.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
 import {
@@ -70,6 +78,8 @@ import type { Target } from '../upstream/target.ts';
 import { BUSY, CONNECTING, type UpstreamConnection, type UpstreamOwner } from '../upstream/upstream-connection.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { COMPOSE_AT, COMPOSE_END, READ_AT } from './context.ts';
+import type { RequestValues } from './request-values.ts';
+import type { ForwardAction, Route } from './route.ts';
 import { Tunnel } from './tunnel.ts';
 
 const AWAIT_HEAD = 0;
@@ -110,6 +120,18 @@ export class Exchange implements UpstreamOwner {
   #replay: Chunk | null = null;
   #tries = 0;
 
+  #route: Route | null = null;
+  /** What a trusted proxy said of the client. */
+  #said: ForwardedClient | null = null;
+  /** In the log instead of the connection's: the client behind a trusted proxy. */
+  #clientText: string | null = null;
+  /** Bytes a chunked body may still have; of a response: one whose length was not told. */
+  #requestRoom = Number.POSITIVE_INFINITY;
+  #responseRoom = Number.POSITIVE_INFINITY;
+  /** Host and port the client asked for, kept while its answer may be mended. */
+  readonly #authority = new Uint8Array(HOST_BYTES_MAX + 8);
+  #authorityBytes = 0;
+
   // Response.
   #stage = AWAIT_HEAD;
   #responseFraming = FRAMING_NONE;
@@ -139,6 +161,9 @@ export class Exchange implements UpstreamOwner {
     this.#keepAlive = false;
     this.#wantsUpgrade = false;
     this.#tries = 0;
+    this.#route = null;
+    this.#said = null;
+    this.#clientText = null;
     this.#stage = AWAIT_HEAD;
     this.#responseFraming = FRAMING_NONE;
     this.#headSent = false;
@@ -170,24 +195,141 @@ export class Exchange implements UpstreamOwner {
       this.#answer(FAULT_NO_ROUTE, at, end);
       return;
     }
-    const upstream = site.upstreams[route]!;
-    const target = upstream.next();
+    this.#route = site.routeList[route]!;
+    if (site.trusts(client.address)) this.#hearProxy(head);
+    const { forward } = this.#route;
+    if (forward === null) {
+      this.#answerByRoute(head, at, end);
+      return;
+    }
+    if (head.framing === FRAMING_LENGTH && head.contentLength > forward.requestBodyMax) {
+      this.#answer(FAULT_BODY_TOO_LARGE, at, end);
+      return;
+    }
+    const target = forward.upstream.next();
     if (target === null) {
       this.#answer(FAULT_NO_TARGET, at, end);
       return;
     }
-    const { forwarding } = context;
-    forwarding.clientAddress = client.address;
-    forwarding.scheme = site.scheme;
-    forwarding.port = site.port;
-    forwarding.fallbackHost = site.fallbackHost;
-    forwarding.requestId = this.#record.requestId;
-    const composed = writeRequestHead(bytes, COMPOSE_AT, COMPOSE_END, head, forwarding);
+    this.#requestRoom = forward.requestBodyMax;
+    const composed = this.#composeRequest(head, forward, target);
     if (composed < 0) {
       this.#answer(composed, at, end);
       return;
     }
     this.#toTarget(target, composed, at, end);
+  }
+
+  /** What a proxy that we trust says of the client. */
+  #hearProxy(head: MessageHead): void {
+    const client = this.#client!;
+    const { site } = client;
+    const said = readForwarded(client.context.bytes, head, (address) => site.trusts(address));
+    this.#said = said;
+    if (said.client !== null && said.client !== client.address) this.#clientText = client.logTextFor(said.client);
+    for (let i = 0; i < head.fieldCount; i++) {
+      if (head.fields[i * FIELD_STRIDE] === FIELD_X_FORWARDED_OTHER) head.dropped[i] = 0;
+    }
+  }
+
+  /** Writes the request's head for `target` at COMPOSE_AT; its end, or a fault. */
+  #composeRequest(head: MessageHead, forward: ForwardAction, target: Target): number {
+    const client = this.#client!;
+    const { context, site } = client;
+    const { bytes, forwarding } = context;
+    const said = this.#said;
+    const route = this.#route!;
+    forwarding.peerAddress = client.address;
+    forwarding.clientAddress = said?.client ?? client.address;
+    forwarding.scheme = said?.scheme ?? site.scheme;
+    forwarding.port = said?.port ?? site.port;
+    forwarding.fallbackHost = site.fallbackHost;
+    forwarding.requestId = this.#record.requestId;
+    forwarding.xForwarded = site.forwarding.xForwarded;
+    forwarding.forwardedFor = said?.forwardedFor ?? '';
+    forwarding.forwardedHost = said?.host ?? '';
+    forwarding.forwarded = site.forwarding.forwarded ? this.#forwardedValue(head) : '';
+    forwarding.host = forward.host;
+    forwarding.traceparentAt = site.forwarding.traceparent ? takeTraceparent(bytes, head) : TRACE_OFF;
+    forwarding.edits = route.requestEdits;
+    if (route.requestEdits !== null) forwarding.values = this.#values(head, target);
+    if (forward.mend) this.#keepAuthority(head);
+    return writeRequestHead(bytes, COMPOSE_AT, COMPOSE_END, head, forwarding);
+  }
+
+  #forwardedValue(head: MessageHead): string {
+    const client = this.#client!;
+    const { context, site } = client;
+    const host = context.bytes.latin1Slice(head.authorityStart, head.authorityEnd) || site.fallbackHost;
+    const own = forwardedElement(client.address, this.#said?.host ?? host, this.#said?.scheme ?? site.scheme);
+    const before = this.#said?.forwarded ?? '';
+    return before === '' ? own : `${before}, ${own}`;
+  }
+
+  /** Variables for a template. Without `head` (its bytes are gone) what lies in it is empty. */
+  #values(head: MessageHead | null, target: Target | null): RequestValues {
+    const client = this.#client!;
+    const { values } = client.context;
+    values.client = client;
+    values.address = this.#said?.client ?? client.address;
+    values.scheme = this.#said?.scheme ?? client.site.scheme;
+    values.requestId = this.#record.requestId;
+    values.route = this.#route?.name ?? '';
+    values.target = target?.plan.label ?? '';
+    values.head = head;
+    values.fallbackHost = client.site.fallbackHost;
+    return values;
+  }
+
+  /** The response may need it: by then the request's bytes are gone. */
+  #keepAuthority(head: MessageHead): void {
+    const { bytes } = this.#client!.context;
+    const length = Math.min(head.authorityEnd - head.authorityStart, this.#authority.length);
+    for (let i = 0; i < length; i++) this.#authority[i] = bytes[head.authorityStart + i]!;
+    this.#authorityBytes = length;
+  }
+
+  /** A redirect, or an answer that stands in the configuration. */
+  #answerByRoute(head: MessageHead, at: number, end: number): void {
+    const route = this.#route!;
+    const { context } = this.#client!;
+    const { bytes } = context;
+    const form = this.#answerForm();
+    if (route.answer !== null) {
+      this.#record.status = route.answer.status;
+      this.#sendAnswer(writeAnswer(bytes, COMPOSE_AT, COMPOSE_END, route.answer, form), at, end);
+      return;
+    }
+    const redirect = route.redirect!;
+    this.#record.status = redirect.status;
+    const opened = writeBytes(bytes, COMPOSE_AT, redirect.opening);
+    const written = writeTemplate(redirect.location, this.#values(head, null), bytes, opened, COMPOSE_END - ANSWER_FIELDS_MAX - 2);
+    if (written < 0) this.#answer(FAULT_HEAD_TOO_LARGE, at, end);
+    else this.#sendAnswer(writeAnswerEnd(bytes, writeBytes(bytes, written, redirect.closing), form), at, end);
+  }
+
+  #answerForm(): AnswerForm {
+    const { context } = this.#client!;
+    const form = context.answerForm;
+    // What is still to come of a request that nobody reads cannot be told from the next one.
+    if (!this.#requestDone) this.#keepAlive = false;
+    form.close = !this.#keepAlive;
+    form.clientMinor = this.#clientMinor;
+    form.headOnly = this.#method === METHOD_HEAD;
+    context.refreshDate();
+    return form;
+  }
+
+  /** Sends an answer of ours, composed at COMPOSE_AT up to `composed`; scratch [at, end) is what came behind the request's head. */
+  #sendAnswer(composed: number, at: number, end: number): void {
+    const client = this.#client!;
+    const { context } = client;
+    this.#stage = DONE;
+    if (this.#keepAlive && at < end) client.stash = keepBytes(context.scratch, at, end);
+    this.#toClient(COMPOSE_AT, composed);
+    if (this.#client !== client) return;
+    if (client.pending === null) this.#end();
+    else context.reactor.deadline(client, context.timeouts.bodyMs);
   }
 
   #keepForLog(head: MessageHead): void {
@@ -274,6 +416,8 @@ export class Exchange implements UpstreamOwner {
     const decoder = this.#requestDecoder;
     const used = decoder.decode(bytes, at, end);
     if (used < 0) return used;
+    this.#requestRoom -= decoder.dataBytes;
+    if (this.#requestRoom < 0) return FAULT_BODY_TOO_LARGE;
     this.#requestDone = decoder.done;
     if (at + used < end) client.stash = keepBytes(context.scratch, at + used, end);
     return this.#encodeChunk(decoder, at);
@@ -496,9 +640,22 @@ export class Exchange implements UpstreamOwner {
     reply.close = close;
     reply.clientMinor = this.#clientMinor;
     reply.isSwitch = framing === FRAMING_TUNNEL;
+    const route = this.#route!;
+    const final = head.status >= 200;
+    reply.edits = final ? route.responseEdits : null;
+    if (reply.edits !== null) reply.values = this.#values(null, this.#target);
+    reply.mending = final && route.forward!.mend ? this.#mending(route.forward!) : null;
     const composed = writeResponseHead(bytes, COMPOSE_AT, COMPOSE_END, head, reply);
     if (composed < 0) this.#upstreamFailed(composed);
     return composed;
+  }
+
+  #mending(forward: ForwardAction): Mending {
+    const { mending } = this.#client!.context;
+    for (let i = 0; i < this.#authorityBytes; i++) mending.authority[i] = this.#authority[i]!;
+    mending.authorityBytes = this.#authorityBytes;
+    mending.sentHost = forward.hostName;
+    return mending;
   }
 
   #takeFinalHead(head: MessageHead, at: number, end: number): void {
@@ -509,6 +666,11 @@ export class Exchange implements UpstreamOwner {
     this.#responseLeft = head.framing === FRAMING_LENGTH ? head.contentLength : 0;
     this.#upstreamKeepAlive = head.keepAlive && head.framing !== FRAMING_CLOSE;
     if (head.framing === FRAMING_CHUNKED) this.#responseDecoder.reset();
+    this.#responseRoom = this.#route!.forward!.responseBodyMax;
+    if (head.framing === FRAMING_LENGTH && head.contentLength > this.#responseRoom) {
+      this.#upstreamFailed(FAULT_RESPONSE_TOO_LARGE);
+      return;
+    }
     // A body whose end only a close would tell is chunked for those who know chunks (RFC 9112, section 6.3).
     let framing = head.framing;
     if (framing === FRAMING_CHUNKED || framing === FRAMING_CLOSE) framing = this.#clientMinor > 0 ? FRAMING_CHUNKED : FRAMING_CLOSE;
@@ -560,11 +722,14 @@ export class Exchange implements UpstreamOwner {
         return;
       }
       if (at + used < end) this.#upstreamKeepAlive = false;
+      if (!this.#hasResponseRoom(decoder.dataBytes)) return;
       if (this.#clientFraming === FRAMING_CHUNKED) {
         start = this.#encodeChunk(decoder, at);
         stop = this.#bodyEnd;
       } else stop = at + decoder.dataBytes;
       if (decoder.done) this.#responseFraming = FRAMING_NONE;
+    } else if (!this.#hasResponseRoom(end - at)) {
+      return;
     } else if (this.#clientFraming === FRAMING_CHUNKED && at < end) {
       start = chunkHead(bytes, at, end - at);
       stop = chunkTail(bytes, end);
@@ -575,6 +740,14 @@ export class Exchange implements UpstreamOwner {
     }
     if (stop > start) this.#toClient(start, stop);
     else this.#advance();
+  }
+
+  /** Counts bytes of a body whose length nobody told. False when there are too many: the exchange has been failed then. */
+  #hasResponseRoom(bytes: number): boolean {
+    this.#responseRoom -= bytes;
+    if (this.#responseRoom >= 0) return true;
+    this.#upstreamFailed(FAULT_RESPONSE_TOO_LARGE);
+    return false;
   }
 
   /** Scratch [start, end) for the client. */
@@ -743,19 +916,11 @@ export class Exchange implements UpstreamOwner {
     const row = faultOf(fault);
     context.counters[C_FAULTS - fault]!++;
     this.#record.reason = reasonText(fault);
-    this.#stage = DONE;
     const status = row.status === 0 ? 502 : row.status;
     // Whoever broke the framing cannot be talked to any further; who asked for what is not here can.
     if (status !== 404 && status < 500) this.#keepAlive = false;
-    if (!this.#requestDone) this.#keepAlive = false;
-    if (this.#keepAlive && at < end) client.stash = keepBytes(context.scratch, at, end);
-    const answer = localResponse(status, !this.#keepAlive, this.#method === METHOD_HEAD);
-    context.bytes.set(answer, COMPOSE_AT);
     this.#record.status = status;
-    this.#toClient(COMPOSE_AT, COMPOSE_AT + answer.length);
-    if (this.#client !== client) return;
-    if (client.pending === null) this.#end();
-    else context.reactor.deadline(client, context.timeouts.bodyMs);
+    this.#sendAnswer(writeAnswer(context.bytes, COMPOSE_AT, COMPOSE_END, client.site.answers.get(status), this.#answerForm()), at, end);
   }
 
   /** Ends the target's part and answers by ourselves, if that can still be done. */
@@ -808,7 +973,7 @@ export class Exchange implements UpstreamOwner {
     counters[C_DURATION_SUM_S]! += seconds;
     counters[C_REQUESTS_OPEN]!--;
     if (this.#headSent) counters[C_RESPONSES_1XX + Math.floor(this.#record.status / 100) - 1]!++;
-    context.accessLog?.write(this.#record, client.logText, reactor.nowMs, context.unixMs());
+    context.accessLog?.write(this.#record, this.#clientText ?? client.logText, reactor.nowMs, context.unixMs());
     this.#dropReplay();
     this.#client = null;
     if (spares.length < SPARES_MAX) spares.push(this);

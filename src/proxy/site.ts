@@ -1,9 +1,12 @@
 /** A listener's rules as one plan has them: certificates, routes, upstreams. Immutable; a new plan makes a new one. */
-import { addressText, type ListenerPlan, type Plan } from '../plan/plan.ts';
+import { BlockList } from 'node:net';
+import { LocalAnswers } from '../http/local-answers.ts';
+import { addressText, type ForwardingPlan, type ListenerPlan, type Plan } from '../plan/plan.ts';
 import { RouteTable } from '../route/route-table.ts';
 import type { CertificateTable } from '../tls/certificate-table.ts';
 import { POLICY_VERSION_MIN } from '../tls/policies.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import { Route } from './route.ts';
 
 export class Site {
   readonly name: string;
@@ -13,8 +16,12 @@ export class Site {
   readonly versionMin: number;
   readonly alpnBytes: readonly Uint8Array[];
   readonly routes: RouteTable;
-  /** By index of the route. */
-  readonly upstreams: readonly Upstream[];
+  /** By the index that `routes` finds. */
+  readonly routeList: readonly Route[];
+  readonly answers: LocalAnswers;
+  readonly forwarding: ForwardingPlan;
+  /** Proxies whose word is believed; null: nobody. */
+  readonly #trusted: BlockList | null;
   /** What X-Forwarded-Proto and X-Forwarded-Port say. */
   readonly scheme: 'http' | 'https';
   readonly port: string;
@@ -28,10 +35,28 @@ export class Site {
     this.versionMin = tls === null ? 0 : POLICY_VERSION_MIN[tls.policy];
     this.alpnBytes = (tls?.alpn ?? []).map((name) => Uint8Array.from(Buffer.from(name, 'latin1')));
     this.routes = new RouteTable(listener.routes);
-    this.upstreams = listener.routes.map((route) => upstreams[route.upstream]!);
+    this.answers = new LocalAnswers(listener.errorPages, listener.hsts === null ? '' : `Strict-Transport-Security: ${listener.hsts}\r\n`);
+    this.routeList = listener.routes.map((route) => new Route(route, upstreams, this.answers, listener.hsts));
+    this.forwarding = listener.forwarding;
+    this.#trusted = trustedNetworks(listener.forwarding.trustedProxies);
     this.scheme = tls === null ? 'http' : 'https';
     this.port = address.family === 0 ? (tls === null ? '80' : '443') : String(address.port);
     const first = tls === null ? undefined : plan.certificates[tls.certificates[0] ?? -1]?.names.find((name) => !name.startsWith('*'));
     this.fallbackHost = first ?? (address.family === 0 ? 'localhost' : addressText(address));
   }
+
+  /** Whether what comes from `address` may speak for others. */
+  trusts(address: string): boolean {
+    return this.#trusted?.check(address, address.includes(':') ? 'ipv6' : 'ipv4') ?? false;
+  }
+}
+
+function trustedNetworks(networks: readonly string[]): BlockList | null {
+  if (networks.length === 0) return null;
+  const found = new BlockList();
+  for (const network of networks) {
+    const [address = '', prefix] = network.split('/');
+    found.addSubnet(address, Number(prefix), address.includes(':') ? 'ipv6' : 'ipv4');
+  }
+  return found;
 }

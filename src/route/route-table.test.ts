@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { RoutePlan } from '../plan/plan.ts';
+import type { RouteMatch } from '../plan/plan.ts';
 import { NO_ROUTE, RouteTable } from './route-table.ts';
 
-function route(host: string | null, path: string | null): RoutePlan {
+function route(host: string | null, path: string | null): { match: RouteMatch } {
   const pathIsPrefix = path?.endsWith('*') ?? false;
-  return { match: { host, path: pathIsPrefix ? path!.slice(0, -1) : path, pathIsPrefix }, upstream: 0 };
+  return { match: { host, path: pathIsPrefix ? path!.slice(0, -1) : path, pathIsPrefix } };
 }
 
 function find(table: RouteTable, host: string, path: string): number {

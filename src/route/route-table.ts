@@ -4,7 +4,7 @@
  * Routes with a host are found through a table, so that a thousand sites cost as much as one. Paths are compared as they came on the
  * wire, up to the query: nothing is decoded or normalised here, and the server sees the same bytes that chose the route.
  */
-import type { RoutePlan } from '../plan/plan.ts';
+import type { RouteMatch } from '../plan/plan.ts';
 
 interface Entry {
   readonly index: number;
@@ -24,7 +24,7 @@ export class RouteTable {
   #lastLength = -1;
   #lastEntries: readonly Entry[];
 
-  constructor(routes: readonly RoutePlan[]) {
+  constructor(routes: readonly { readonly match: RouteMatch }[]) {
     const entries = routes.map((route, index) => ({
       index,
       host: route.match.host,

@@ -162,6 +162,7 @@ class Bench {
   readonly decoder = new ChunkedDecoder();
 
   constructor() {
+    this.forwarding.peerAddress = '2001:db8::7';
     this.forwarding.clientAddress = '2001:db8::7';
     this.forwarding.port = '443';
     this.forwarding.fallbackHost = 'fallback.example';

@@ -11,6 +11,7 @@ const ROOM = 40_000;
 
 function forwarding(): Forwarding {
   const forward = new Forwarding();
+  forward.peerAddress = '192.0.2.7';
   forward.clientAddress = '192.0.2.7';
   forward.scheme = 'https';
   forward.port = '8443';

@@ -6,6 +6,9 @@ import { assert } from '../../base/assert.ts';
 import { FAULT_HEAD_TOO_LARGE } from '../../base/faults.ts';
 import { LISTENERS_MAX } from '../../base/limits.ts';
 import { SP } from '../characters.ts';
+import type { FieldEdits } from '../field-edits.ts';
+import { FIELD_HOST } from '../field-names.ts';
+import { type Mending, markMended, writeMended } from '../mending.ts';
 import {
   FIELD_NAME_START,
   FIELD_STRIDE,
@@ -13,17 +16,25 @@ import {
   FRAMING_CLOSE,
   FRAMING_LENGTH,
   FRAMING_NONE,
+  findField,
   METHOD_OPTIONS,
   type MessageHead,
   TARGET_ABSOLUTE,
 } from '../message-head.ts';
+import type { TemplateValues } from '../template.ts';
+import { writeTraceparent } from '../trace-context.ts';
 import { asciiBytes, copyBytes, writeBytes, writeDecimal, writeLineEnd, writeText } from '../write-bytes.ts';
 
 export const REQUEST_ID_BYTES = 32;
 
+export const TRACE_OFF = -2;
+const NO_VALUES: TemplateValues = { writeVariable: (_variable, _buf, at) => at };
+
 /** What a forwarded request tells the server about the client. One, filled for each request; texts are Latin-1 without line ends. */
 export class Forwarding {
-  /** Address of the client, without port or brackets. */
+  /** Who connected to us, without port or brackets: the client, or a proxy in front of us. */
+  peerAddress = '';
+  /** The client, which a trusted proxy may have named. */
   clientAddress = '';
   /** What the client spoke to us: http or https. */
   scheme = 'https';
@@ -33,6 +44,21 @@ export class Forwarding {
   fallbackHost = '';
   /** REQUEST_ID_BYTES of ASCII. */
   requestId: Uint8Array = new Uint8Array(REQUEST_ID_BYTES).fill(0x30);
+  /** Whether X-Forwarded-* and X-Real-IP are written. */
+  xForwarded = true;
+  /** What a trusted proxy listed before us, to be extended; '' without. */
+  forwardedFor = '';
+  /** Host the client asked a trusted proxy for; '' when it is the request's. */
+  forwardedHost = '';
+  /** Value of Forwarded (RFC 7239); '' when none is written. */
+  forwarded = '';
+  /** Host for the server; '' when it is told the client's. */
+  host = '';
+  /** Where the traceparent to continue begins in the same buffer; -1: begin one with the request's id; TRACE_OFF. */
+  traceparentAt = TRACE_OFF;
+  edits: FieldEdits | null = null;
+  /** For `edits`. */
+  values: TemplateValues = NO_VALUES;
 }
 
 /** How a response goes on to the client. One, filled for each response. */
@@ -47,16 +73,24 @@ export class Reply {
   clientMinor = 1;
   /** A 101 that becomes a tunnel. */
   isSwitch = false;
+  /** Null: nothing is mended. */
+  mending: Mending | null = null;
+  edits: FieldEdits | null = null;
+  /** For `edits`. */
+  values: TemplateValues = NO_VALUES;
 }
 
 /** Most that our own fields and a canonical start line add, texts of variable length aside. Bytes. */
-const ADDED_BYTES_MAX = 512;
+const ADDED_BYTES_MAX = 640;
+/** Length or coding, Connection, the opening of a switch, and the empty line. Bytes. */
+const FRAMING_BYTES_MAX = 256;
 
 const VERSION_END = asciiBytes(' HTTP/1.1\r\n');
 const VERSION_START = asciiBytes('HTTP/1.1 ');
 const HOST = asciiBytes('Host: ');
 const REQUEST_ID = 'X-Request-ID: ';
 const REAL_IP = asciiBytes('\r\nX-Real-IP: ');
+const FORWARDED = asciiBytes('Forwarded: ');
 const FORWARDED_HOST = asciiBytes('\r\nX-Forwarded-Host: ');
 const CONTENT_LENGTH = asciiBytes('Content-Length: ');
 const CHUNKED = asciiBytes('Transfer-Encoding: chunked\r\n');
@@ -90,22 +124,28 @@ function makeOpening(scheme: string, port: string): Uint8Array {
 /**
  * Writes the request in `head` as it is forwarded to `buf[at, end)`, which must not overlap the head's own bytes in the same `buf`.
  *
- * Origin form and HTTP/1.1 whatever was received; Host as received; fields as received but for those `dropped`; then X-Request-ID,
- * X-Forwarded-Proto, -Port, -For, X-Real-IP, X-Forwarded-Host, and framing in its one canonical form. Nothing of the client's own
- * forwarding fields survives. Returns the position behind the head, or FAULT_HEAD_TOO_LARGE with nothing written.
+ * Origin form and HTTP/1.1 whatever was received; Host as received, or as `forward.host` says; fields as received but for those `dropped`;
+ * then X-Request-ID, X-Forwarded-Proto, -Port, -For, X-Real-IP, X-Forwarded-Host, Forwarded, traceparent, the route's own fields, and framing
+ * in its one canonical form. Nothing of the client's own forwarding fields survives that `forward` does not repeat. Returns the position
+ * behind the head, or FAULT_HEAD_TOO_LARGE.
  */
 export function writeRequestHead(buf: Uint8Array, at: number, end: number, head: MessageHead, forward: Forwarding): number {
-  const { clientAddress, fallbackHost, requestId } = forward;
+  const { fallbackHost, host, requestId } = forward;
   const hasHost = head.authorityEnd > head.authorityStart;
   const hostBytes = hasHost ? head.authorityEnd - head.authorityStart : fallbackHost.length;
-  const bytesMax = head.headEnd - head.lineStart + 2 * (hostBytes + clientAddress.length) + ADDED_BYTES_MAX;
+  const textBytes = forward.peerAddress.length + forward.clientAddress.length + forward.forwardedFor.length + forward.forwarded.length;
+  const bytesMax = head.headEnd - head.lineStart + 2 * hostBytes + host.length + forward.forwardedHost.length + textBytes + ADDED_BYTES_MAX;
   if (bytesMax > end - at) return FAULT_HEAD_TOO_LARGE;
 
   let to = at;
   let from = head.lineStart;
-  if (head.versionMinor === 0 || head.targetForm === TARGET_ABSOLUTE) {
+  if (head.versionMinor === 0 || head.targetForm === TARGET_ABSOLUTE || host !== '') {
     to = writeRequestLine(buf, to, head);
-    if (!hasHost) {
+    if (host !== '') {
+      dropHost(head);
+      to = writeText(buf, writeBytes(buf, to, HOST), host);
+      to = writeLineEnd(buf, to);
+    } else if (!hasHost) {
       to = writeText(buf, writeBytes(buf, to, HOST), fallbackHost);
       to = writeLineEnd(buf, to);
     } else if (head.authorityStart === head.targetAuthorityStart) {
@@ -114,23 +154,48 @@ export function writeRequestHead(buf: Uint8Array, at: number, end: number, head:
     }
     from = startOfFields(head);
   }
+  if (forward.edits !== null) forward.edits.mark(buf, head);
   to = writeKeptFields(buf, to, head, from);
 
-  const opening = openingOf(forward.scheme, forward.port);
-  const openingAt = to;
-  to = writeBytes(buf, to, opening);
-  for (let i = 0, idAt = openingAt + REQUEST_ID.length; i < REQUEST_ID_BYTES; i++) buf[idAt + i] = requestId[i]!;
-  to = writeText(buf, to, clientAddress);
-  to = writeBytes(buf, to, REAL_IP);
-  to = writeText(buf, to, clientAddress);
-  to = writeBytes(buf, to, FORWARDED_HOST);
-  to = hasHost ? copyBytes(buf, to, head.authorityStart, head.authorityEnd) : writeText(buf, to, fallbackHost);
-  to = writeLineEnd(buf, to);
+  if (forward.xForwarded) {
+    const opening = openingOf(forward.scheme, forward.port);
+    const openingAt = to;
+    to = writeBytes(buf, to, opening);
+    for (let i = 0, idAt = openingAt + REQUEST_ID.length; i < REQUEST_ID_BYTES; i++) buf[idAt + i] = requestId[i]!;
+    if (forward.forwardedFor !== '') to = writeText(buf, writeText(buf, to, forward.forwardedFor), ', ');
+    to = writeText(buf, to, forward.peerAddress);
+    to = writeBytes(buf, to, REAL_IP);
+    to = writeText(buf, to, forward.clientAddress);
+    to = writeBytes(buf, to, FORWARDED_HOST);
+    if (forward.forwardedHost !== '') to = writeText(buf, to, forward.forwardedHost);
+    else to = hasHost ? copyBytes(buf, to, head.authorityStart, head.authorityEnd) : writeText(buf, to, fallbackHost);
+    to = writeLineEnd(buf, to);
+  } else {
+    to = writeText(buf, to, REQUEST_ID);
+    to = writeLineEnd(buf, writeBytes(buf, to, requestId));
+  }
+  if (forward.forwarded !== '') to = writeLineEnd(buf, writeText(buf, writeBytes(buf, to, FORWARDED), forward.forwarded));
+  if (forward.traceparentAt !== TRACE_OFF) to = writeTraceparent(buf, to, forward.traceparentAt, requestId);
+  if (forward.edits !== null) {
+    to = forward.edits.write(buf, to, end - roomBehind(head), forward.values);
+    if (to < 0) return FAULT_HEAD_TOO_LARGE;
+  }
 
   if (head.framing === FRAMING_LENGTH) to = writeLength(buf, to, head.contentLength);
   else if (head.framing === FRAMING_CHUNKED) to = writeBytes(buf, to, CHUNKED);
   if (head.upgradeEnd > head.upgradeStart) to = writeSwitch(buf, to, head);
   return writeLineEnd(buf, to);
+}
+
+/** Room that framing, a switch and the end of the head need behind fields of variable number. Bytes. */
+function roomBehind(head: MessageHead): number {
+  return FRAMING_BYTES_MAX + head.upgradeEnd - head.upgradeStart;
+}
+
+/** The client's Host goes no further. */
+function dropHost(head: MessageHead): void {
+  const i = findField(head, FIELD_HOST);
+  if (i >= 0) head.dropped[i] = 1;
 }
 
 /**
@@ -154,7 +219,17 @@ export function writeResponseHead(buf: Uint8Array, at: number, end: number, head
     to = writeLineEnd(buf, to);
     from = startOfFields(head);
   }
+  if (reply.edits !== null) reply.edits.mark(buf, head);
+  const mended = reply.mending !== null && markMended(buf, head, reply.mending);
   to = writeKeptFields(buf, to, head, from);
+  if (mended) {
+    to = writeMended(buf, to, end - roomBehind(head), head, reply.mending!);
+    if (to < 0) return FAULT_HEAD_TOO_LARGE;
+  }
+  if (reply.edits !== null) {
+    to = reply.edits.write(buf, to, end - roomBehind(head), reply.values);
+    if (to < 0) return FAULT_HEAD_TOO_LARGE;
+  }
 
   if (reply.framing === FRAMING_LENGTH) to = writeLength(buf, to, reply.contentLength);
   else if (reply.framing === FRAMING_CHUNKED) to = writeBytes(buf, to, CHUNKED);

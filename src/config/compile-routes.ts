@@ -1,0 +1,165 @@
+/**
+ * What a listener does with requests, as a plan: routes with their actions and changes of fields, error pages, forwarding. Reads the files of
+ * pages; looks no name up and knows no certificate.
+ */
+
+import { readBoundedFile } from '../base/bounded-file.ts';
+import type { TemplatePlan } from '../base/field-edits-plan.ts';
+import { PAGE_BYTES_MAX } from '../base/limits.ts';
+import { TollgateError } from '../base/tollgate-error.ts';
+import { parseTemplate } from '../http/template.ts';
+import type { ActionPlan, ErrorPagePlan, ForwardingPlan, ListenerPlan, RoutePlan } from '../plan/plan.ts';
+import type { LoadedConfig } from './check.ts';
+import type { SettingPath } from './findings.ts';
+import { covers } from './patterns.ts';
+import type { Config } from './schema.ts';
+import { shown } from './wording.ts';
+
+/** Where what is wrong is told. */
+export interface Report {
+  error(path: SettingPath, message: string): void;
+  warn(path: SettingPath, message: string): void;
+}
+
+type ListenerConfig = Config['listeners'][number];
+type RouteConfig = NonNullable<ListenerConfig['routes']>[number];
+type RedirectConfig = NonNullable<RouteConfig['redirect']>;
+
+export type ListenerRules = Pick<ListenerPlan, 'routes' | 'forwarding' | 'errorPages' | 'hsts'>;
+
+const ANYTHING = { host: null, path: null, pathIsPrefix: false } as const;
+const HTTPS_HERE = 'https://{request.host}{request.target}';
+const PAGE_TYPES: Readonly<Record<string, string>> = {
+  html: 'text/html; charset=utf-8',
+  htm: 'text/html; charset=utf-8',
+  json: 'application/json',
+  txt: 'text/plain; charset=utf-8',
+};
+
+/** Statuses that our own answers have; a class stands for those of it. */
+const OWN_STATUSES = [400, 401, 403, 404, 405, 408, 411, 413, 414, 417, 421, 429, 431, 500, 501, 502, 503, 504, 505];
+
+/** The rules of listener number `index`. */
+export async function compileListenerRules(
+  loaded: LoadedConfig,
+  index: number,
+  upstreams: ReadonlyMap<string, number>,
+  report: Report,
+): Promise<ListenerRules> {
+  const listener = loaded.config.listeners[index]!;
+  const routes: RoutePlan[] = [];
+  if (listener.redirect !== undefined) {
+    const action = redirectAction(listener.redirect, ['listeners', index, 'redirect'], report);
+    routes.push({ name: `${listener.name}/redirect`, match: ANYTHING, action, requestFields: null, responseFields: null });
+  }
+  for (const [at, route] of (listener.routes ?? []).entries()) {
+    const path = ['listeners', index, 'routes', at];
+    const plan: RoutePlan = {
+      name: route.name ?? `${listener.name}/${at + 1}`,
+      match: {
+        host: route.match.host?.host ?? null,
+        path: route.match.path?.path ?? null,
+        pathIsPrefix: route.match.path?.isPrefix ?? false,
+      },
+      action: await actionOf(route, path, listener, upstreams, report),
+      requestFields: route.headers.request ?? null,
+      responseFields: route.headers.response ?? null,
+    };
+    const before = routes.findIndex((earlier) => covers(earlier.match, plan.match));
+    if (before >= 0) {
+      const { line } = loaded.where(['listeners', index, 'routes', before]);
+      report.warn(path, `never taken: route ${before + 1}${line > 0 ? ` on line ${line}` : ''} matches all its requests before it`);
+    }
+    routes.push(plan);
+  }
+  return {
+    routes,
+    forwarding: forwardingOf(listener),
+    errorPages: await errorPages(listener, index, report),
+    hsts: hstsOf(listener, index, report),
+  };
+}
+
+async function actionOf(
+  route: RouteConfig,
+  path: SettingPath,
+  listener: ListenerConfig,
+  upstreams: ReadonlyMap<string, number>,
+  report: Report,
+): Promise<ActionPlan> {
+  if (route.redirect !== undefined) return redirectAction(route.redirect, [...path, 'redirect'], report);
+  if (route.respond !== undefined) {
+    const { status, body, file, type } = route.respond;
+    if (body !== undefined && file !== undefined) report.error([...path, 'respond', 'file'], "one of 'body' and 'file' is enough");
+    const text = file === undefined ? (body ?? '') : await page(file, [...path, 'respond', 'file'], report);
+    if (text !== '' && (status === 204 || status === 304)) report.error([...path, 'respond', 'status'], `an answer ${status} has no body`);
+    return { kind: 'respond', status, contentType: type, body: text };
+  }
+  return {
+    kind: 'forward',
+    upstream: upstreams.get(route.to ?? '') ?? 0,
+    host: route.host?.host ?? null,
+    mend: route.mend && listener.tls !== undefined,
+    requestBodyMax: route.requestBody.max ?? null,
+    responseBodyMax: route.responseBody.max ?? null,
+  };
+}
+
+function redirectAction({ to, status }: RedirectConfig, path: SettingPath, report: Report): ActionPlan {
+  const location: TemplatePlan = to.length === 1 && to[0] === 'https' ? (parseTemplate(HTTPS_HERE) as TemplatePlan) : to;
+  const first = location[0];
+  if (typeof first === 'string' && !/^(https?:\/\/|\/)/.test(first)) {
+    report.error(path, `found ${shown(first)}: a redirect goes to 'https', to 'http(s)://...', or to a path that begins with '/'`);
+  }
+  return { kind: 'redirect', status, location };
+}
+
+function forwardingOf({ forwarded, trustedProxies, traceparent }: ListenerConfig): ForwardingPlan {
+  return {
+    xForwarded: forwarded === 'x-forwarded' || forwarded === 'both',
+    forwarded: forwarded === 'rfc7239' || forwarded === 'both',
+    traceparent,
+    trustedProxies,
+  };
+}
+
+/** RFC 6797, section 6.1. */
+function hstsOf({ hsts, tls }: ListenerConfig, index: number, report: Report): string | null {
+  if (hsts === undefined) return null;
+  if (tls === undefined) {
+    report.error(['listeners', index, 'hsts'], 'a listener without TLS cannot ask for TLS: browsers ignore it (RFC 6797, section 7.2)');
+    return null;
+  }
+  const { maxAge, includeSubDomains, preload } = hsts;
+  const year = 31_536_000_000;
+  if (preload && (maxAge < year || !includeSubDomains)) {
+    report.warn(['listeners', index, 'hsts', 'preload'], 'browsers preload only with a maxAge of 365d or more and includeSubDomains');
+  }
+  return `max-age=${Math.floor(maxAge / 1_000)}${includeSubDomains ? '; includeSubDomains' : ''}${preload ? '; preload' : ''}`;
+}
+
+/** By status; a page for one status goes before that of its class. */
+async function errorPages(listener: ListenerConfig, index: number, report: Report): Promise<readonly ErrorPagePlan[]> {
+  const byStatus = new Map<number, ErrorPagePlan>();
+  const entries = Object.entries(listener.errorPages).sort(([one], [other]) => Number(other.endsWith('xx')) - Number(one.endsWith('xx')));
+  for (const [key, file] of entries) {
+    const body = await page(file, ['listeners', index, 'errorPages', key], report);
+    const contentType = PAGE_TYPES[file.slice(file.lastIndexOf('.') + 1).toLowerCase()] ?? PAGE_TYPES.html!;
+    const statuses = key.endsWith('xx') ? OWN_STATUSES.filter((status) => String(status)[0] === key[0]) : [Number(key)];
+    for (const status of statuses) byStatus.set(status, { status, contentType, body });
+    if (!key.endsWith('xx') && !OWN_STATUSES.includes(Number(key)))
+      report.warn(['listeners', index, 'errorPages', key], `never shown: tollgate answers ${key} nowhere by itself`);
+  }
+  return [...byStatus.values()];
+}
+
+async function page(file: string, path: SettingPath, report: Report): Promise<string> {
+  try {
+    const { bytes } = await readBoundedFile(file, PAGE_BYTES_MAX);
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    if (!(error instanceof TollgateError) && !(error instanceof TypeError)) throw error;
+    report.error(path, error instanceof TollgateError ? error.message : `${file} is not UTF-8 text`);
+    return '';
+  }
+}

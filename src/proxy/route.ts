@@ -1,0 +1,66 @@
+/** One route of a listener, ready to run: what is done with its requests. Immutable; a new plan makes new ones. */
+import { FieldEdits } from '../http/field-edits.ts';
+import type { LocalAnswer, LocalAnswers } from '../http/local-answers.ts';
+import type { ForwardPlan, RoutePlan } from '../plan/plan.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+
+/** Where requests are sent on to. */
+export class ForwardAction {
+  readonly upstream: Upstream;
+  /** Host the server is told; '' keeps the client's. */
+  readonly host: string;
+  /** The same without port, lower case. */
+  readonly hostName: string;
+  readonly mend: boolean;
+  readonly requestBodyMax: number;
+  readonly responseBodyMax: number;
+
+  constructor(plan: ForwardPlan, upstream: Upstream) {
+    this.upstream = upstream;
+    this.host = plan.host ?? '';
+    this.hostName = this.host.replace(/:\d+$/, '');
+    this.mend = plan.mend;
+    this.requestBodyMax = plan.requestBodyMax ?? Number.POSITIVE_INFINITY;
+    this.responseBodyMax = plan.responseBodyMax ?? Number.POSITIVE_INFINITY;
+  }
+}
+
+/** An answer of our own that needs the request: where it is to go instead. */
+export class RedirectAction {
+  readonly status: number;
+  readonly location: readonly (string | number)[];
+  readonly opening: Uint8Array;
+  readonly closing: Uint8Array;
+
+  constructor(status: number, location: readonly (string | number)[], answers: LocalAnswers) {
+    const { opening, closing } = answers.redirect(status);
+    this.status = status;
+    this.location = location;
+    this.opening = opening;
+    this.closing = closing;
+  }
+}
+
+export class Route {
+  readonly name: string;
+  /** Exactly one of these three. */
+  readonly forward: ForwardAction | null;
+  readonly redirect: RedirectAction | null;
+  readonly answer: LocalAnswer | null;
+  readonly requestEdits: FieldEdits | null;
+  readonly responseEdits: FieldEdits | null;
+
+  constructor(plan: RoutePlan, upstreams: readonly Upstream[], answers: LocalAnswers, hsts: string | null) {
+    const { action } = plan;
+    this.name = plan.name;
+    this.forward = action.kind === 'forward' ? new ForwardAction(action, upstreams[action.upstream]!) : null;
+    this.redirect = action.kind === 'redirect' ? new RedirectAction(action.status, action.location, answers) : null;
+    this.answer = action.kind === 'respond' ? answers.make(action.status, action.contentType, action.body) : null;
+    this.requestEdits = plan.requestFields === null ? null : new FieldEdits(plan.requestFields);
+    const fields = plan.responseFields ?? { remove: [], set: [], add: [] };
+    const own = hsts === null ? [] : [{ name: 'Strict-Transport-Security', value: [hsts] }];
+    const said = fields.set.some(({ name }) => name.toLowerCase() === 'strict-transport-security');
+    const all = said ? fields : { ...fields, set: [...fields.set, ...own] };
+    this.responseEdits = all.set.length + all.add.length + all.remove.length === 0 ? null : new FieldEdits(all);
+  }
+}
