@@ -125,6 +125,32 @@ test('a trusted proxy is believed, and its lists are extended; HSTS, Forwarded a
   assert.equal(line!.tls, 'TLSv1.3');
 });
 
+test('a host that another certificate is for is not served on this connection', async (t) => {
+  const origin = await httpOrigin(t, (request, response) => response.end(`<${request.headers.host}>`));
+  const [one, two] = [leaf(['one.example', '*.one.example']), leaf(['two.example'])];
+  const tollgate = await Tollgate.start(t, {
+    config: configOf('    routes: [{ to: origin }]', origin.port).replace(
+      /certificates: .*\]/,
+      `certificates: [{ certificate: ${one.certificate}, key: ${one.key} }, { certificate: ${two.certificate}, key: ${two.key} }]`,
+    ),
+  });
+  const client = await new Client(tollgate.port, { servername: 'one.example' }).open();
+  const statusFor = async (host: string): Promise<string> => {
+    const from = client.text.length;
+    client.send(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    await client.wait(() => /\r\n\r\n/.test(client.text.slice(from)) || client.ended);
+    return client.text.slice(from + 9, from + 12);
+  };
+  for (const host of ['one.example', 'ONE.example:8443', 'a.one.example', 'one.example.', 'stranger.example', '127.0.0.1']) {
+    assert.equal(await statusFor(host), '200', host);
+  }
+  assert.equal(await statusFor('Two.example'), '421');
+  assert.equal(origin.requests.length, 6);
+  const unnamed = await new Client(tollgate.port, { servername: '', checkServerIdentity: () => undefined }).open();
+  unnamed.send('GET / HTTP/1.1\r\nHost: two.example\r\nConnection: close\r\n\r\n');
+  assert.match(await unnamed.all(), /^HTTP\/1\.1 200 /, 'who names no server may ask for any');
+});
+
 test('redirects, fixed responses and error pages', async (t) => {
   const origin = await httpOrigin(t, (_request, response) => response.end('ok'));
   const pages = leaf(['localhost']).certificate.replace(/[^/]*$/, '');

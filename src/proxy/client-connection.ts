@@ -28,6 +28,7 @@ import { suiteName, versionName } from '../hello/names.ts';
 import { plainAlert } from '../hello/plain-alert.ts';
 import { headMayBeComplete, readRequestHead } from '../http/h1/head-reader.ts';
 import { plainHttpOnTlsPort } from '../http/local-answers.ts';
+import type { MessageHead } from '../http/message-head.ts';
 import { copyMemory } from '../native/memory.ts';
 import { ERROR, HANGUP, READ_HANGUP, READABLE, WRITABLE } from '../native/poller.ts';
 import { closeDescriptor, peek, receive, setReceiveLowWater, transmit } from '../native/sockets.ts';
@@ -316,6 +317,21 @@ export class ClientConnection extends Watched {
   /** As `logText`, for a request that a trusted proxy brought from `client`. */
   logTextFor(client: string): string {
     return `,"client":"${client}","peer":"${this.address}"${this.logText.slice(this.logText.indexOf('"', 11) + 1)}`;
+  }
+
+  /** Whether the request in `head` names a host that another certificate of this listener is for. */
+  isMisdirected(bytes: Buffer, head: MessageHead): boolean {
+    const { sni } = this;
+    const { certificates } = this.site;
+    if (sni === null || certificates === null || certificates.isOne) return false;
+    const length = head.hostEnd - head.hostStart;
+    if (length === sni.length) {
+      let i = 0;
+      while (i < length && bytes[head.hostStart + i] === sni.charCodeAt(i)) i++;
+      if (i === length) return false;
+    }
+    const host = bytes.latin1Slice(head.hostStart, head.hostEnd).toLowerCase();
+    return certificates.isMisdirected(sni, host.endsWith('.') ? host.slice(0, -1) : host);
   }
 
   /** `TLSv1.3`; '' without TLS. */

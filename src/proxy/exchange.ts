@@ -14,6 +14,7 @@ import {
   FAULT_CLIENT_SLOW,
   FAULT_EOF,
   FAULT_HEAD_TOO_LARGE,
+  FAULT_MISDIRECTED,
   FAULT_NO_ROUTE,
   FAULT_NO_TARGET,
   FAULT_REQUEST_BODY_TIMEOUT,
@@ -190,6 +191,10 @@ export class Exchange implements UpstreamOwner {
     if (head.framing === FRAMING_CHUNKED) this.#requestDecoder.reset();
     if (context.accessLog !== null) this.#keepForLog(head);
 
+    if (client.isMisdirected(bytes, head)) {
+      this.#answer(FAULT_MISDIRECTED, at, end);
+      return;
+    }
     const route = site.routes.find(bytes, head.hostStart, head.hostEnd, head.pathStart, head.pathEnd);
     if (route < 0) {
       this.#answer(FAULT_NO_ROUTE, at, end);

@@ -13,6 +13,8 @@ export class CertificateTable {
   /** By the part behind `*.`. */
   readonly #wildcards = new Map<string, TlsContext>();
   readonly #all: TlsContext[] = [];
+  /** Names of each context's certificates, in the order of `#all`. */
+  readonly #names: ReadonlySet<string>[] = [];
   readonly #fallback: TlsContext;
 
   /** Makes every context. On an error those already made are retired, and the error names the certificate. */
@@ -27,6 +29,7 @@ export class CertificateTable {
           context = engine.context(contextOptions(plan, listener, tls, group, blobs));
           byGroup.set(id, context);
           this.#all.push(context);
+          this.#names.push(new Set(group.flatMap((index) => plan.certificates[index]?.names ?? [])));
           keys.addTo(context);
         }
         return context;
@@ -44,12 +47,34 @@ export class CertificateTable {
 
   /** The context for `name` (lower-case, no trailing dot), or the default; null: the client named no server. */
   find(name: string | null): TlsContext {
-    if (name === null) return this.#fallback;
+    return (name === null ? undefined : this.#owner(name)) ?? this.#fallback;
+  }
+
+  /** The context that has a certificate for `name`. */
+  #owner(name: string): TlsContext | undefined {
     const exact = this.#exact.get(name);
     if (exact !== undefined) return exact;
-    if (this.#wildcards.size === 0) return this.#fallback;
+    if (this.#wildcards.size === 0) return undefined;
     const dot = name.indexOf('.');
-    return (dot > 0 ? this.#wildcards.get(name.slice(dot + 1)) : undefined) ?? this.#fallback;
+    return dot > 0 ? this.#wildcards.get(name.slice(dot + 1)) : undefined;
+  }
+
+  /** Whether every request on a connection may name any host: there is one context alone. */
+  get isOne(): boolean {
+    return this.#all.length === 1;
+  }
+
+  /**
+   * Whether a request for `host` (lower-case, no trailing dot, no port) does not belong on a connection made for `name`: a certificate here
+   * is for that host, and it is not the one this connection was shown. RFC 9110, section 15.5.20.
+   */
+  isMisdirected(name: string, host: string): boolean {
+    const owner = this.#owner(host);
+    const shown = this.find(name);
+    if (owner === undefined || owner === shown) return false;
+    const names = this.#names[this.#all.indexOf(shown)];
+    const dot = host.indexOf('.');
+    return names !== undefined && !names.has(host) && !(dot > 0 && names.has(`*${host.slice(dot)}`));
   }
 
   addKeys(keys: TicketKeyRing): void {
