@@ -83,6 +83,7 @@ export const FAULT_REQUEST_TRUNCATED = -98;
 export const FAULT_METHOD_UNKNOWN = -99;
 export const FAULT_UPGRADE = -100;
 export const FAULT_BODY_TOO_LARGE = -101;
+export const FAULT_REQUEST_BODY_SLOW = -102;
 
 // Messages and connections of an upstream, -120 .. -159.
 export const FAULT_STATUS_LINE = -120;
@@ -105,6 +106,10 @@ export const FAULT_DRAINING = -161;
 export const FAULT_CONNECTIONS_MAX = -162;
 export const FAULT_CLIENT_SLOW = -163;
 export const FAULT_MISDIRECTED = -164;
+export const FAULT_ACCESS_DENIED = -165;
+export const FAULT_CLIENT_CONNECTIONS = -166;
+export const FAULT_CLIENT_HANDSHAKES = -167;
+export const FAULT_CLIENT_REQUESTS = -168;
 
 /** Who a fault lies with. */
 export type Culprit = 'client' | 'upstream' | 'us';
@@ -205,6 +210,7 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_METHOD_UNKNOWN, 'method_unknown', 'client', 501, 'info'),
   row(FAULT_UPGRADE, 'upgrade', 'client', 400, 'info'),
   row(FAULT_BODY_TOO_LARGE, 'body_too_large', 'client', 413, 'info'),
+  row(FAULT_REQUEST_BODY_SLOW, 'request_body_slow', 'client', 408, 'info'),
 
   row(FAULT_STATUS_LINE, 'status_line', 'upstream', 502, 'warn'),
   row(FAULT_RESPONSE_FRAMING, 'response_framing', 'upstream', 502, 'warn'),
@@ -225,6 +231,10 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_CONNECTIONS_MAX, 'connections_max', 'us', 0, 'warn'),
   row(FAULT_CLIENT_SLOW, 'client_slow', 'client', 0, 'info'),
   row(FAULT_MISDIRECTED, 'misdirected', 'client', 421, 'info'),
+  row(FAULT_ACCESS_DENIED, 'access_denied', 'client', 403, 'info'),
+  row(FAULT_CLIENT_CONNECTIONS, 'client_connections', 'client', 0, 'info'),
+  row(FAULT_CLIENT_HANDSHAKES, 'client_handshakes', 'client', 0, 'info'),
+  row(FAULT_CLIENT_REQUESTS, 'client_requests', 'client', 429, 'info'),
 ]);
 
 /** One more than the largest `-code`: the size of tables indexed by `-code`. */

@@ -98,6 +98,17 @@ function absolute(config: Config, source: Source, blame: Blame): Config {
       );
     return { ...address, path: moved };
   };
+  const lists = (from: Config['listeners'][number]['access']) => {
+    if (from === undefined) return {};
+    const { allowFile, denyFile } = from;
+    return {
+      access: {
+        ...from,
+        ...(allowFile === undefined ? {} : { allowFile: at(allowFile) }),
+        ...(denyFile === undefined ? {} : { denyFile: at(denyFile) }),
+      },
+    };
+  };
   const { access } = config.log;
   const { listen } = config.admin;
   return {
@@ -111,13 +122,15 @@ function absolute(config: Config, source: Source, blame: Blame): Config {
         ...listener.address,
         addresses: listener.address.addresses.map((address) => socket(address, ['listeners', index, 'address'])),
       },
+      ...lists(listener.access),
       errorPages: Object.fromEntries(Object.entries(listener.errorPages).map(([status, file]) => [status, at(file)])),
       ...(listener.routes === undefined
         ? {}
         : {
             routes: listener.routes.map((route) => {
               const file = route.respond?.file;
-              return file === undefined ? route : { ...route, respond: { ...route.respond!, file: at(file) } };
+              const respond = file === undefined ? {} : { respond: { ...route.respond!, file: at(file) } };
+              return { ...route, ...respond, ...lists(route.access) };
             }),
           }),
       ...(listener.tls === undefined

@@ -8,9 +8,10 @@ import type { TemplatePlan } from '../base/field-edits-plan.ts';
 import { PAGE_BYTES_MAX } from '../base/limits.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { parseTemplate } from '../http/template.ts';
-import type { ActionPlan, ErrorPagePlan, ForwardingPlan, ListenerPlan, RoutePlan } from '../plan/plan.ts';
+import type { AccessPlan, ActionPlan, ErrorPagePlan, ForwardingPlan, ListenerPlan, RoutePlan } from '../plan/plan.ts';
 import type { LoadedConfig } from './check.ts';
 import type { SettingPath } from './findings.ts';
+import { readNetworkFile } from './networks.ts';
 import { covers } from './patterns.ts';
 import type { Config } from './schema.ts';
 import { shown } from './wording.ts';
@@ -25,7 +26,7 @@ type ListenerConfig = Config['listeners'][number];
 type RouteConfig = NonNullable<ListenerConfig['routes']>[number];
 type RedirectConfig = NonNullable<RouteConfig['redirect']>;
 
-export type ListenerRules = Pick<ListenerPlan, 'routes' | 'forwarding' | 'errorPages' | 'hsts'>;
+export type ListenerRules = Pick<ListenerPlan, 'routes' | 'forwarding' | 'errorPages' | 'hsts' | 'access'>;
 
 const ANYTHING = { host: null, path: null, pathIsPrefix: false } as const;
 const HTTPS_HERE = 'https://{request.host}{request.target}';
@@ -50,7 +51,7 @@ export async function compileListenerRules(
   const routes: RoutePlan[] = [];
   if (listener.redirect !== undefined) {
     const action = redirectAction(listener.redirect, ['listeners', index, 'redirect'], report);
-    routes.push({ name: `${listener.name}/redirect`, match: ANYTHING, action, requestFields: null, responseFields: null });
+    routes.push({ name: `${listener.name}/redirect`, match: ANYTHING, action, access: null, requestFields: null, responseFields: null });
   }
   for (const [at, route] of (listener.routes ?? []).entries()) {
     const path = ['listeners', index, 'routes', at];
@@ -62,6 +63,7 @@ export async function compileListenerRules(
         pathIsPrefix: route.match.path?.isPrefix ?? false,
       },
       action: await actionOf(route, path, listener, upstreams, report),
+      access: await accessOf(route.access, [...path, 'access'], report),
       requestFields: route.headers.request ?? null,
       responseFields: route.headers.response ?? null,
     };
@@ -77,6 +79,7 @@ export async function compileListenerRules(
     forwarding: forwardingOf(listener),
     errorPages: await errorPages(listener, index, report),
     hsts: hstsOf(listener, index, report),
+    access: await accessOf(listener.access, ['listeners', index, 'access'], report),
   };
 }
 
@@ -112,6 +115,25 @@ function redirectAction({ to, status }: RedirectConfig, path: SettingPath, repor
     report.error(path, `found ${shown(first)}: a redirect goes to 'https', to 'http(s)://...', or to a path that begins with '/'`);
   }
   return { kind: 'redirect', status, location };
+}
+
+async function accessOf(access: ListenerConfig['access'], path: SettingPath, report: Report): Promise<AccessPlan | null> {
+  if (access === undefined) return null;
+  const file = async (name: 'allowFile' | 'denyFile'): Promise<readonly string[]> => {
+    const from = access[name];
+    if (from === undefined) return [];
+    try {
+      return await readNetworkFile(from);
+    } catch (error) {
+      if (!(error instanceof TollgateError)) throw error;
+      report.error([...path, name], error.message);
+      return [];
+    }
+  };
+  const allow = [...access.allow, ...(await file('allowFile'))];
+  const deny = [...access.deny, ...(await file('denyFile'))];
+  if (allow.length + deny.length === 0) report.warn(path, 'no network stands in it: everybody may come in');
+  return { allow, deny };
 }
 
 function forwardingOf({ forwarded, trustedProxies, traceparent }: ListenerConfig): ForwardingPlan {

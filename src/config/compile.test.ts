@@ -36,7 +36,7 @@ const HEAD = `listeners:
 `;
 function forwardTo(upstream: number, name: string, match: RouteMatch): RoutePlan {
   const action = { kind: 'forward', upstream, host: null, mend: true, requestBodyMax: null, responseBodyMax: null } as const;
-  return { name, match, action, requestFields: null, responseFields: null };
+  return { name, match, action, access: null, requestFields: null, responseFields: null };
 }
 
 const TAIL = `    routes:
@@ -100,6 +100,7 @@ log: { access: off }
       forwarding: { xForwarded: true, forwarded: false, traceparent: false, trustedProxies: [] },
       errorPages: [],
       hsts: null,
+      access: null,
       socket: { backlog: 100, fastOpen: false, deferAccept: true, userTimeoutMs: 30_000, keepAliveS: 0 },
     },
   ]);

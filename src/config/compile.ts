@@ -9,6 +9,7 @@ import {
   type CertificatePlan,
   type ListenerPlan,
   type Plan,
+  type RatePlan,
   type RoutePlan,
   type TargetPlan,
   type UpstreamPlan,
@@ -77,7 +78,7 @@ class Compiler {
   }
 
   async #compile(): Promise<Compiled> {
-    const { timeouts, limits, log } = this.#config;
+    const { timeouts, limits, clients, log } = this.#config;
     const byFiles = await this.#readCertificates();
     const upstreams = await this.#upstreams();
     const listeners = await this.#listeners(byFiles);
@@ -100,9 +101,20 @@ class Compiler {
       },
       limits: {
         connectionsMax: limits.connections,
+        requestsMax: limits.requestsPerConnection ?? null,
+        minimumRate: limits.minimumRate,
+        minimumRateAfterMs: limits.minimumRateAfter,
         headBytesMax: limits.head,
         fieldsMax: limits.fields,
         targetBytesMax: limits.target,
+      },
+      clients: {
+        connections: clients.connections ?? null,
+        handshakes: ratePlan(clients.handshakes),
+        requests: ratePlan(clients.requests),
+        ipv4Prefix: clients.ipv4Prefix,
+        ipv6Prefix: clients.ipv6Prefix,
+        exempt: clients.exempt,
       },
       accessLog: log.access.path !== 'off',
     };
@@ -283,6 +295,11 @@ class Compiler {
   #warn(path: SettingPath, message: string): void {
     this.#warnings.push({ ...this.#loaded.where(path), severity: 'warning', setting: settingText(path), message });
   }
+}
+
+function ratePlan(rate: Config['clients']['requests']): RatePlan | null {
+  if (rate === undefined) return null;
+  return { perSecond: rate.rate, burst: rate.burst ?? Math.max(1, Math.ceil(2 * rate.rate)) };
 }
 
 /** Rows of the shared table. A target of the plan before, known by upstream and label, keeps its row, and so its counts. */

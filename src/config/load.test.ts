@@ -54,7 +54,16 @@ test('parseConfig() fills in every default', () => {
     close: 5_000,
     drain: 30_000,
   });
-  assert.deepEqual(config.limits, { connections: 100_000, head: 32_768, fields: 100, target: 8_192 });
+  const { limits, clients } = config;
+  assert.deepEqual(limits, {
+    connections: 100_000,
+    head: 32_768,
+    fields: 100,
+    target: 8_192,
+    minimumRate: 64,
+    minimumRateAfter: 30_000,
+  });
+  assert.deepEqual(clients, { ipv4Prefix: 32, ipv6Prefix: 64, exempt: [] });
   assert.deepEqual(config.listeners[0]?.socket, { backlog: 4_096, fastOpen: false, deferAccept: true, userTimeout: 0, keepAlive: 60 });
   assert.equal(config.listeners[0]?.tls?.policy, 'intermediate');
   assert.equal(config.listeners[0]?.tls?.tickets, true);
@@ -116,7 +125,7 @@ const WRONG: readonly (readonly [claim: string, from: string, to: string, ...err
     'a setting that is like none',
     '    routes:',
     '    colour: red\n    routes:',
-    `7:5: listeners[0].colour: unknown setting 'colour'; allowed here: name, address, protocol, tls, routes, redirect, forwarded, trustedProxies, traceparent, hsts, errorPages, socket`,
+    `7:5: listeners[0].colour: unknown setting 'colour'; allowed here: name, address, protocol, tls, routes, redirect, forwarded, trustedProxies, traceparent, hsts, errorPages, access, socket`,
   ],
   [
     'a setting of the design',
@@ -360,7 +369,7 @@ const WRONG: readonly (readonly [claim: string, from: string, to: string, ...err
     'a prototype',
     'listeners:',
     '__proto__: { a: 1 }\nlisteners:',
-    "1:1: __proto__: unknown setting '__proto__'; allowed here: admin, workers, runtime, log, listeners, upstreams, timeouts, limits",
+    "1:1: __proto__: unknown setting '__proto__'; allowed here: admin, workers, runtime, log, listeners, upstreams, timeouts, limits, clients",
   ],
 ];
 
@@ -399,7 +408,7 @@ test('parseConfig() refuses what unfolds without end', () => {
 });
 
 test('parseConfig() refuses what is no mapping', () => {
-  const settings = 'admin, workers, runtime, log, listeners, upstreams, timeouts, limits';
+  const settings = 'admin, workers, runtime, log, listeners, upstreams, timeouts, limits, clients';
   assert.deepEqual(errorsOfText('just text'), [`site.yaml:1:1: found 'just text', expected a mapping of ${settings}`]);
   assert.deepEqual(errorsOfText('- a\n- b'), [`site.yaml:1:1: found a list, expected a mapping of ${settings}`]);
   assert.deepEqual(errorsOfText('# nothing\n'), ['site.yaml: the file is empty; a configuration has at least listeners and upstreams']);

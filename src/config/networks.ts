@@ -1,6 +1,8 @@
-/** Networks as they are written in a configuration: `10.0.0.0/8`, `2001:db8::/32`, or one address. Text in, canonical text or one sentence out. */
+/** Networks as they are written in a configuration: `10.0.0.0/8`, `2001:db8::/32`, or one address. Text in, canonical text or one sentence out; files of them. */
 import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
+import { readBoundedFile } from '../base/bounded-file.ts';
+import { TollgateError } from '../base/tollgate-error.ts';
 import { list } from './settings.ts';
 import { shown, wrong } from './wording.ts';
 
@@ -41,6 +43,30 @@ function networkOf(words: readonly number[], prefix: number, v4: boolean): strin
   const kept = words.map((word, i) => word & (0xffff << Math.max(0, Math.min(16, 16 * (i + 1) - prefix))) & 0xffff);
   if (v4) return kept.map((word) => `${word >> 8}.${word & 255}`).join('.');
   return new URL(`http://[${kept.map((word) => word.toString(16)).join(':')}]/`).hostname.slice(1, -1);
+}
+
+/** Largest file of networks: some 250,000 of them. Bytes. */
+const FILE_BYTES_MAX = 8 * 1_048_576;
+const FILE_NETWORKS_MAX = 250_000;
+const PROBLEMS_MAX = 10;
+
+/** The networks of a file: one a line, '#' begins a comment. Throws TollgateError that names the first wrong lines. */
+export async function readNetworkFile(path: string): Promise<readonly string[]> {
+  const { bytes } = await readBoundedFile(path, FILE_BYTES_MAX);
+  const networks: string[] = [];
+  const problems: string[] = [];
+  for (const [index, line] of bytes.toString('latin1').split('\n').entries()) {
+    const text = line.replace(/#.*/, '').trim();
+    if (text === '') continue;
+    const found = parseNetwork(text);
+    if (typeof found === 'string') problems.push(`line ${index + 1}: ${found}`);
+    else networks.push(found.network);
+    if (problems.length === PROBLEMS_MAX) break;
+  }
+  if (problems.length > 0) throw new TollgateError('networks_invalid', `${path}: ${problems.join('; ')}`);
+  if (networks.length > FILE_NETWORKS_MAX)
+    throw new TollgateError('networks_invalid', `${path}: ${networks.length} networks; ${FILE_NETWORKS_MAX} at most`);
+  return networks;
 }
 
 /** A list of networks, canonical. */

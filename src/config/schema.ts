@@ -37,6 +37,7 @@ import {
   shorthand,
   size,
 } from './settings.ts';
+import { parseRate, RATE_FORMS } from './units.ts';
 import { shown, wrong } from './wording.ts';
 
 const SECOND_MS = 1_000;
@@ -118,6 +119,15 @@ const match = section(
   ['method', 'headers', 'header', 'query', 'sni', 'client', 'protocol'],
 );
 
+/** Who may come in: the longest prefix decides, a tie is a denial. With `allow` alone, nobody else may. */
+const access = section({
+  allow: networkList().prefault([]),
+  deny: networkList().prefault([]),
+  /** Files with a network a line; '#' begins a comment. */
+  allowFile: filePath('a file with a network a line').optional(),
+  denyFile: filePath('a file with a network a line').optional(),
+});
+
 const body = section({
   /** Larger ones are refused (413), or cut short when they come from a server. */
   max: size(0, BODY_BYTES_MAX).optional(),
@@ -165,8 +175,9 @@ const route = section(
     mend: flag().prefault(true),
     requestBody: body.prefault({}),
     responseBody: body.prefault({}),
+    access: access.optional(),
   },
-  ['rewrite', 'access', 'rateLimit', 'timeouts', 'retries', 'mirror', 'compress', 'basicAuth', 'forwardAuth', 'buffer'],
+  ['rewrite', 'rateLimit', 'timeouts', 'retries', 'mirror', 'compress', 'basicAuth', 'forwardAuth', 'buffer'],
 );
 
 const HSTS_EXPECTED = "a duration as '365d', or a mapping of maxAge, includeSubDomains, preload";
@@ -215,9 +226,10 @@ const listener = section(
     traceparent: flag().prefault(false),
     hsts: hsts.optional(),
     errorPages: errorPages.prefault({}),
+    access: access.optional(),
     socket: socket.prefault({}),
   },
-  ['proxyProtocol', 'access', 'rateLimit', 'http2', 'trust', 'limits', 'timeouts', 'guard'],
+  ['proxyProtocol', 'rateLimit', 'http2', 'trust', 'limits', 'timeouts', 'guard'],
 );
 
 const TARGET_EXPECTED = `${TARGET_FORMS}, or a mapping of address, weight`;
@@ -272,9 +284,39 @@ const timeouts = section({
   drain: duration(0, DAY_MS).prefault('30s'),
 });
 
+const rate = shorthand(
+  'rate',
+  section(
+    {
+      rate: parsed(RATE_FORMS, (text) => parseRate(text) ?? wrong(text, RATE_FORMS)),
+      /** How many may come at once after a quiet time. Default: those of two seconds. */
+      burst: count(1, 1_000_000).optional(),
+    },
+    [],
+    `${RATE_FORMS}, or a mapping of rate, burst`,
+  ),
+);
+
+/** What one client may have, over all workers. A client is an address, or the network it may choose addresses from. */
+const clients = section({
+  connections: count(1, 1_000_000).optional(),
+  handshakes: rate.optional(),
+  requests: rate.optional(),
+  ipv4Prefix: count(8, 32).prefault(32),
+  ipv6Prefix: count(16, 128).prefault(64),
+  /** Networks without these limits; trusted proxies are without them anyway, and their clients' requests are counted instead. */
+  exempt: networkList().prefault([]),
+});
+
 const limits = section({
-  /** Open client connections per worker. */
-  connections: count(1, 500_000).prefault(100_000),
+  /** Open client connections, over all workers. */
+  connections: count(1, 10_000_000).prefault(100_000),
+  /** Requests on one connection; then it is closed. */
+  requestsPerConnection: count(1, 1_000_000_000).optional(),
+  /** Bytes a second that a client must send of a body, or take of an answer, while it is waited for; 'off' for any. */
+  minimumRate: z.union([z.literal('off').transform(() => 0), size(1, 1_048_576)]).prefault('64B'),
+  /** Quiet start before that counts. */
+  minimumRateAfter: duration(SECOND_MS, HOUR_MS).prefault('30s'),
   /** Largest head of a request or response. */
   head: size(1_024, HEAD_BYTES_MAX).prefault('32KiB'),
   /** Field lines in one head. */
@@ -305,6 +347,7 @@ export const schema = section(
     upstreams: list(upstream, 'a list of upstreams', 0, TARGETS_MAX).prefault([]),
     timeouts: timeouts.prefault({}),
     limits: limits.prefault({}),
+    clients: clients.prefault({}),
   },
   ['store', 'cluster', 'acme', 'guard', 'access', 'tls', 'tracing', 'alerts', 'user', 'group', 'include', 'telemetry', 'metrics'],
 );

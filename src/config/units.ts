@@ -32,6 +32,16 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
+export const RATE_FORMS = "a rate as '50/s', '600/m' or '5000/h'";
+
+/** Events a second of `50/s`, `600/m`, `5000/h`; undefined when `text` is no rate, or one above 100,000 a second. */
+export function parseRate(text: string): number | undefined {
+  const match = text.length > 32 ? null : /^(\d{1,9})\/(s|m|h)$/.exec(text);
+  if (match === null) return undefined;
+  const perSecond = (Number(match[1]) * 1_000) / DURATION_UNITS[match[2]!]!;
+  return perSecond > 0 && perSecond <= 100_000 ? perSecond : undefined;
+}
+
 /** The shortest exact form of a duration: 90000 is `1m30s`. */
 export function durationText(ms: number): string {
   if (ms === 0) return '0s';

@@ -18,6 +18,7 @@ const PLAN: Plan = {
       routes: [],
       forwarding: { xForwarded: true, forwarded: false, traceparent: false, trustedProxies: [] },
       errorPages: [],
+      access: null,
       hsts: null,
       socket: { backlog: 16, fastOpen: true, deferAccept: true, userTimeoutMs: 0, keepAliveS: 0 },
     },
@@ -46,7 +47,8 @@ const PLAN: Plan = {
     },
   ],
   timeouts: { handshakeMs: 1, requestHeadMs: 1, bodyMs: 1, idleMs: 1, tunnelMs: 1, closeMs: 1, drainMs: 1 },
-  limits: { connectionsMax: 1, headBytesMax: 1, fieldsMax: 1, targetBytesMax: 1 },
+  clients: { connections: null, handshakes: null, requests: null, ipv4Prefix: 32, ipv6Prefix: 64, exempt: [] },
+  limits: { connectionsMax: 1, requestsMax: null, minimumRate: 0, minimumRateAfterMs: 1, headBytesMax: 1, fieldsMax: 1, targetBytesMax: 1 },
   accessLog: true,
 };
 

@@ -15,6 +15,7 @@ export interface Plan {
   readonly certificates: readonly CertificatePlan[];
   readonly timeouts: TimeoutsPlan;
   readonly limits: LimitsPlan;
+  readonly clients: ClientsPlan;
   readonly accessLog: boolean;
 }
 
@@ -28,6 +29,8 @@ export interface ListenerPlan {
   readonly forwarding: ForwardingPlan;
   /** Pages in place of our own few words. */
   readonly errorPages: readonly ErrorPagePlan[];
+  /** Null: everybody may come in. */
+  readonly access: AccessPlan | null;
   /** Value of Strict-Transport-Security in every answer, or null. RFC 6797. */
   readonly hsts: string | null;
 }
@@ -42,6 +45,12 @@ export interface ForwardingPlan {
   readonly traceparent: boolean;
   /** Networks of proxies in front of us, canonical: what they say of the client is extended instead of dropped. */
   readonly trustedProxies: readonly string[];
+}
+
+/** Networks, canonical. The longest prefix decides, a tie is a denial; with `allow` alone nobody else may. */
+export interface AccessPlan {
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
 }
 
 export interface ErrorPagePlan {
@@ -97,6 +106,8 @@ export interface RoutePlan {
   readonly name: string;
   readonly match: RouteMatch;
   readonly action: ActionPlan;
+  /** Null: everybody may. */
+  readonly access: AccessPlan | null;
   /** Changes of the request's fields on their way to the server, and of the answer's on their way back. Null: none. */
   readonly requestFields: FieldEditsPlan | null;
   readonly responseFields: FieldEditsPlan | null;
@@ -185,11 +196,33 @@ export interface TimeoutsPlan {
 }
 
 export interface LimitsPlan {
-  /** Open client connections per worker. */
+  /** Open client connections, over all workers. */
   readonly connectionsMax: number;
+  /** Requests on one connection; null: any. */
+  readonly requestsMax: number | null;
+  /** Bytes a second that a client must send or take while it is waited for, from `minimumRateAfterMs` on; 0: any. */
+  readonly minimumRate: number;
+  readonly minimumRateAfterMs: number;
   readonly headBytesMax: number;
   readonly fieldsMax: number;
   readonly targetBytesMax: number;
+}
+
+/** Limits of one client, over all workers; null: none. */
+export interface ClientsPlan {
+  readonly connections: number | null;
+  readonly handshakes: RatePlan | null;
+  readonly requests: RatePlan | null;
+  readonly ipv4Prefix: number;
+  readonly ipv6Prefix: number;
+  /** Networks without limits, canonical. */
+  readonly exempt: readonly string[];
+}
+
+export interface RatePlan {
+  readonly perSecond: number;
+  /** Events that may come at once after a quiet time. */
+  readonly burst: number;
 }
 
 /** One text form for an address, the same everywhere it is shown or compared. */

@@ -3,6 +3,7 @@
  *
  *   header            16 x int32
  *   row per process   state: 16 x int32, then counters and targets: float64, padded to whole cache lines
+ *   clients           what all workers know of each client: see ClientMemory
  *
  * Row 0 is the supervisor's, and keeps the counts of workers that are gone (so that a counter never falls); row n is worker slot n - 1.
  * One process writes a row's counters; the supervisor folds and clears the row of a dead worker before it is given to the next.
@@ -12,7 +13,7 @@ import { TARGETS_MAX, WORKERS_MAX } from '../base/limits.ts';
 import { COUNTER_PLACES, COUNTERS, T_IN_FLIGHT, TARGET_PLACES } from './counters.ts';
 
 export const TABLE_MAGIC = 0x746f6c6c;
-export const TABLE_VERSION = 1;
+export const TABLE_VERSION = 2;
 
 const LINE = 64;
 const HEADER_BYTES = 64;
@@ -41,10 +42,45 @@ export const STATE_STARTING = 1;
 export const STATE_SERVING = 2;
 export const STATE_DRAINING = 3;
 
+/** Clients known at once, in sets of CLIENT_WAYS; behind them places that clients share who find no room. */
+export const CLIENT_SLOTS = 65_536;
+export const CLIENT_WAYS = 8;
+export const CLIENT_OVERFLOW = 256;
+const CLIENT_PLACES = CLIENT_SLOTS + CLIENT_OVERFLOW;
+const KEY_WORDS = 16;
+
+function clientBytes(workers: number): number {
+  return 4 * (KEY_WORDS + CLIENT_PLACES * (3 + workers));
+}
+
+/**
+ * What is known of clients, by places that guard/client-table.ts gives out. All workers write it: with Atomics, but for `open`, of which each
+ * worker has its own. Memory nobody has touched costs nothing.
+ */
+export class ClientMemory {
+  /** 4 words of a secret that no client knows, set before any worker runs. */
+  readonly key: Int32Array;
+  /** Whose place it is; 0: nobody's. */
+  readonly tags: Int32Array;
+  readonly handshakes: Int32Array;
+  readonly requests: Int32Array;
+  /** Open connections, by worker slot. */
+  readonly open: readonly Int32Array[];
+
+  constructor(memory: ArrayBufferLike, at: number, workers: number) {
+    const places = (index: number): Int32Array => new Int32Array(memory, at + 4 * (KEY_WORDS + CLIENT_PLACES * index), CLIENT_PLACES);
+    this.key = new Int32Array(memory, at, 4);
+    this.tags = places(0);
+    this.handshakes = places(1);
+    this.requests = places(2);
+    this.open = Object.freeze(Array.from({ length: workers }, (_, worker) => places(3 + worker)));
+  }
+}
+
 /** Bytes a table for `workers` takes. */
 export function tableBytes(workers: number): number {
   assert(Number.isInteger(workers) && workers >= 1 && workers <= WORKERS_MAX, 'workers within bounds');
-  return HEADER_BYTES + ROW_BYTES * (workers + 1);
+  return HEADER_BYTES + ROW_BYTES * (workers + 1) + clientBytes(workers);
 }
 
 /** A process's view of one row. */
@@ -65,10 +101,12 @@ export class SharedTable {
   readonly workers: number;
   /** Row 0 is the supervisor's, row n worker slot n - 1. */
   readonly rows: readonly TableRow[];
+  readonly clients: ClientMemory;
 
   private constructor(memory: ArrayBufferLike, workers: number) {
     this.workers = workers;
     this.rows = Object.freeze(Array.from({ length: workers + 1 }, (_, row) => new TableRow(memory, row)));
+    this.clients = new ClientMemory(memory, HEADER_BYTES + ROW_BYTES * (workers + 1), workers);
   }
 
   /** Lays a table out in zeroed memory of `tableBytes(workers)`. */
@@ -125,7 +163,13 @@ export class SharedTable {
     from.state.fill(0, S_PLAN);
     from.state[S_STATE] = STATE_EMPTY;
     from.state[S_PID] = 0;
+    this.clients.open[slot]!.fill(0);
   }
+}
+
+/** Milliseconds of the monotonic clock, the same for every process of this machine. */
+export function monotonicMs(): number {
+  return Number(process.hrtime.bigint() / 1_000n) / 1_000;
 }
 
 /** Seconds of the monotonic clock, the same for every process of this machine, in 31 bits. */

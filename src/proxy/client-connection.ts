@@ -10,6 +10,7 @@
  */
 import { assert } from '../base/assert.ts';
 import {
+  FAULT_CLIENT_HANDSHAKES,
   FAULT_EOF,
   FAULT_HELLO_GONE,
   FAULT_HELLO_NO_SHARED_PROTOCOL,
@@ -67,6 +68,7 @@ export class ClientConnection extends Watched {
   /** The listener's rules at the time of accept; replaced between requests when the plan changes. */
   site: Site;
   readonly address: string;
+  readonly place: number;
   stream: Stream;
   state = HELLO;
   /** A read may give something. */
@@ -97,11 +99,13 @@ export class ClientConnection extends Watched {
   #ended = false;
   #lingers = false;
 
-  constructor(context: ProxyContext, site: Site, fd: number, address: string) {
+  /** `place`: where the guard counts this client; already counted. */
+  constructor(context: ProxyContext, site: Site, fd: number, address: string, place: number) {
     super();
     this.context = context;
     this.site = site;
     this.address = address;
+    this.place = place;
     this.#acceptedMs = context.reactor.nowMs;
     this.stream = new PlainStream(fd);
     context.counters[C_CONNECTIONS_OPEN]!++;
@@ -156,7 +160,10 @@ export class ClientConnection extends Watched {
       return;
     }
     if ((mask & WRITABLE) !== 0 && this.pending !== null) {
-      if (this.#flush() && this.exchange === exchange) exchange.onClientDrained();
+      const before = this.pending.length;
+      if (this.#flush()) {
+        if (this.exchange === exchange) exchange.onClientDrained();
+      } else if (this.exchange === exchange && this.pending !== null) exchange.onClientTook(before - this.pending.length);
     }
     if (this.readable && this.exchange === exchange && this.state === EXCHANGE) exchange.pumpRequest();
   }
@@ -233,6 +240,13 @@ export class ClientConnection extends Watched {
     if (context.handshakesThisTurn >= HANDSHAKES_PER_TURN) {
       context.counters[C_LIMIT_HANDSHAKES_TURN]!++;
       context.reactor.later(this);
+      return;
+    }
+    if (!context.clients.takeHandshake(this.place, context.sharedMs())) {
+      // Whoever asks too often is worth no answer, and no line: a count.
+      context.counters[C_FAULTS - FAULT_CLIENT_HANDSHAKES]!++;
+      context.counters[C_HANDSHAKES_OPEN]!--;
+      this.destroy();
       return;
     }
     context.handshakesThisTurn++;
@@ -616,6 +630,7 @@ export class ClientConnection extends Watched {
     const fd = this.fd;
     context.reactor.forget(this);
     closeDescriptor(fd);
+    context.clients.close(this.place);
     context.counters[C_CONNECTIONS_OPEN]!--;
   }
 }

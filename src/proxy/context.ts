@@ -1,5 +1,6 @@
 /** What every connection of a worker shares: the loop, the scratch memory, the counters, the logs, the limits. One per worker. */
 import { HEAD_BYTES_MAX, HEADROOM_BYTES, READ_BYTES, TAILROOM_BYTES } from '../base/limits.ts';
+import { type ClientTable, NOBODY } from '../guard/client-table.ts';
 import { ClientHello } from '../hello/client-hello.ts';
 import { Forwarding, Reply } from '../http/h1/head-writer.ts';
 import { AnswerForm, DATE_BYTES } from '../http/local-answers.ts';
@@ -8,11 +9,12 @@ import { MessageHead } from '../http/message-head.ts';
 import { allocate, type Memory } from '../native/memory.ts';
 import type { Reactor } from '../net/reactor.ts';
 import type { LimitsPlan, TimeoutsPlan } from '../plan/plan.ts';
-import type { TableRow } from '../plan/table.ts';
+import { monotonicMs, type TableRow } from '../plan/table.ts';
 import type { AccessLog } from '../record/access-log.ts';
 import type { HandshakeLog } from '../record/handshake-log.ts';
 import { RequestIds } from '../record/request-ids.ts';
 import { RequestValues } from './request-values.ts';
+import type { Site } from './site.ts';
 
 /**
  * The scratch: bytes are read at READ_AT, with room in front for a head or a chunk line and behind for the end of a chunk; heads are
@@ -29,6 +31,8 @@ export class ProxyContext {
   readonly handshakeLog: HandshakeLog;
   /** Null: off. */
   accessLog: AccessLog | null = null;
+  /** What each client costs, over all workers. */
+  clients: ClientTable;
   timeouts: TimeoutsPlan;
   limits: LimitsPlan;
 
@@ -52,13 +56,22 @@ export class ProxyContext {
   blinded = 0;
   draining = false;
   #dateSecond = -1;
+  readonly #sharedOffsetMs = monotonicMs() - performance.now();
   /** Connections that came to rest, and gave memory back, since the heap was last trimmed. */
   rested = 0;
 
-  constructor(reactor: Reactor, row: TableRow, handshakeLog: HandshakeLog, timeouts: TimeoutsPlan, limits: LimitsPlan) {
+  constructor(
+    reactor: Reactor,
+    row: TableRow,
+    handshakeLog: HandshakeLog,
+    clients: ClientTable,
+    timeouts: TimeoutsPlan,
+    limits: LimitsPlan,
+  ) {
     this.reactor = reactor;
     this.counters = row.counters;
     this.handshakeLog = handshakeLog;
+    this.clients = clients;
     this.timeouts = timeouts;
     this.limits = limits;
     this.unixOffsetMs = Date.now() - reactor.nowMs;
@@ -71,6 +84,17 @@ export class ProxyContext {
     this.#dateSecond = second;
     const text = new Date(second * 1_000).toUTCString();
     for (let i = 0; i < DATE_BYTES; i++) this.answerForm.date[i] = text.charCodeAt(i);
+  }
+
+  /** Now, on the clock that all workers share. */
+  sharedMs(): number {
+    return this.reactor.nowMs + this.#sharedOffsetMs;
+  }
+
+  /** The client's place in the table of what clients cost; NOBODY for those who may cost what they like. */
+  placeOf(site: Site, address: string): number {
+    if (!this.clients.isLimited || site.trusts(address)) return NOBODY;
+    return this.clients.find(address, this.sharedMs());
   }
 
   unixMs(): number {

@@ -10,13 +10,16 @@
  */
 import { assert } from '../base/assert.ts';
 import {
+  FAULT_ACCESS_DENIED,
   FAULT_BODY_TOO_LARGE,
+  FAULT_CLIENT_REQUESTS,
   FAULT_CLIENT_SLOW,
   FAULT_EOF,
   FAULT_HEAD_TOO_LARGE,
   FAULT_MISDIRECTED,
   FAULT_NO_ROUTE,
   FAULT_NO_TARGET,
+  FAULT_REQUEST_BODY_SLOW,
   FAULT_REQUEST_BODY_TIMEOUT,
   FAULT_REQUEST_TRUNCATED,
   FAULT_RESET,
@@ -30,6 +33,7 @@ import {
   NEED_MORE,
 } from '../base/faults.ts';
 import { HEAD_BYTES_MAX, HOST_BYTES_MAX, READ_BYTES, TURN_BYTES_MAX } from '../base/limits.ts';
+import { TransferWindow } from '../guard/transfer-window.ts';
 import { FIELD_REFERER, FIELD_USER_AGENT, FIELD_X_FORWARDED_OTHER } from '../http/field-names.ts';
 import { type ForwardedClient, forwardedElement, readForwarded } from '../http/forwarded.ts';
 import { chunkHead, chunkTail, lastChunk } from '../http/h1/chunk-writer.ts';
@@ -133,6 +137,10 @@ export class Exchange implements UpstreamOwner {
   readonly #authority = new Uint8Array(HOST_BYTES_MAX + 8);
   #authorityBytes = 0;
 
+  /** How fast the client sends its body, and takes its answer. */
+  readonly #bodyWindow = new TransferWindow();
+  readonly #takeWindow = new TransferWindow();
+
   // Response.
   #stage = AWAIT_HEAD;
   #responseFraming = FRAMING_NONE;
@@ -165,6 +173,8 @@ export class Exchange implements UpstreamOwner {
     this.#route = null;
     this.#said = null;
     this.#clientText = null;
+    this.#bodyWindow.reset(reactor.nowMs);
+    this.#takeWindow.reset(reactor.nowMs);
     this.#stage = AWAIT_HEAD;
     this.#responseFraming = FRAMING_NONE;
     this.#headSent = false;
@@ -183,7 +193,8 @@ export class Exchange implements UpstreamOwner {
     const { bytes } = context;
     this.#method = head.method;
     this.#clientMinor = head.versionMinor;
-    this.#keepAlive = head.keepAlive && !context.draining;
+    const { requestsMax } = context.limits;
+    this.#keepAlive = head.keepAlive && !context.draining && (requestsMax === null || client.requests < requestsMax);
     this.#requestFraming = head.framing;
     this.#requestLeft = head.framing === FRAMING_LENGTH ? head.contentLength : 0;
     this.#requestDone = head.framing === FRAMING_NONE || (head.framing === FRAMING_LENGTH && head.contentLength === 0);
@@ -201,7 +212,19 @@ export class Exchange implements UpstreamOwner {
       return;
     }
     this.#route = site.routeList[route]!;
-    if (site.trusts(client.address)) this.#hearProxy(head);
+    let { place } = client;
+    if (site.trusts(client.address)) {
+      this.#hearProxy(head);
+      if (context.clients.isLimited) place = context.clients.find(this.#said?.client ?? '', context.sharedMs());
+    }
+    if (!context.clients.takeRequest(place, context.sharedMs())) {
+      this.#answer(FAULT_CLIENT_REQUESTS, at, end);
+      return;
+    }
+    if (!this.#mayCome()) {
+      this.#answer(FAULT_ACCESS_DENIED, at, end);
+      return;
+    }
     const { forward } = this.#route;
     if (forward === null) {
       this.#answerByRoute(head, at, end);
@@ -223,6 +246,15 @@ export class Exchange implements UpstreamOwner {
       return;
     }
     this.#toTarget(target, composed, at, end);
+  }
+
+  /** Whether the client is in no list that keeps it out. Who connected was judged at accept; a proxy's client, and a route's own list, here. */
+  #mayCome(): boolean {
+    const { site, address } = this.#client!;
+    const client = this.#said?.client ?? address;
+    if (this.#said !== null && site.access !== null && !site.access.allows(client)) return false;
+    const { access } = this.#route!;
+    return access === null || access.allows(client);
   }
 
   /** What a proxy that we trust says of the client. */
@@ -334,7 +366,7 @@ export class Exchange implements UpstreamOwner {
     this.#toClient(COMPOSE_AT, composed);
     if (this.#client !== client) return;
     if (client.pending === null) this.#end();
-    else context.reactor.deadline(client, context.timeouts.bodyMs);
+    else this.#awaitTaking();
   }
 
   #keepForLog(head: MessageHead): void {
@@ -459,16 +491,33 @@ export class Exchange implements UpstreamOwner {
   #setDeadlines(): void {
     const connection = this.#connection!;
     const client = this.#client!;
-    const { reactor, timeouts } = client.context;
+    const { reactor } = client.context;
     const plan = this.#target!.upstream;
     if (connection.state === CONNECTING) return;
-    if (connection.pending !== null) reactor.deadline(connection, plan.bodyMs);
-    else if (!this.#requestDone) {
+    if (connection.pending !== null) {
+      this.#bodyWindow.pause(reactor.nowMs);
+      reactor.deadline(connection, plan.bodyMs);
+      if (!this.#requestDone) reactor.noDeadline(client);
+    } else if (!this.#requestDone) {
       reactor.noDeadline(connection);
-      reactor.deadline(client, timeouts.bodyMs);
+      this.#bodyWindow.wait(reactor.nowMs);
+      this.#setClientDeadline(this.#bodyWindow);
     } else {
       reactor.deadline(connection, this.#stage === AWAIT_HEAD ? plan.responseHeadMs : plan.bodyMs);
     }
+  }
+
+  /** Until the client is silent for too long, or has moved too little. */
+  #setClientDeadline(window: TransferWindow): void {
+    const client = this.#client!;
+    const { reactor, timeouts, limits } = client.context;
+    reactor.deadline(client, window.leftMs(reactor.nowMs, timeouts.bodyMs, limits.minimumRateAfterMs));
+  }
+
+  /** The client has to take what is pending. */
+  #awaitTaking(): void {
+    this.#takeWindow.wait(this.#client!.context.reactor.nowMs);
+    this.#setClientDeadline(this.#takeWindow);
   }
 
   /** Moves the request's body along, as far as the client gives and the target takes. */
@@ -491,6 +540,7 @@ export class Exchange implements UpstreamOwner {
         return;
       }
       moved += n;
+      this.#bodyWindow.moved(n, context.reactor.nowMs);
       context.counters[C_BYTES_IN]! += n;
       const start = this.#takeBody(READ_AT, READ_AT + n);
       if (start < 0) {
@@ -586,7 +636,7 @@ export class Exchange implements UpstreamOwner {
     }
     if (client.pending !== null) {
       context.reactor.noDeadline(connection);
-      context.reactor.deadline(client, context.timeouts.bodyMs);
+      this.#awaitTaking();
     } else this.#setDeadlines();
   }
 
@@ -799,7 +849,7 @@ export class Exchange implements UpstreamOwner {
     this.#letGo(this.#upstreamKeepAlive && this.#requestDone);
     const client = this.#client!;
     if (client.pending === null) this.#end();
-    else client.context.reactor.deadline(client, client.context.timeouts.bodyMs);
+    else this.#awaitTaking();
   }
 
   /** Gives the connection to the pool, or closes it. */
@@ -874,8 +924,16 @@ export class Exchange implements UpstreamOwner {
 
   // --- the client's side ----------------------------------------------------------------------------------------------
 
+  /** Of what is pending the client has taken `bytes`. */
+  onClientTook(bytes: number): void {
+    const { reactor } = this.#client!.context;
+    this.#takeWindow.moved(bytes, reactor.nowMs);
+    this.#awaitTaking();
+  }
+
   /** What was pending for the client is with the kernel. */
   onClientDrained(): void {
+    this.#takeWindow.reset(this.#client!.context.reactor.nowMs);
     if (this.#stage === DONE) {
       this.#end();
       return;
@@ -889,7 +947,14 @@ export class Exchange implements UpstreamOwner {
 
   onClientDeadline(): void {
     const client = this.#client!;
-    const fault = client.pending !== null ? FAULT_CLIENT_SLOW : FAULT_REQUEST_BODY_TIMEOUT;
+    const { reactor, timeouts, limits } = client.context;
+    const window = client.pending !== null ? this.#takeWindow : this.#bodyWindow;
+    const slow = window.isSlow(reactor.nowMs, limits.minimumRate, limits.minimumRateAfterMs);
+    if (!slow && !window.isSilent(reactor.nowMs, timeouts.bodyMs)) {
+      this.#setClientDeadline(window);
+      return;
+    }
+    const fault = client.pending !== null ? FAULT_CLIENT_SLOW : slow ? FAULT_REQUEST_BODY_SLOW : FAULT_REQUEST_BODY_TIMEOUT;
     if (client.pending === null && !this.#headSent) {
       this.#answerInstead(fault);
       return;
@@ -922,8 +987,8 @@ export class Exchange implements UpstreamOwner {
     context.counters[C_FAULTS - fault]!++;
     this.#record.reason = reasonText(fault);
     const status = row.status === 0 ? 502 : row.status;
-    // Whoever broke the framing cannot be talked to any further; who asked for what is not here can.
-    if (status !== 404 && status < 500) this.#keepAlive = false;
+    // Whoever broke the framing cannot be talked to any further; who asked for what is not here, or not for them, can.
+    if (status < 500 && !isUnderstood(status)) this.#keepAlive = false;
     this.#record.status = status;
     this.#sendAnswer(writeAnswer(context.bytes, COMPOSE_AT, COMPOSE_END, client.site.answers.get(status), this.#answerForm()), at, end);
   }
@@ -983,6 +1048,11 @@ export class Exchange implements UpstreamOwner {
     this.#client = null;
     if (spares.length < SPARES_MAX) spares.push(this);
   }
+}
+
+/** Refusals of a request that was well-formed. */
+function isUnderstood(status: number): boolean {
+  return status === 404 || status === 401 || status === 403 || status === 429;
 }
 
 /** Status in the log for a request whose client went away first: nginx's number. */

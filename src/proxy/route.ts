@@ -1,4 +1,5 @@
 /** One route of a listener, ready to run: what is done with its requests. Immutable; a new plan makes new ones. */
+import { AccessList } from '../guard/access-list.ts';
 import { FieldEdits } from '../http/field-edits.ts';
 import type { LocalAnswer, LocalAnswers } from '../http/local-answers.ts';
 import type { ForwardPlan, RoutePlan } from '../plan/plan.ts';
@@ -47,6 +48,8 @@ export class Route {
   readonly forward: ForwardAction | null;
   readonly redirect: RedirectAction | null;
   readonly answer: LocalAnswer | null;
+  /** Null: everybody may. */
+  readonly access: AccessList | null;
   readonly requestEdits: FieldEdits | null;
   readonly responseEdits: FieldEdits | null;
 
@@ -56,6 +59,7 @@ export class Route {
     this.forward = action.kind === 'forward' ? new ForwardAction(action, upstreams[action.upstream]!) : null;
     this.redirect = action.kind === 'redirect' ? new RedirectAction(action.status, action.location, answers) : null;
     this.answer = action.kind === 'respond' ? answers.make(action.status, action.contentType, action.body) : null;
+    this.access = plan.access === null ? null : new AccessList(plan.access.allow, plan.access.deny);
     this.requestEdits = plan.requestFields === null ? null : new FieldEdits(plan.requestFields);
     const fields = plan.responseFields ?? { remove: [], set: [], add: [] };
     const own = hsts === null ? [] : [{ name: 'Strict-Transport-Security', value: [hsts] }];

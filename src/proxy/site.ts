@@ -1,5 +1,6 @@
 /** A listener's rules as one plan has them: certificates, routes, upstreams. Immutable; a new plan makes a new one. */
-import { BlockList } from 'node:net';
+import { AccessList } from '../guard/access-list.ts';
+import { NetworkList } from '../guard/network-list.ts';
 import { LocalAnswers } from '../http/local-answers.ts';
 import { addressText, type ForwardingPlan, type ListenerPlan, type Plan } from '../plan/plan.ts';
 import { RouteTable } from '../route/route-table.ts';
@@ -20,8 +21,10 @@ export class Site {
   readonly routeList: readonly Route[];
   readonly answers: LocalAnswers;
   readonly forwarding: ForwardingPlan;
+  /** Null: everybody may come in. */
+  readonly access: AccessList | null;
   /** Proxies whose word is believed; null: nobody. */
-  readonly #trusted: BlockList | null;
+  readonly #trusted: NetworkList | null;
   /** What X-Forwarded-Proto and X-Forwarded-Port say. */
   readonly scheme: 'http' | 'https';
   readonly port: string;
@@ -38,7 +41,9 @@ export class Site {
     this.answers = new LocalAnswers(listener.errorPages, listener.hsts === null ? '' : `Strict-Transport-Security: ${listener.hsts}\r\n`);
     this.routeList = listener.routes.map((route) => new Route(route, upstreams, this.answers, listener.hsts));
     this.forwarding = listener.forwarding;
-    this.#trusted = trustedNetworks(listener.forwarding.trustedProxies);
+    this.access = listener.access === null ? null : new AccessList(listener.access.allow, listener.access.deny);
+    const { trustedProxies } = listener.forwarding;
+    this.#trusted = trustedProxies.length === 0 ? null : new NetworkList(trustedProxies.map((network) => ({ network, verdict: 1 })));
     this.scheme = tls === null ? 'http' : 'https';
     this.port = address.family === 0 ? (tls === null ? '80' : '443') : String(address.port);
     const first = tls === null ? undefined : plan.certificates[tls.certificates[0] ?? -1]?.names.find((name) => !name.startsWith('*'));
@@ -47,16 +52,6 @@ export class Site {
 
   /** Whether what comes from `address` may speak for others. */
   trusts(address: string): boolean {
-    return this.#trusted?.check(address, address.includes(':') ? 'ipv6' : 'ipv4') ?? false;
+    return this.#trusted !== null && this.#trusted.lookUp(address) !== 0;
   }
-}
-
-function trustedNetworks(networks: readonly string[]): BlockList | null {
-  if (networks.length === 0) return null;
-  const found = new BlockList();
-  for (const network of networks) {
-    const [address = '', prefix] = network.split('/');
-    found.addSubnet(address, Number(prefix), address.includes(':') ? 'ipv6' : 'ipv4');
-  }
-  return found;
 }

@@ -28,4 +28,4 @@ process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
 process.on('SIGHUP', () => {});
 const table = SharedTable.open(openSharedMemory(TABLE_FD));
-new Worker(values, table.worker(values.slot), new S2nEngine());
+new Worker(values, table, new S2nEngine());

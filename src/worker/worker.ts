@@ -2,8 +2,9 @@
  * One data-plane process: adopts plans, holds the listening sockets it was handed, and turns the loop. Reads no file, no environment and
  * no configuration text.
  */
-import { FAULT_CONNECTIONS_MAX, FAULT_DESCRIPTORS } from '../base/faults.ts';
+import { FAULT_ACCESS_DENIED, FAULT_CLIENT_CONNECTIONS, FAULT_CONNECTIONS_MAX, FAULT_DESCRIPTORS } from '../base/faults.ts';
 import { HANDSHAKES_PER_TURN } from '../base/limits.ts';
+import { ClientTable } from '../guard/client-table.ts';
 import { receiveSockets } from '../native/listen-sockets.ts';
 import { trimHeap } from '../native/memory.ts';
 import { acceptedAddress, closeDescriptor } from '../native/sockets.ts';
@@ -29,6 +30,7 @@ import {
   S_PID,
   S_PLAN,
   S_STATE,
+  type SharedTable,
   STATE_DRAINING,
   STATE_SERVING,
   STATE_STARTING,
@@ -71,6 +73,7 @@ interface HeldSocket {
 
 export class Worker {
   readonly #slot: number;
+  readonly #table: SharedTable;
   readonly #row: TableRow;
   readonly #engine: TlsEngine;
   readonly #reactor: Reactor;
@@ -88,8 +91,10 @@ export class Worker {
   #drainUntilMs = Number.POSITIVE_INFINITY;
   #ending = false;
 
-  constructor(values: WorkerArguments, row: TableRow, engine: TlsEngine) {
+  constructor(values: WorkerArguments, table: SharedTable, engine: TlsEngine) {
+    const row = table.worker(values.slot);
     this.#slot = values.slot;
+    this.#table = table;
     this.#row = row;
     this.#engine = engine;
     row.state[S_PID] = process.pid;
@@ -138,9 +143,12 @@ export class Worker {
       const running = this.#build(plan, blobs);
       const before = this.#running;
       this.#running = running;
+      const clients = new ClientTable(this.#table.clients, this.#slot, this.#row.counters, plan.clients);
       if (this.#context === null) {
-        this.#context = new ProxyContext(this.#reactor, this.#row, new HandshakeLog(this.#errorWriter), plan.timeouts, plan.limits);
+        const log = new HandshakeLog(this.#errorWriter);
+        this.#context = new ProxyContext(this.#reactor, this.#row, log, clients, plan.timeouts, plan.limits);
       } else {
+        this.#context.clients = clients;
         this.#context.timeouts = plan.timeouts;
         this.#context.limits = plan.limits;
       }
@@ -209,20 +217,36 @@ export class Worker {
     const { counters } = context;
     const site = this.#running!.sites.get(address);
     counters[C_CONNECTIONS]!++;
-    if (site === undefined || counters[C_CONNECTIONS_OPEN]! >= context.limits.connectionsMax) {
+    if (site === undefined || this.#table.counter(C_CONNECTIONS_OPEN) >= context.limits.connectionsMax) {
       counters[C_LIMIT_CONNECTIONS]!++;
-      counters[C_FAULTS - FAULT_CONNECTIONS_MAX]!++;
-      closeDescriptor(fd);
+      this.#turnAway(fd, FAULT_CONNECTIONS_MAX);
       return;
     }
-    const connection = new ClientConnection(context, site, fd, acceptedAddress());
+    const client = acceptedAddress();
+    if (site.access !== null && !site.access.allows(client)) {
+      this.#turnAway(fd, FAULT_ACCESS_DENIED);
+      return;
+    }
+    const place = context.placeOf(site, client);
+    if (!context.clients.open(place)) {
+      this.#turnAway(fd, FAULT_CLIENT_CONNECTIONS);
+      return;
+    }
+    const connection = new ClientConnection(context, site, fd, client, place);
     if (this.#reactor.watch(connection, fd)) connection.begin();
     else {
       connection.fd = -1;
       closeDescriptor(fd);
+      context.clients.close(place);
       counters[C_CONNECTIONS_OPEN]!--;
       counters[C_LIMIT_DESCRIPTORS]!++;
     }
+  }
+
+  /** For the price of an accept: nothing is read, nothing is answered. */
+  #turnAway(fd: number, fault: number): void {
+    this.#row.counters[C_FAULTS - fault]!++;
+    closeDescriptor(fd);
   }
 
   #openListeners(): void {

@@ -1,0 +1,168 @@
+/**
+ * What each client costs, over all workers: open connections, handshakes and requests a second. Numbers in, a yes or no out; memory is fixed.
+ *
+ * A client is an address, or the network it can choose addresses from (IPv6: its /64). Its place is found by a keyed hash: who does not know
+ * the key cannot choose addresses that meet. A place whose client has no connection and no debt is free for another; when a set has none,
+ * clients share a place of the overflow, with the same limits for all of them: many addresses do not switch the limits off.
+ *
+ * Rates are kept as GCRA does (the ATM Forum's generic cell rate algorithm): one number, the time at which the client's debt is paid.
+ */
+import { assert } from '../base/assert.ts';
+import { C_LIMIT_CLIENTS } from '../plan/counters.ts';
+import type { ClientsPlan, RatePlan } from '../plan/plan.ts';
+import { CLIENT_OVERFLOW, CLIENT_SLOTS, CLIENT_WAYS, type ClientMemory } from '../plan/table.ts';
+import { readAddress } from './address.ts';
+import { NetworkList } from './network-list.ts';
+
+/** Time is counted in units of 1/256 ms, in 32 bits that wrap after hours. */
+const UNITS_MS = 256;
+const SETS = CLIENT_SLOTS / CLIENT_WAYS;
+
+/** No client: whoever is not counted. */
+export const NOBODY = -1;
+
+export class ClientTable {
+  readonly #memory: ClientMemory;
+  readonly #own: Int32Array;
+  readonly #words = new Uint32Array(4);
+  readonly #mask4: number;
+  readonly #mask6 = new Uint32Array(4);
+  readonly #connections: number;
+  readonly #handshakes: Bucket | null;
+  readonly #requests: Bucket | null;
+  /** Whether there is any limit at all. */
+  readonly isLimited: boolean;
+  readonly #exempt: NetworkList | null;
+  /** The worker's counters: a look-up that found no place of its own moves one. */
+  readonly #counters: Float64Array;
+
+  constructor(memory: ClientMemory, worker: number, counters: Float64Array, limits: ClientsPlan) {
+    this.#counters = counters;
+    this.#memory = memory;
+    this.#own = memory.open[worker]!;
+    this.isLimited = limits.connections !== null || limits.handshakes !== null || limits.requests !== null;
+    this.#exempt = limits.exempt.length === 0 ? null : new NetworkList(limits.exempt.map((network) => ({ network, verdict: 1 })));
+    this.#connections = limits.connections ?? Number.POSITIVE_INFINITY;
+    this.#handshakes = limits.handshakes === null ? null : new Bucket(memory.handshakes, limits.handshakes);
+    this.#requests = limits.requests === null ? null : new Bucket(memory.requests, limits.requests);
+    this.#mask4 = maskWord(limits.ipv4Prefix);
+    for (let word = 0; word < 4; word++) this.#mask6[word] = maskWord(Math.max(0, Math.min(32, limits.ipv6Prefix - 32 * word)));
+  }
+
+  /** The place of the client at `address`; NOBODY for who is exempt, and for what is no IP address. `nowMs` is on the monotonic clock that all workers share. */
+  find(address: string, nowMs: number): number {
+    const words = this.#words;
+    const family = readAddress(address, words);
+    if (family === 0 || (this.#exempt !== null && this.#exempt.lookUp(address) !== 0)) return NOBODY;
+    const { key, tags } = this.#memory;
+    if (family === 4) words[3] = words[3]! & this.#mask4;
+    else for (let i = 0; i < 4; i++) words[i] = words[i]! & this.#mask6[i]!;
+    let one = key[0]! ^ family;
+    let other = key[1]!;
+    for (let i = 0; i < 4; i++) {
+      one = mixed(one, words[i]! ^ key[2]!);
+      other = mixed(other, words[i]! ^ key[3]!);
+    }
+    // 0 is nobody's.
+    const tag = other === 0 ? 1 : other;
+    const first = ((one >>> 0) % SETS) * CLIENT_WAYS;
+    for (let place = first; place < first + CLIENT_WAYS; place++) if (Atomics.load(tags, place) === tag) return place;
+    const now = unitsOf(nowMs);
+    for (let place = first; place < first + CLIENT_WAYS; place++) {
+      const before = Atomics.load(tags, place);
+      if (before !== 0 && !this.#isFree(place, now)) continue;
+      if (Atomics.compareExchange(tags, place, before, tag) !== before) continue;
+      Atomics.store(this.#memory.handshakes, place, now);
+      Atomics.store(this.#memory.requests, place, now);
+      return place;
+    }
+    this.#counters[C_LIMIT_CLIENTS]!++;
+    return CLIENT_SLOTS + ((one >>> 0) % CLIENT_OVERFLOW);
+  }
+
+  #isFree(place: number, now: number): boolean {
+    const { handshakes, requests, open } = this.#memory;
+    for (let worker = 0; worker < open.length; worker++) if (open[worker]![place] !== 0) return false;
+    // Far ahead is not ahead at all: the clock has wrapped since.
+    return isPaid(handshakes[place]!, now) && isPaid(requests[place]!, now);
+  }
+
+  /** Open connections of the client, over all workers. */
+  connections(place: number): number {
+    const { open } = this.#memory;
+    let sum = 0;
+    for (let worker = 0; worker < open.length; worker++) sum += open[worker]![place]!;
+    return sum;
+  }
+
+  /** Counts one more connection. False: it would be one too many, and was not counted. */
+  open(place: number): boolean {
+    if (place === NOBODY) return true;
+    if (this.connections(place) >= this.#connections) return false;
+    this.#own[place]!++;
+    return true;
+  }
+
+  /** A connection that `open` counted has ended. */
+  close(place: number): void {
+    if (place === NOBODY) return;
+    assert(this.#own[place]! > 0, 'what is closed was open');
+    this.#own[place]!--;
+  }
+
+  takeHandshake(place: number, nowMs: number): boolean {
+    return place === NOBODY || this.#handshakes === null || this.#handshakes.take(place, unitsOf(nowMs));
+  }
+
+  takeRequest(place: number, nowMs: number): boolean {
+    return place === NOBODY || this.#requests === null || this.#requests.take(place, unitsOf(nowMs));
+  }
+}
+
+/** Debts of one kind. */
+class Bucket {
+  readonly #paidAt: Int32Array;
+  /** What one event adds to the debt, and how much debt is borne. Units. */
+  readonly #cost: number;
+  readonly #most: number;
+
+  constructor(paidAt: Int32Array, { perSecond, burst }: RatePlan) {
+    this.#paidAt = paidAt;
+    this.#cost = Math.max(1, Math.round((1_000 * UNITS_MS) / perSecond));
+    this.#most = Math.min(DEBT_MAX, this.#cost * (burst - 1));
+  }
+
+  take(place: number, now: number): boolean {
+    for (;;) {
+      const before = Atomics.load(this.#paidAt, place);
+      let debt = (before - now) | 0;
+      if (debt < 0 || debt > this.#most + this.#cost) debt = 0;
+      if (debt > this.#most) return false;
+      if (Atomics.compareExchange(this.#paidAt, place, before, (now + debt + this.#cost) | 0) === before) return true;
+    }
+  }
+}
+
+/** Longest debt: half an hour. Units. */
+const DEBT_MAX = 1_800_000 * UNITS_MS;
+
+function isPaid(paidAt: number, now: number): boolean {
+  const debt = (paidAt - now) | 0;
+  return debt <= 0 || debt > 2 * DEBT_MAX;
+}
+
+function unitsOf(ms: number): number {
+  return Math.floor(ms * UNITS_MS) | 0;
+}
+
+function maskWord(bits: number): number {
+  return bits === 0 ? 0 : (0xffffffff << (32 - bits)) >>> 0;
+}
+
+/** A step of a keyed mixing hash (the finaliser of MurmurHash3): not one that could be inverted without the key from what we let out, nothing. */
+function mixed(hash: number, word: number): number {
+  let h = Math.imul(hash ^ word, 0x85ebca6b | 0);
+  h ^= h >>> 13;
+  h = Math.imul(h, 0xc2b2ae35 | 0);
+  return h ^ (h >>> 16);
+}
