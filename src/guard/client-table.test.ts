@@ -69,6 +69,24 @@ test('a burst passes, then the rate holds, over all workers', () => {
   assert.ok(passed >= 100 && passed <= 106, `${passed} in ten seconds of ten a second`);
 });
 
+test('slow rates with a burst, and fast ones, are kept', () => {
+  for (const [perSecond, burst] of [
+    [1 / 3_600, 4],
+    [1 / 60, 1_000],
+    [50_000, 10],
+    [100_000, 1_000_000],
+  ] as const) {
+    const {
+      tables: [table],
+    } = tables(1, { handshakes: { perSecond, burst } });
+    const place = table!.find('192.0.2.1', 5_000);
+    let passed = 0;
+    while (table!.takeHandshake(place, 5_000)) passed++;
+    assert.equal(passed, burst, `${perSecond}/s`);
+    assert.equal(table!.takeHandshake(place, 5_000 + 1_100 / perSecond + 1), true);
+  }
+});
+
 test('the clock may wrap: nobody is locked out for hours', () => {
   const {
     tables: [table],

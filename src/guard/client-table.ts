@@ -14,8 +14,9 @@ import { CLIENT_OVERFLOW, CLIENT_SLOTS, CLIENT_WAYS, type ClientMemory } from '.
 import { readAddress } from './address.ts';
 import { NetworkList } from './network-list.ts';
 
-/** Time is counted in units of 1/256 ms, in 32 bits that wrap after hours. */
+/** Finest count of time: units a millisecond. Slow rates are counted in coarser ones, so that a debt fits into 32 bits that wrap. */
 const UNITS_MS = 256;
+const DEBT_UNITS_MAX = 2 ** 29;
 const SETS = CLIENT_SLOTS / CLIENT_WAYS;
 
 /** No client: whoever is not counted. */
@@ -67,24 +68,21 @@ export class ClientTable {
     const tag = other === 0 ? 1 : other;
     const first = ((one >>> 0) % SETS) * CLIENT_WAYS;
     for (let place = first; place < first + CLIENT_WAYS; place++) if (Atomics.load(tags, place) === tag) return place;
-    const now = unitsOf(nowMs);
     for (let place = first; place < first + CLIENT_WAYS; place++) {
       const before = Atomics.load(tags, place);
-      if (before !== 0 && !this.#isFree(place, now)) continue;
+      if (before !== 0 && !this.#isFree(place, nowMs)) continue;
       if (Atomics.compareExchange(tags, place, before, tag) !== before) continue;
-      Atomics.store(this.#memory.handshakes, place, now);
-      Atomics.store(this.#memory.requests, place, now);
+      this.#handshakes?.clear(place, nowMs);
+      this.#requests?.clear(place, nowMs);
       return place;
     }
     this.#counters[C_LIMIT_CLIENTS]!++;
     return CLIENT_SLOTS + ((one >>> 0) % CLIENT_OVERFLOW);
   }
 
-  #isFree(place: number, now: number): boolean {
-    const { handshakes, requests, open } = this.#memory;
-    for (let worker = 0; worker < open.length; worker++) if (open[worker]![place] !== 0) return false;
-    // Far ahead is not ahead at all: the clock has wrapped since.
-    return isPaid(handshakes[place]!, now) && isPaid(requests[place]!, now);
+  #isFree(place: number, nowMs: number): boolean {
+    if (this.connections(place) !== 0) return false;
+    return (this.#handshakes?.isPaid(place, nowMs) ?? true) && (this.#requests?.isPaid(place, nowMs) ?? true);
   }
 
   /** Open connections of the client, over all workers. */
@@ -111,48 +109,57 @@ export class ClientTable {
   }
 
   takeHandshake(place: number, nowMs: number): boolean {
-    return place === NOBODY || this.#handshakes === null || this.#handshakes.take(place, unitsOf(nowMs));
+    return place === NOBODY || this.#handshakes === null || this.#handshakes.take(place, nowMs);
   }
 
   takeRequest(place: number, nowMs: number): boolean {
-    return place === NOBODY || this.#requests === null || this.#requests.take(place, unitsOf(nowMs));
+    return place === NOBODY || this.#requests === null || this.#requests.take(place, nowMs);
   }
 }
 
 /** Debts of one kind. */
 class Bucket {
   readonly #paidAt: Int32Array;
-  /** What one event adds to the debt, and how much debt is borne. Units. */
+  readonly #unitsMs: number;
+  /** What one event adds to the debt, and how much debt is borne before one more event. Units. */
   readonly #cost: number;
   readonly #most: number;
 
   constructor(paidAt: Int32Array, { perSecond, burst }: RatePlan) {
+    const costMs = 1_000 / perSecond;
     this.#paidAt = paidAt;
-    this.#cost = Math.max(1, Math.round((1_000 * UNITS_MS) / perSecond));
-    this.#most = Math.min(DEBT_MAX, this.#cost * (burst - 1));
+    this.#unitsMs = Math.min(UNITS_MS, DEBT_UNITS_MAX / (costMs * burst));
+    this.#cost = Math.max(1, Math.round(costMs * this.#unitsMs));
+    this.#most = this.#cost * (burst - 1);
   }
 
-  take(place: number, now: number): boolean {
+  take(place: number, nowMs: number): boolean {
+    const now = this.#units(nowMs);
     for (;;) {
       const before = Atomics.load(this.#paidAt, place);
-      let debt = (before - now) | 0;
-      if (debt < 0 || debt > this.#most + this.#cost) debt = 0;
+      const debt = this.#debt(before, now);
       if (debt > this.#most) return false;
       if (Atomics.compareExchange(this.#paidAt, place, before, (now + debt + this.#cost) | 0) === before) return true;
     }
   }
-}
 
-/** Longest debt: half an hour. Units. */
-const DEBT_MAX = 1_800_000 * UNITS_MS;
+  clear(place: number, nowMs: number): void {
+    Atomics.store(this.#paidAt, place, this.#units(nowMs));
+  }
 
-function isPaid(paidAt: number, now: number): boolean {
-  const debt = (paidAt - now) | 0;
-  return debt <= 0 || debt > 2 * DEBT_MAX;
-}
+  isPaid(place: number, nowMs: number): boolean {
+    return this.#debt(Atomics.load(this.#paidAt, place), this.#units(nowMs)) === 0;
+  }
 
-function unitsOf(ms: number): number {
-  return Math.floor(ms * UNITS_MS) | 0;
+  /** Further ahead than any debt can be is none: the clock has wrapped since, or the limits have changed. */
+  #debt(paidAt: number, now: number): number {
+    const debt = (paidAt - now) | 0;
+    return debt < 0 || debt > this.#most + this.#cost ? 0 : debt;
+  }
+
+  #units(ms: number): number {
+    return Math.floor(ms * this.#unitsMs) | 0;
+  }
 }
 
 function maskWord(bits: number): number {

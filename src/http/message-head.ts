@@ -90,8 +90,10 @@ export class MessageHead {
   reasonEnd = 0;
 
   // Both.
-  /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
+  /** 0 for HTTP/1.0, 1 for HTTP/1.1 and what is newer, which is to be read as the newest we know. RFC 9110, section 2.5. */
   versionMinor: 0 | 1 = 1;
+  /** The start line says HTTP/1.2 or above. It goes on with the version that we speak, RFC 9112, section 2.3. */
+  versionIsNewer = false;
   fieldCount = 0;
   /** FIELD_STRIDE places a field line, in the order received. */
   readonly fields: Int32Array;

@@ -8,6 +8,7 @@ import {
   FAULT_FIELD_NAME,
   FAULT_H2_PREFACE,
   FAULT_HEAD_TOO_LARGE,
+  FAULT_HOST,
   FAULT_METHOD,
   FAULT_METHOD_UNKNOWN,
   FAULT_OBS_FOLD,
@@ -176,9 +177,20 @@ test('readRequestHead() refuses a request line in any other shape', () => {
 });
 
 // RFC 9112, section 2.3.
-test('readRequestHead() knows HTTP/1.0 and HTTP/1.1', () => {
-  assert.equal(readRequest('GET / HTTP/1.0\r\n\r\n').head.versionMinor, 0);
-  for (const version of ['HTTP/2.0', 'HTTP/1.2', 'HTTP/1.9', 'HTTP/0.9', 'HTTP/3']) {
+test('readRequestHead() knows HTTP/1.0 and HTTP/1.1, and takes what is newer for HTTP/1.1', () => {
+  for (const [version, minor, isNewer] of [
+    ['1.0', 0, false],
+    ['1.1', 1, false],
+    ['1.2', 1, true],
+    ['1.9', 1, true],
+  ] as const) {
+    const { code, head } = readRequest(`GET / HTTP/${version}\r\n${HOST}`);
+    assert.ok(code > 0, version);
+    assert.deepEqual([head.versionMinor, head.versionIsNewer], [minor, isNewer], version);
+  }
+  // Without Host: what is asked of HTTP/1.1 is asked of its successors.
+  assert.equal(readRequest('GET / HTTP/1.2\r\n\r\n').code, FAULT_HOST);
+  for (const version of ['HTTP/2.0', 'HTTP/0.9', 'HTTP/3.0', 'HTTP/9.9']) {
     assert.equal(readRequest(`GET / ${version}\r\n${HOST}`).code, FAULT_REQUEST_VERSION, version);
   }
   for (const version of [
@@ -186,6 +198,9 @@ test('readRequestHead() knows HTTP/1.0 and HTTP/1.1', () => {
     'HTTP/1',
     'HTTP/1,1',
     'HTTP/11',
+    'HTTP/3',
+    'HTTP/01.1',
+    'HTTP/20.1',
     'HTTP/x.1',
     'HTTP1.1',
     'HTTP/1.1x',
@@ -202,7 +217,7 @@ test('readRequestHead() knows HTTP/1.0 and HTTP/1.1', () => {
 test('readRequestHead() recognises the preface of HTTP/2 as soon as it can', () => {
   assert.equal(readRequest('PRI * HTTP/2').code, FAULT_H2_PREFACE);
   assert.equal(readRequest('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n').code, FAULT_H2_PREFACE);
-  assert.equal(readRequest('PRI / HTTP/2').code, FAULT_REQUEST_VERSION);
+  assert.equal(readRequest('PRI / HTTP/2.').code, FAULT_REQUEST_VERSION);
 });
 
 // RFC 9112, section 2.2.
@@ -265,6 +280,7 @@ test('readResponseHead() reads status lines', () => {
     ['HTTP/1.0 404 Not \tFound \x80', 404, 'Not \tFound \x80'],
     ['HTTP/1.1 599 ', 599, ''],
     ['HTTP/1.1 200', 200, ''],
+    ['HTTP/1.2 200 OK', 200, 'OK'],
   ] as const) {
     const text = `${line}\r\nA: b\r\n\r\n`;
     const reading = readResponse(`${text}body`);
@@ -285,7 +301,8 @@ test('readResponseHead() refuses other status lines', () => {
     'HTTP/1.1 600 x',
     'HTTP/1.1 2x0 x',
     'HTTP/2.0 200 OK',
-    'HTTP/1.2 200 OK',
+    'HTTP/1.x 200 OK',
+    'HTTP/1.10 200 OK',
     'http/1.1 200 OK',
     'ICY 200 OK',
     'HTTP/1.1 200\tOK',

@@ -44,6 +44,7 @@ export type { HeadLimits } from '../message-head.ts';
 
 const SLASH = 0x2f;
 const ASTERISK = 0x2a;
+const DOT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;
 /** "HTTP/1.", all that a version shares. */
@@ -281,15 +282,21 @@ function readVersion(buf: Uint8Array, start: number, limit: number, head: Messag
   if (i < VERSION.length) {
     if (buf[p] === LF) return FAULT_BARE_LF;
     if (i !== VERSION_MAJOR_AT || !isDigit) return FAULT_REQUEST_LINE;
-    return digit === 2 && isPreface(buf, head) ? FAULT_H2_PREFACE : FAULT_REQUEST_VERSION;
+    if (digit === 2 && isPreface(buf, head)) return FAULT_H2_PREFACE;
+    // One digit, and a dot behind it: "HTTP/01.1" is no version that we do not support, but none at all.
+    if (p + 1 >= limit) return NEED_MORE;
+    if (buf[p + 1] === LF) return FAULT_BARE_LF;
+    return buf[p + 1] === DOT ? FAULT_REQUEST_VERSION : FAULT_REQUEST_LINE;
   }
-  // 1.2 and above do not exist, and what they would change about framing nobody knows.
-  if (digit !== 1 && digit !== 0) return isDigit ? FAULT_REQUEST_VERSION : FAULT_REQUEST_LINE;
+  // 1.2 and above do not exist. Whoever says so is to be served as 1.1, for a higher minor version may not change how a message is read
+  // (RFC 9110, section 2.5), and 505 is about major versions (section 15.6.6). It goes on as 1.1, so no two programs can differ over it.
+  if (!isDigit) return FAULT_REQUEST_LINE;
   if (p + 1 >= limit) return NEED_MORE;
   if (buf[p + 1] !== CR) return buf[p + 1] === LF ? FAULT_BARE_LF : FAULT_REQUEST_LINE;
   if (p + 2 >= limit) return NEED_MORE;
   if (buf[p + 2] !== LF) return FAULT_BARE_CR;
-  head.versionMinor = digit;
+  head.versionMinor = digit === 0 ? 0 : 1;
+  head.versionIsNewer = digit > 1;
   return start + VERSION_LINE_BYTES;
 }
 
@@ -306,8 +313,9 @@ function readStatusLine(buf: Uint8Array, start: number, limit: number, head: Mes
   while (i < VERSION.length && start + i < limit && buf[start + i] === VERSION[i]) i++;
   let p = start + i;
   if (p >= limit) return NEED_MORE;
-  if (i < VERSION.length || (buf[p] !== ZERO && buf[p] !== ZERO + 1)) return FAULT_STATUS_LINE;
+  if (i < VERSION.length || buf[p]! < ZERO || buf[p]! > NINE) return FAULT_STATUS_LINE;
   head.versionMinor = buf[p] === ZERO ? 0 : 1;
+  head.versionIsNewer = buf[p]! > ZERO + 1;
   p++;
   if (p >= limit) return NEED_MORE;
   if (buf[p] !== SP) return FAULT_STATUS_LINE;

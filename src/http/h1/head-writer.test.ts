@@ -67,6 +67,13 @@ test('writeRequestHead() passes fields on as they are and puts ours behind them'
   assert.deepEqual(forwarded(reading), ['GET /x?y HTTP/1.1', ...lines, ...ours('a.example:81')]);
 });
 
+// RFC 9112, section 2.3: an intermediary sends its own version.
+test('writeRequestHead() and writeResponseHead() never pass a newer version on', () => {
+  assert.deepEqual(forwarded(requestWith(['A: b'], '1.2')), ['GET / HTTP/1.1', 'Host: a.example', 'A: b', ...ours('a.example')]);
+  const reading = responseWith(200, ['A: b', 'Content-Length: 5'], METHOD_GET, '1.9');
+  assert.deepEqual(replied(reading, { framing: FRAMING_LENGTH, contentLength: 5 }), ['HTTP/1.1 200 x', 'A: b', 'Content-Length: 5']);
+});
+
 test('writeRequestHead() lets nothing through that is dropped, wherever it stands', () => {
   const gone = [
     'Connection: x-hop',

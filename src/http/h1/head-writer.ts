@@ -139,7 +139,7 @@ export function writeRequestHead(buf: Uint8Array, at: number, end: number, head:
 
   let to = at;
   let from = head.lineStart;
-  if (head.versionMinor === 0 || head.targetForm === TARGET_ABSOLUTE || host !== '') {
+  if (head.versionMinor === 0 || head.versionIsNewer || head.targetForm === TARGET_ABSOLUTE || host !== '') {
     to = writeRequestLine(buf, to, head);
     if (host !== '') {
       dropHost(head);
@@ -211,7 +211,7 @@ export function writeResponseHead(buf: Uint8Array, at: number, end: number, head
   let to = at;
   let from = head.lineStart;
   const lacksSpace = head.reasonStart === head.lineStart + STATUS_END_AT;
-  if (head.versionMinor === 0 || lacksSpace) {
+  if (head.versionMinor === 0 || head.versionIsNewer || lacksSpace) {
     to = writeBytes(buf, to, VERSION_START);
     to = copyBytes(buf, to, head.lineStart + STATUS_AT, head.lineStart + STATUS_END_AT);
     buf[to++] = SP;
