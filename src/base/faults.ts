@@ -110,6 +110,8 @@ export const FAULT_ACCESS_DENIED = -165;
 export const FAULT_CLIENT_CONNECTIONS = -166;
 export const FAULT_CLIENT_HANDSHAKES = -167;
 export const FAULT_CLIENT_REQUESTS = -168;
+export const FAULT_UNAUTHORIZED = -169;
+export const FAULT_VERIFIER_BUSY = -170;
 
 /** Who a fault lies with. */
 export type Culprit = 'client' | 'upstream' | 'us';
@@ -235,6 +237,8 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_CLIENT_CONNECTIONS, 'client_connections', 'client', 0, 'info'),
   row(FAULT_CLIENT_HANDSHAKES, 'client_handshakes', 'client', 0, 'info'),
   row(FAULT_CLIENT_REQUESTS, 'client_requests', 'client', 429, 'info'),
+  row(FAULT_UNAUTHORIZED, 'unauthorized', 'client', 401, 'info'),
+  row(FAULT_VERIFIER_BUSY, 'verifier_busy', 'us', 503, 'warn'),
 ]);
 
 /** One more than the largest `-code`: the size of tables indexed by `-code`. */

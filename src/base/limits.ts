@@ -28,6 +28,8 @@ export const TRAILER_BYTES_MAX = 8_192;
 export const BODY_BYTES_MAX = Number.MAX_SAFE_INTEGER;
 /** Largest page of our own: an error page, a fixed response. Bytes. */
 export const PAGE_BYTES_MAX = 32_768;
+/** Largest request body that is held until it is whole: with the largest head it fits into one read. Bytes. */
+export const REQUEST_BUFFER_BYTES_MAX = 98_304;
 /** Bytes read from a connection in one call. */
 export const READ_BYTES = 131_072;
 /** Room in front of what is read, so that a rewritten head or a chunk line can be put there without moving the body. Bytes. */
@@ -65,5 +67,6 @@ export const LOG_LINE_BYTES_MAX = 8_192;
 
 assert(HEADROOM_BYTES >= HEAD_BYTES_MAX + 4_096, 'headroom holds the largest head with the fields we add');
 assert(READ_BYTES >= HEAD_BYTES_MAX, 'one read can hold the largest head');
+assert(REQUEST_BUFFER_BYTES_MAX + HEAD_BYTES_MAX <= READ_BYTES, 'a held request fits into the scratch');
 assert(TARGET_BYTES_MAX < HEAD_BYTES_MAX, 'the longest target fits into a head');
 assert(TURN_BYTES_MAX >= READ_BYTES, 'a turn moves at least one read');

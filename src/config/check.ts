@@ -130,7 +130,9 @@ function absolute(config: Config, source: Source, blame: Blame): Config {
             routes: listener.routes.map((route) => {
               const file = route.respond?.file;
               const respond = file === undefined ? {} : { respond: { ...route.respond!, file: at(file) } };
-              return { ...route, ...respond, ...lists(route.access) };
+              const basicAuth =
+                route.basicAuth === undefined ? {} : { basicAuth: { ...route.basicAuth, users: at(route.basicAuth.users) } };
+              return { ...route, ...respond, ...basicAuth, ...lists(route.access) };
             }),
           }),
       ...(listener.tls === undefined

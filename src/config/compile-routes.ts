@@ -7,11 +7,23 @@ import { readBoundedFile } from '../base/bounded-file.ts';
 import type { TemplatePlan } from '../base/field-edits-plan.ts';
 import { PAGE_BYTES_MAX } from '../base/limits.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
+import { CODING_NAMES, TYPES_DEFAULT } from '../http/compression-rules.ts';
 import { parseTemplate } from '../http/template.ts';
-import type { AccessPlan, ActionPlan, ErrorPagePlan, ForwardingPlan, ListenerPlan, RoutePlan } from '../plan/plan.ts';
+import type {
+  AccessPlan,
+  ActionPlan,
+  BasicAuthPlan,
+  CompressPlan,
+  ErrorPagePlan,
+  ForwardAuthPlan,
+  ForwardingPlan,
+  ListenerPlan,
+  RoutePlan,
+} from '../plan/plan.ts';
 import type { LoadedConfig } from './check.ts';
 import type { SettingPath } from './findings.ts';
 import { readNetworkFile } from './networks.ts';
+import { PasswordFileError, readPasswordFile } from './password-file.ts';
 import { covers } from './patterns.ts';
 import type { Config } from './schema.ts';
 import { shown } from './wording.ts';
@@ -51,7 +63,16 @@ export async function compileListenerRules(
   const routes: RoutePlan[] = [];
   if (listener.redirect !== undefined) {
     const action = redirectAction(listener.redirect, ['listeners', index, 'redirect'], report);
-    routes.push({ name: `${listener.name}/redirect`, match: ANYTHING, action, access: null, requestFields: null, responseFields: null });
+    routes.push({
+      name: `${listener.name}/redirect`,
+      match: ANYTHING,
+      action,
+      access: null,
+      basicAuth: null,
+      forwardAuth: null,
+      requestFields: null,
+      responseFields: null,
+    });
   }
   for (const [at, route] of (listener.routes ?? []).entries()) {
     const path = ['listeners', index, 'routes', at];
@@ -64,6 +85,8 @@ export async function compileListenerRules(
       },
       action: await actionOf(route, path, listener, upstreams, report),
       access: await accessOf(route.access, [...path, 'access'], report),
+      basicAuth: await basicAuthOf(route, path, listener, report),
+      forwardAuth: forwardAuthOf(route, upstreams),
       requestFields: route.headers.request ?? null,
       responseFields: route.headers.response ?? null,
     };
@@ -105,7 +128,47 @@ async function actionOf(
     mend: route.mend && listener.tls !== undefined,
     requestBodyMax: route.requestBody.max ?? null,
     responseBodyMax: route.responseBody.max ?? null,
+    requestBuffer: route.requestBody.buffer,
+    compress: compressOf(route),
   };
+}
+
+function compressOf({ compress }: RouteConfig): CompressPlan | null {
+  if (compress === undefined || compress === null) return null;
+  const { codings, types, minimum, withSecrets } = compress;
+  return {
+    codings: codings.map((name) => CODING_NAMES.indexOf(name)),
+    leastBytes: minimum,
+    types: types ?? TYPES_DEFAULT,
+    withSecrets,
+  };
+}
+
+async function basicAuthOf(
+  { basicAuth }: RouteConfig,
+  path: SettingPath,
+  { tls }: ListenerConfig,
+  report: Report,
+): Promise<BasicAuthPlan | null> {
+  if (basicAuth === undefined) return null;
+  const { realm, users: file } = basicAuth;
+  if (tls === undefined) report.warn([...path, 'basicAuth'], 'this listener has no TLS: passwords come in the clear');
+  try {
+    const { users, warnings } = await readPasswordFile(file);
+    for (const warning of warnings) report.warn([...path, 'basicAuth', 'users'], warning);
+    return { realm, users };
+  } catch (error) {
+    if (!(error instanceof TollgateError)) throw error;
+    for (const problem of error instanceof PasswordFileError ? error.problems : [error.message])
+      report.error([...path, 'basicAuth', 'users'], problem);
+    return null;
+  }
+}
+
+function forwardAuthOf({ forwardAuth }: RouteConfig, upstreams: ReadonlyMap<string, number>): ForwardAuthPlan | null {
+  if (forwardAuth === undefined) return null;
+  const { to, path, copyToRequest, copyToResponse } = forwardAuth;
+  return { upstream: upstreams.get(to) ?? 0, path, toRequest: copyToRequest, toResponse: copyToResponse };
 }
 
 function redirectAction({ to, status }: RedirectConfig, path: SettingPath, report: Report): ActionPlan {

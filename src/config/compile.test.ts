@@ -35,8 +35,17 @@ const HEAD = `listeners:
         - { certificate: shop.pem, key: shop.key }
 `;
 function forwardTo(upstream: number, name: string, match: RouteMatch): RoutePlan {
-  const action = { kind: 'forward', upstream, host: null, mend: true, requestBodyMax: null, responseBodyMax: null } as const;
-  return { name, match, action, access: null, requestFields: null, responseFields: null };
+  const action = {
+    kind: 'forward',
+    upstream,
+    host: null,
+    mend: true,
+    requestBodyMax: null,
+    responseBodyMax: null,
+    requestBuffer: 0,
+    compress: null,
+  } as const;
+  return { name, match, action, access: null, basicAuth: null, forwardAuth: null, requestFields: null, responseFields: null };
 }
 
 const TAIL = `    routes:

@@ -273,7 +273,9 @@ class Compiler {
   }
 
   #unused(): void {
-    const used = new Set(this.#config.listeners.flatMap(({ routes }) => (routes ?? []).map(({ to }) => to)));
+    const used = new Set(
+      this.#config.listeners.flatMap(({ routes }) => (routes ?? []).flatMap(({ to, forwardAuth }) => [to, forwardAuth?.to])),
+    );
     for (const [index, { name }] of this.#config.upstreams.entries()) {
       if (!used.has(name)) this.#warn(['upstreams', index, 'name'], `no route leads to the upstream ${shown(name)}`);
     }

@@ -51,7 +51,8 @@ function fieldList(inResponse: boolean) {
     .prefault({});
 }
 
-function fieldNames() {
+/** Names of fields that may be changed, in lower case. */
+export function fieldNames() {
   const name = z
     .string({ error: (issue) => wrong(issue.input, NAME_FORMS) })
     .check((context) => {

@@ -52,22 +52,26 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
       problems.push({ path: ['listeners', index, 'routes'], message });
     }
     routes.forEach((route, at) => {
-      const to = member(route, 'to');
+      for (const keys of [['to'], ['forwardAuth', 'to']]) upstreamNamed(route, keys, ['listeners', index, 'routes', at]);
       const actions = ['to', 'redirect', 'respond'].filter((key) => member(route, key) !== undefined);
       if (isMapping(route) && actions.length !== 1) {
         const found = actions.length === 0 ? 'none' : listed(actions);
         problems.push({ path: ['listeners', index, 'routes', at], message: `a route does one of to, redirect, respond; found ${found}` });
       }
-      if (typeof to !== 'string' || upstreams.length === 0 || upstreamNames.has(to)) return;
-      const names = [...upstreamNames];
-      const near = didYouMean(to, names);
-      problems.push({
-        path: ['listeners', index, 'routes', at, 'to'],
-        message: `there is no upstream ${shown(to)}${near === '' ? `; there are: ${listed(names)}` : near}`,
-      });
     });
   });
   return problems;
+
+  function upstreamNamed(route: unknown, keys: readonly string[], path: SettingPath): void {
+    const to = keys.reduce<unknown>(member, route);
+    if (typeof to !== 'string' || upstreams.length === 0 || upstreamNames.has(to)) return;
+    const names = [...upstreamNames];
+    const near = didYouMean(to, names);
+    problems.push({
+      path: [...path, ...keys],
+      message: `there is no upstream ${shown(to)}${near === '' ? `; there are: ${listed(names)}` : near}`,
+    });
+  }
 
   function uniqueNames(key: string, list: readonly unknown[], what: string): Set<string> {
     const names = new Map<string, number>();

@@ -12,13 +12,15 @@ import {
   HEAD_BYTES_MAX,
   LISTENERS_MAX,
   PAGE_BYTES_MAX,
+  REQUEST_BUFFER_BYTES_MAX,
   TARGET_BYTES_MAX,
   TARGETS_MAX,
   WORKERS_MAX,
 } from '../base/limits.ts';
+import { isTypePattern } from '../http/compression-rules.ts';
 import type { ListenAddress } from '../plan/plan.ts';
 import { hostName, LISTEN_FORMS, parseListenAddress, parseTargetAddress, TARGET_FORMS } from './addresses.ts';
-import { fieldEdits, template } from './fields.ts';
+import { fieldEdits, fieldNames, template } from './fields.ts';
 import { networkList } from './networks.ts';
 import { HOST_FORMS, PATH_FORMS, parseHostPattern, parsePathPattern } from './patterns.ts';
 import {
@@ -43,6 +45,7 @@ import { shown, wrong } from './wording.ts';
 const SECOND_MS = 1_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+const TYPE_PATTERN_FORMS = "a media type as 'text/html', 'text/*', '*/*+json' or '!text/event-stream'";
 /** Shortest deadline: below it, ordinary networks would already break. */
 const DEADLINE_MS_MIN = 10;
 
@@ -133,6 +136,12 @@ const body = section({
   max: size(0, BODY_BYTES_MAX).optional(),
 });
 
+const requestBody = section({
+  max: size(0, BODY_BYTES_MAX).optional(),
+  /** Bodies up to this size are whole before the server sees the request: a slow client then costs the server nothing. */
+  buffer: size(0, REQUEST_BUFFER_BYTES_MAX).prefault('0B'),
+});
+
 const REDIRECT_EXPECTED = "'https', or a mapping of to, status";
 
 const redirect = shorthand(
@@ -159,6 +168,48 @@ const respond = section({
   type: line('a media type', 256).prefault('text/plain; charset=utf-8'),
 });
 
+const basicAuth = section({
+  realm: line('a realm', 128).prefault('restricted'),
+  /** A file as htpasswd makes it: 'user:hash' a line. */
+  users: filePath('a file of users and password hashes'),
+});
+
+const forwardAuth = section({
+  /** The upstream that is asked. */
+  to: itemName(),
+  /** What it is asked for. */
+  path: line('a path', 1_024)
+    .regex(/^\/[!-~]*$/, { error: (issue) => wrong(issue.input, "a path that begins with '/'") })
+    .prefault('/'),
+  /** Fields of its answer that go on with the request; a client's own of these names are dropped. */
+  copyToRequest: fieldNames().prefault([]),
+  /** Fields of its answer that go to the client with the response. */
+  copyToResponse: fieldNames().prefault([]),
+});
+
+const typePattern = z
+  .string({ error: (issue) => wrong(issue.input, TYPE_PATTERN_FORMS) })
+  .refine(isTypePattern, { error: (issue) => wrong(issue.input, TYPE_PATTERN_FORMS) });
+
+const COMPRESS_EXPECTED = 'true, false, or a mapping of codings, types, minimum, withSecrets';
+
+/** `true` is the defaults. */
+const compress = z.preprocess(
+  (value) => (value === true ? {} : value === false ? null : value),
+  section(
+    {
+      codings: list(choice(['zstd', 'br', 'gzip']), 'a list of codings, best first', 1, 3).prefault(['zstd', 'br', 'gzip']),
+      types: list(typePattern, 'a list of media types', 1, 64).optional(),
+      /** Shorter bodies go as they are. */
+      minimum: size(0, 1_048_576).prefault('1KiB'),
+      /** Also answers to requests with cookies or authorization: only where no secret and no echo of the request share a page (BREACH). */
+      withSecrets: flag().prefault(false),
+    },
+    [],
+    COMPRESS_EXPECTED,
+  ).nullable(),
+);
+
 const route = section(
   {
     /** What logs call it; default: the listener's name and the route's place. */
@@ -173,11 +224,14 @@ const route = section(
     headers: section({ request: fieldEdits(false).optional(), response: fieldEdits(true).optional() }).prefault({}),
     /** Location and cookies of a server that believes it is asked over http. */
     mend: flag().prefault(true),
-    requestBody: body.prefault({}),
+    requestBody: requestBody.prefault({}),
     responseBody: body.prefault({}),
     access: access.optional(),
+    basicAuth: basicAuth.optional(),
+    forwardAuth: forwardAuth.optional(),
+    compress: compress.optional(),
   },
-  ['rewrite', 'rateLimit', 'timeouts', 'retries', 'mirror', 'compress', 'basicAuth', 'forwardAuth', 'buffer'],
+  ['rewrite', 'rateLimit', 'timeouts', 'retries', 'mirror'],
 );
 
 const HSTS_EXPECTED = "a duration as '365d', or a mapping of maxAge, includeSubDomains, preload";

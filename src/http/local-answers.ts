@@ -125,6 +125,12 @@ export class LocalAnswers {
     return { status, head: asciiBytes(`HTTP/1.1 ${status} ${reasonOf(status)}\r\n${about}${more}${this.#fields}`), body: bytes };
   }
 
+  /** The 401 with `fields` (lines with their ends) that say how to come in. */
+  challenge(fields: string): LocalAnswer {
+    const { status, head, body } = this.get(401);
+    return { status, head: Uint8Array.from([...head, ...asciiBytes(fields)]), body };
+  }
+
   /** A redirect up to its Location, and what follows it. */
   redirect(status: number): { readonly opening: Uint8Array; readonly closing: Uint8Array } {
     return {

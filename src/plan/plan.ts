@@ -108,6 +108,9 @@ export interface RoutePlan {
   readonly action: ActionPlan;
   /** Null: everybody may. */
   readonly access: AccessPlan | null;
+  /** Who must say who they are; null: nobody. */
+  readonly basicAuth: BasicAuthPlan | null;
+  readonly forwardAuth: ForwardAuthPlan | null;
   /** Changes of the request's fields on their way to the server, and of the answer's on their way back. Null: none. */
   readonly requestFields: FieldEditsPlan | null;
   readonly responseFields: FieldEditsPlan | null;
@@ -126,6 +129,36 @@ export interface ForwardPlan {
   /** Largest request body, and largest response body. Bytes; null: any. */
   readonly requestBodyMax: number | null;
   readonly responseBodyMax: number | null;
+  /** Request bodies up to this size are whole before the server sees the request. Bytes; 0: none. */
+  readonly requestBuffer: number;
+  readonly compress: CompressPlan | null;
+}
+
+/** RFC 7617. */
+export interface BasicAuthPlan {
+  readonly realm: string;
+  /** Names and hashes (base/password-hash.ts). */
+  readonly users: readonly (readonly [name: string, hash: string])[];
+}
+
+/** A server that is asked about each request first. */
+export interface ForwardAuthPlan {
+  /** Index into `Plan.upstreams`. */
+  readonly upstream: number;
+  /** Request target at that server. */
+  readonly path: string;
+  /** Names, lower case, of fields of its answer that the request gets, and that the response gets. */
+  readonly toRequest: readonly string[];
+  readonly toResponse: readonly string[];
+}
+
+/** See http/compression-rules.ts. */
+export interface CompressPlan {
+  /** CODING_*, best first. */
+  readonly codings: readonly number[];
+  readonly leastBytes: number;
+  readonly types: readonly string[];
+  readonly withSecrets: boolean;
 }
 
 export interface RedirectPlan {

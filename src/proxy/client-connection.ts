@@ -177,7 +177,7 @@ export class ClientConnection extends Watched {
         this.#readHead();
         return;
       case EXCHANGE:
-        this.exchange!.pumpRequest();
+        this.exchange!.onReady();
         return;
       case TUNNEL:
         this.tunnel!.pump();

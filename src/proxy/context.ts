@@ -1,7 +1,9 @@
 /** What every connection of a worker shares: the loop, the scratch memory, the counters, the logs, the limits. One per worker. */
 import { HEAD_BYTES_MAX, HEADROOM_BYTES, READ_BYTES, TAILROOM_BYTES } from '../base/limits.ts';
 import { type ClientTable, NOBODY } from '../guard/client-table.ts';
+import { PasswordVerifier } from '../guard/passwords.ts';
 import { ClientHello } from '../hello/client-hello.ts';
+import { BasicCredentials } from '../http/basic-auth.ts';
 import { Forwarding, Reply } from '../http/h1/head-writer.ts';
 import { AnswerForm, DATE_BYTES } from '../http/local-answers.ts';
 import { Mending } from '../http/mending.ts';
@@ -13,6 +15,7 @@ import { monotonicMs, type TableRow } from '../plan/table.ts';
 import type { AccessLog } from '../record/access-log.ts';
 import type { HandshakeLog } from '../record/handshake-log.ts';
 import { RequestIds } from '../record/request-ids.ts';
+import { CompressorSlots } from './compressor.ts';
 import { RequestValues } from './request-values.ts';
 import type { Site } from './site.ts';
 
@@ -46,6 +49,9 @@ export class ProxyContext {
   readonly mending = new Mending();
   readonly values = new RequestValues();
   readonly answerForm = new AnswerForm();
+  readonly credentials = new BasicCredentials();
+  readonly passwords: PasswordVerifier = new PasswordVerifier(() => performance.now());
+  readonly compressors = new CompressorSlots();
   readonly requestIds = new RequestIds();
 
   /** Unix time at 0 of the reactor's clock; corrected by the worker's tick. Milliseconds. */

@@ -28,17 +28,44 @@ import {
   FAULT_RESPONSE_SWITCH,
   FAULT_RESPONSE_TOO_LARGE,
   FAULT_RESPONSE_TRUNCATED,
+  FAULT_UNAUTHORIZED,
   FAULT_UPSTREAM_GONE,
+  FAULT_VERIFIER_BUSY,
   faultOf,
   NEED_MORE,
 } from '../base/faults.ts';
 import { HEAD_BYTES_MAX, HOST_BYTES_MAX, READ_BYTES, TURN_BYTES_MAX } from '../base/limits.ts';
+import type { Asking, PasswordTable } from '../guard/passwords.ts';
 import { TransferWindow } from '../guard/transfer-window.ts';
-import { FIELD_REFERER, FIELD_USER_AGENT, FIELD_X_FORWARDED_OTHER } from '../http/field-names.ts';
+import { BASIC_READ, readBasicCredentials } from '../http/basic-auth.ts';
+import { CR } from '../http/characters.ts';
+import {
+  CODING_NAMES,
+  COMPRESS,
+  COMPRESS_NOT_ASKED,
+  COMPRESS_SECRET,
+  type CompressionPolicy,
+  carriesSecret,
+  chooseCoding,
+  compressionVerdict,
+  strongEtag,
+  variesByEncoding,
+} from '../http/compression-rules.ts';
+import { FieldEdits } from '../http/field-edits.ts';
+import {
+  FIELD_AUTHORIZATION,
+  FIELD_EXPECT,
+  FIELD_IF_MATCH,
+  FIELD_IF_RANGE,
+  FIELD_RANGE,
+  FIELD_REFERER,
+  FIELD_USER_AGENT,
+  FIELD_X_FORWARDED_OTHER,
+} from '../http/field-names.ts';
 import { type ForwardedClient, forwardedElement, readForwarded } from '../http/forwarded.ts';
 import { chunkHead, chunkTail, lastChunk } from '../http/h1/chunk-writer.ts';
 import { ChunkedDecoder } from '../http/h1/chunked-decoder.ts';
-import { readResponseHead } from '../http/h1/head-reader.ts';
+import { readRequestHead, readResponseHead } from '../http/h1/head-reader.ts';
 import { TRACE_OFF, writeRequestHead, writeResponseHead } from '../http/h1/head-writer.ts';
 import { ANSWER_FIELDS_MAX, type AnswerForm, writeAnswer, writeAnswerEnd } from '../http/local-answers.ts';
 import type { Mending } from '../http/mending.ts';
@@ -49,6 +76,7 @@ import {
   FRAMING_LENGTH,
   FRAMING_NONE,
   FRAMING_TUNNEL,
+  findField,
   METHOD_DELETE,
   METHOD_GET,
   METHOD_HEAD,
@@ -82,10 +110,18 @@ import { AccessRecord } from '../record/access-log.ts';
 import type { Target } from '../upstream/target.ts';
 import { BUSY, CONNECTING, type UpstreamConnection, type UpstreamOwner } from '../upstream/upstream-connection.ts';
 import type { ClientConnection } from './client-connection.ts';
+import { Compressor, type CompressorOwner } from './compressor.ts';
 import { COMPOSE_AT, COMPOSE_END, READ_AT } from './context.ts';
+import { Gate, type GateOwner, type GateRules } from './gate.ts';
 import type { RequestValues } from './request-values.ts';
 import type { ForwardAction, Route } from './route.ts';
 import { Tunnel } from './tunnel.ts';
+
+// Steps before a request goes on.
+const STEP_PASSWORD = 0;
+const STEP_GATE = 1;
+const STEP_BODY = 2;
+const STEP_NONE = 3;
 
 const AWAIT_HEAD = 0;
 const BODY = 1;
@@ -98,7 +134,7 @@ const REUSED_TRIES_MAX = 2;
 
 const spares: Exchange[] = [];
 
-export class Exchange implements UpstreamOwner {
+export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
   /** An exchange for a request of `client`. It goes back by itself when it ends. */
   static take(client: ClientConnection): Exchange {
     const exchange = spares.pop() ?? new Exchange();
@@ -141,6 +177,27 @@ export class Exchange implements UpstreamOwner {
   readonly #bodyWindow = new TransferWindow();
   readonly #takeWindow = new TransferWindow();
 
+  // Before it goes on.
+  /** The step it is at: see #admit. */
+  #step = STEP_PASSWORD;
+  /** The request's bytes while somebody is asked about it, and how many of them are its head. */
+  #held: Chunk | null = null;
+  #heldHeadBytes = 0;
+  #asking: Asking | null = null;
+  #gate: Gate | null = null;
+  /** It goes on in the next turn, or (a fault) is refused. */
+  #resumes = false;
+  #refusal = 0;
+  /** Field lines that the gate gave. */
+  #toRequest = '';
+  #toResponse = '';
+
+  // Compression.
+  #compressor: Compressor | null = null;
+  /** What the request takes, and whether it came with a secret. */
+  #coding = 0;
+  #secret = false;
+
   // Response.
   #stage = AWAIT_HEAD;
   #responseFraming = FRAMING_NONE;
@@ -149,7 +206,7 @@ export class Exchange implements UpstreamOwner {
   #upstreamKeepAlive = false;
   #headSent = false;
   /** An interim response filled the client's socket: what the target sent behind it waits in its stash. */
-  #resume = false;
+  #resumeHead = false;
   readonly #responseDecoder = new ChunkedDecoder(false);
   #sentMs = 0;
   /** Where unused bytes of the scratch end, behind the body that was just read. */
@@ -178,7 +235,12 @@ export class Exchange implements UpstreamOwner {
     this.#stage = AWAIT_HEAD;
     this.#responseFraming = FRAMING_NONE;
     this.#headSent = false;
-    this.#resume = false;
+    this.#resumeHead = false;
+    this.#step = STEP_PASSWORD;
+    this.#refusal = 0;
+    this.#resumes = false;
+    this.#toRequest = '';
+    this.#toResponse = '';
     this.#sentMs = 0;
     counters[C_REQUESTS]!++;
     counters[C_REQUESTS_OPEN]!++;
@@ -225,7 +287,229 @@ export class Exchange implements UpstreamOwner {
       this.#answer(FAULT_ACCESS_DENIED, at, end);
       return;
     }
-    const { forward } = this.#route;
+    this.#admit(head, at, end);
+  }
+
+  // --- who must be asked before the request goes on -------------------------------------------------------------------
+
+  /** Takes the steps before the request goes on, from the one it is at. Each passes at once, or holds the request until it is resumed. */
+  #admit(head: MessageHead, at: number, end: number): void {
+    const route = this.#route!;
+    if (this.#step === STEP_PASSWORD) {
+      if (route.passwords !== null && !this.#askPassword(route.passwords, head, at, end)) return;
+      this.#step = STEP_GATE;
+    }
+    if (this.#step === STEP_GATE) {
+      this.#step = STEP_BODY;
+      if (route.gate !== null) {
+        this.#askGate(route.gate, head, end);
+        return;
+      }
+    }
+    if (this.#step === STEP_BODY) {
+      if (route.forward !== null && !this.#hasBody(route.forward, head, at, end)) return;
+      this.#step = STEP_NONE;
+    }
+    this.#proceed(head, at, end);
+  }
+
+  /** True when the client has said who it is. Else the request is answered, or held. RFC 7617. */
+  #askPassword(table: PasswordTable, head: MessageHead, at: number, end: number): boolean {
+    const { bytes, credentials, passwords } = this.#client!.context;
+    const field = findField(head, FIELD_AUTHORIZATION) * FIELD_STRIDE;
+    const { fields } = head;
+    if (field < 0 || readBasicCredentials(bytes, fields[field + 3]!, fields[field + 4]!, credentials) !== BASIC_READ) {
+      this.#answer(FAULT_UNAUTHORIZED, at, end);
+      return false;
+    }
+    let answered = false;
+    let verdict: boolean | null = null;
+    this.#asking = passwords.verify(table, credentials, (ok) => {
+      answered = true;
+      verdict = ok;
+      if (this.#held !== null) this.#onVerified(ok);
+    });
+    credentials.clear();
+    if (!answered) {
+      this.#hold(head, end);
+      return false;
+    }
+    if (verdict === true) return true;
+    this.#answer(verdict === false ? FAULT_UNAUTHORIZED : FAULT_VERIFIER_BUSY, at, end);
+    return false;
+  }
+
+  /** Called from the loop, outside the reactor's turns: the rest is for the next one. */
+  #onVerified(ok: boolean | null): void {
+    const client = this.#client!;
+    this.#asking = null;
+    this.#refusal = ok === true ? 0 : ok === false ? FAULT_UNAUTHORIZED : FAULT_VERIFIER_BUSY;
+    this.#step = STEP_GATE;
+    this.#resumes = true;
+    client.context.reactor.later(client);
+  }
+
+  #askGate(rules: GateRules, head: MessageHead, end: number): void {
+    const client = this.#client!;
+    const { context } = client;
+    const { bytes, forwarding } = context;
+    const isHead = head.method === METHOD_HEAD;
+    const method = bytes.latin1Slice(head.methodStart, head.methodEnd);
+    const uri = bytes.latin1Slice(head.pathStart, head.pathEnd);
+    this.#hold(head, end);
+    for (let i = 0; i < head.fieldCount; i++) if (isConditional(head.fields[i * FIELD_STRIDE]!)) head.dropped[i] = 1;
+    this.#fillForwarding(head);
+    forwarding.host = '';
+    forwarding.edits = null;
+    forwarding.instead = `${isHead ? 'HEAD' : 'GET'} ${rules.path}`;
+    forwarding.extra = `X-Forwarded-Method: ${method}\r\nX-Forwarded-Uri: ${head.pathNeedsSlash ? '/' : ''}${uri}\r\n`;
+    const composed = writeRequestHead(bytes, COMPOSE_AT, COMPOSE_END, head, forwarding);
+    if (composed < 0) {
+      this.#answerInstead(composed);
+      return;
+    }
+    this.#gate = new Gate(context, rules, isHead ? METHOD_HEAD : METHOD_GET, this);
+    this.#gate.ask(composed);
+  }
+
+  onGatePassed(toRequest: string, toResponse: string): void {
+    this.#gate = null;
+    this.#toRequest = toRequest;
+    this.#toResponse = toResponse;
+    this.#resume();
+  }
+
+  onGateFault(fault: number): void {
+    this.#gate = null;
+    this.#answerInstead(fault);
+  }
+
+  /** What the authorisation server says goes to the client as it is. */
+  onGateAnswered(bodyStart: number, bodyEnd: number): void {
+    const client = this.#client!;
+    const { context } = client;
+    const { bytes, reply, responseHead } = context;
+    this.#gate = null;
+    this.#letBehindBe();
+    this.#answerForm();
+    reply.framing = responseHead.framing === FRAMING_NONE ? FRAMING_NONE : FRAMING_LENGTH;
+    reply.contentLength = bodyEnd - bodyStart;
+    reply.close = !this.#keepAlive;
+    reply.clientMinor = this.#clientMinor;
+    reply.isSwitch = false;
+    reply.mending = null;
+    reply.edits = null;
+    reply.extra = '';
+    const composed = writeResponseHead(bytes, COMPOSE_AT, COMPOSE_END, responseHead, reply);
+    if (composed < 0) {
+      this.#answerInstead(composed);
+      return;
+    }
+    const start = bodyStart - (composed - COMPOSE_AT);
+    bytes.copyWithin(start, COMPOSE_AT, composed);
+    this.#record.status = responseHead.status;
+    this.#sendOwn(start, bodyEnd);
+  }
+
+  /**
+   * True when the body need not be waited for, or is here. A body of known length is held as it is; a chunked one too, until its last chunk
+   * has come or there is no more room.
+   */
+  #hasBody({ requestBuffer, requestBodyMax }: ForwardAction, head: MessageHead, at: number, end: number): boolean {
+    if (requestBuffer === 0 || this.#requestDone || head.expectContinue) return true;
+    const here = end - at;
+    if (head.framing === FRAMING_LENGTH) {
+      if (head.contentLength > Math.min(requestBuffer, requestBodyMax) || here >= head.contentLength) return true;
+    } else if (here >= requestBuffer) return true;
+    this.#hold(head, end);
+    if (head.framing === FRAMING_CHUNKED) {
+      // On the scratch's copy, for decoding is in place.
+      const used = this.#requestDecoder.decode(this.#client!.context.bytes, at, end);
+      const done = used < 0 || this.#requestDecoder.done;
+      this.#requestDecoder.reset();
+      if (done) {
+        this.#step = STEP_NONE;
+        this.#resume();
+        return false;
+      }
+    }
+    this.#bodyWindow.wait(this.#client!.context.reactor.nowMs);
+    this.#setClientDeadline(this.#bodyWindow);
+    if (this.#client!.readable) this.#client!.context.reactor.later(this.#client!);
+    return false;
+  }
+
+  /** More of a body that is held. */
+  #holdMore(): void {
+    const client = this.#client!;
+    const { context } = client;
+    const held = this.#held!;
+    copyMemory(context.scratch, READ_AT, held.memory, held.start, held.end);
+    const end = READ_AT + held.length;
+    const n = client.stream.read(context.scratch, end, READ_BYTES - held.length);
+    client.readable = n > 0 && (client.hungUp || client.stream.mayHaveMore());
+    if (n === 0) return;
+    if (n < 0) {
+      this.#clientEnded(n);
+      return;
+    }
+    this.#bodyWindow.moved(n, context.reactor.nowMs);
+    context.counters[C_BYTES_IN]! += n;
+    dropChunk(held);
+    this.#held = keepBytes(context.scratch, READ_AT, end + n);
+    this.#resume();
+  }
+
+  /** Keeps the request, its head in `head` and what came behind it up to `end`, until it is resumed. */
+  #hold(head: MessageHead, end: number): void {
+    const { context } = this.#client!;
+    this.#heldHeadBytes = head.headEnd - head.lineStart;
+    this.#held = keepBytes(context.scratch, head.lineStart, end);
+  }
+
+  /** Goes on with a request that was held. */
+  #resume(): void {
+    const client = this.#client!;
+    const { context } = client;
+    const held = this.#held!;
+    const { length } = held;
+    copyMemory(context.scratch, READ_AT, held.memory, held.start, held.end);
+    dropChunk(held);
+    this.#held = null;
+    context.reactor.noDeadline(client);
+    const head = context.requestHead;
+    const used = readRequestHead(context.bytes, READ_AT, READ_AT + length, context.limits, head);
+    // Limits may have been changed by a reload meanwhile.
+    if (used < 0) {
+      this.#answer(used, 0, 0);
+      return;
+    }
+    if (this.#said !== null) keepOthersForwarding(head);
+    const { at, end } = { at: READ_AT + used, end: READ_AT + length };
+    if (this.#refusal !== 0) this.#answer(this.#refusal, at, end);
+    else this.#admit(head, at, end);
+  }
+
+  /** What came behind a held request belongs to the next one, if there is one. */
+  #letBehindBe(): void {
+    const held = this.#held;
+    if (held === null) return;
+    this.#held = null;
+    held.start += this.#heldHeadBytes;
+    if (this.#requestDone && this.#keepAlive && held.length > 0) this.#client!.stash = held;
+    else dropChunk(held);
+  }
+
+  /** Work that was put off: a request that was held, or a body to go on with. */
+  onReady(): void {
+    if (this.#resumes) {
+      this.#resumes = false;
+      this.#resume();
+    } else this.pumpRequest();
+  }
+
+  #proceed(head: MessageHead, at: number, end: number): void {
+    const { forward } = this.#route!;
     if (forward === null) {
       this.#answerByRoute(head, at, end);
       return;
@@ -264,18 +548,35 @@ export class Exchange implements UpstreamOwner {
     const said = readForwarded(client.context.bytes, head, (address) => site.trusts(address));
     this.#said = said;
     if (said.client !== null && said.client !== client.address) this.#clientText = client.logTextFor(said.client);
-    for (let i = 0; i < head.fieldCount; i++) {
-      if (head.fields[i * FIELD_STRIDE] === FIELD_X_FORWARDED_OTHER) head.dropped[i] = 0;
-    }
+    keepOthersForwarding(head);
   }
 
   /** Writes the request's head for `target` at COMPOSE_AT; its end, or a fault. */
   #composeRequest(head: MessageHead, forward: ForwardAction, target: Target): number {
+    const { context } = this.#client!;
+    const { bytes, forwarding } = context;
+    const route = this.#route!;
+    this.#fillForwarding(head);
+    forwarding.host = forward.host;
+    forwarding.instead = '';
+    forwarding.extra = this.#toRequest;
+    if (route.gateEdits !== null) route.gateEdits.mark(bytes, head);
+    forwarding.edits = route.requestEdits;
+    if (route.requestEdits !== null) forwarding.values = this.#values(head, target);
+    if (forward.mend) this.#keepAuthority(head);
+    if (forward.compress !== null) {
+      this.#coding = chooseCoding(bytes, head, forward.compress.codings);
+      this.#secret = carriesSecret(head);
+    }
+    return writeRequestHead(bytes, COMPOSE_AT, COMPOSE_END, head, forwarding);
+  }
+
+  /** What every server is told of the client. */
+  #fillForwarding(head: MessageHead): void {
     const client = this.#client!;
     const { context, site } = client;
     const { bytes, forwarding } = context;
     const said = this.#said;
-    const route = this.#route!;
     forwarding.peerAddress = client.address;
     forwarding.clientAddress = said?.client ?? client.address;
     forwarding.scheme = said?.scheme ?? site.scheme;
@@ -286,12 +587,7 @@ export class Exchange implements UpstreamOwner {
     forwarding.forwardedFor = said?.forwardedFor ?? '';
     forwarding.forwardedHost = said?.host ?? '';
     forwarding.forwarded = site.forwarding.forwarded ? this.#forwardedValue(head) : '';
-    forwarding.host = forward.host;
     forwarding.traceparentAt = site.forwarding.traceparent ? takeTraceparent(bytes, head) : TRACE_OFF;
-    forwarding.edits = route.requestEdits;
-    if (route.requestEdits !== null) forwarding.values = this.#values(head, target);
-    if (forward.mend) this.#keepAuthority(head);
-    return writeRequestHead(bytes, COMPOSE_AT, COMPOSE_END, head, forwarding);
   }
 
   #forwardedValue(head: MessageHead): string {
@@ -361,9 +657,15 @@ export class Exchange implements UpstreamOwner {
   #sendAnswer(composed: number, at: number, end: number): void {
     const client = this.#client!;
     const { context } = client;
-    this.#stage = DONE;
     if (this.#keepAlive && at < end) client.stash = keepBytes(context.scratch, at, end);
-    this.#toClient(COMPOSE_AT, composed);
+    this.#sendOwn(COMPOSE_AT, composed);
+  }
+
+  /** Sends an answer that ends the exchange: scratch [start, end). */
+  #sendOwn(start: number, end: number): void {
+    const client = this.#client!;
+    this.#stage = DONE;
+    this.#toClient(start, end);
     if (this.#client !== client) return;
     if (client.pending === null) this.#end();
     else this.#awaitTaking();
@@ -524,6 +826,10 @@ export class Exchange implements UpstreamOwner {
   pumpRequest(): void {
     const client = this.#client!;
     const { context } = client;
+    if (this.#held !== null) {
+      if (this.#step === STEP_BODY && this.#gate === null && this.#asking === null && client.readable) this.#holdMore();
+      return;
+    }
     let moved = 0;
     while (!this.#requestDone && client.readable && this.#connection !== null) {
       if (this.#connection.pending !== null || this.#connection.state !== BUSY) return;
@@ -602,7 +908,7 @@ export class Exchange implements UpstreamOwner {
     const connection = this.#connection!;
     const { context } = client;
     let moved = 0;
-    while ((connection.readable || this.#resume) && client.pending === null) {
+    while ((connection.readable || this.#resumeHead) && client.pending === null && (this.#compressor?.pendingBytes ?? 0) === 0) {
       if (moved >= TURN_BYTES_MAX) {
         context.counters[C_LIMIT_TURN_BYTES]!++;
         context.reactor.later(connection);
@@ -616,7 +922,7 @@ export class Exchange implements UpstreamOwner {
         connection.stash = null;
       }
       let n = 0;
-      if (this.#resume) this.#resume = false;
+      if (this.#resumeHead) this.#resumeHead = false;
       else {
         n = connection.stream.read(context.scratch, READ_AT + have, READ_BYTES - have);
         connection.readable = n > 0 && (connection.hungUp || connection.stream.mayHaveMore());
@@ -666,7 +972,7 @@ export class Exchange implements UpstreamOwner {
       from += used;
       // RFC 9110, section 15.2: never to a client of HTTP/1.0.
       if (this.#clientMinor > 0 && !this.#sendInterim(head)) return;
-      if (this.#resume) break;
+      if (this.#resumeHead) break;
     }
     if (from < end) connection.stash = keepBytes(context.scratch, from, end);
   }
@@ -683,13 +989,14 @@ export class Exchange implements UpstreamOwner {
       return false;
     }
     // What follows waits until the client has taken this.
-    this.#resume = client.pending !== null;
+    this.#resumeHead = client.pending !== null;
     return true;
   }
 
   /** Writes the response head for the client at COMPOSE_AT; returns its end. Below 0 when it cannot be: the exchange has been failed then. */
-  #composeHead(head: MessageHead, framing: number, close: boolean): number {
+  #composeHead(head: MessageHead, framing: number, close: boolean, extra = ''): number {
     const { bytes, reply } = this.#client!.context;
+    reply.extra = extra;
     reply.framing = framing;
     reply.contentLength = framing === FRAMING_LENGTH ? head.contentLength : 0;
     reply.close = close;
@@ -732,11 +1039,27 @@ export class Exchange implements UpstreamOwner {
     this.#clientFraming = framing;
     // An answer before the request was whole: what is still to come of it cannot be told from the next request any more.
     if (framing === FRAMING_CLOSE || !this.#requestDone || context.draining) this.#keepAlive = false;
-    const composed = this.#composeHead(head, framing, !this.#keepAlive);
+    let extra = this.#toResponse;
+    const { compress } = this.#route!.forward!;
+    if (compress !== null) extra += this.#tryToCompress(head, compress);
+    if (this.#compressor !== null) {
+      framing = FRAMING_CHUNKED;
+      this.#clientFraming = framing;
+    }
+    const composed = this.#composeHead(head, framing, !this.#keepAlive, extra);
     if (composed < 0) return;
     this.#target!.add(T_FIRST_BYTE_S, (context.reactor.nowMs - this.#sentMs) / 1_000);
     this.#record.status = head.status;
     this.#stage = BODY;
+    if (this.#compressor !== null) {
+      // The head goes out by itself: what it is about comes later.
+      const client = this.#client!;
+      this.#toClient(COMPOSE_AT, composed);
+      if (this.#client !== client) return;
+      if (client.pending !== null) this.#compressor.pause();
+      this.#takeResponseBody(at, end, at);
+      return;
+    }
     const headBytes = composed - COMPOSE_AT;
     if (this.#isResponseWhole()) {
       this.#bodyEnd = at;
@@ -748,6 +1071,76 @@ export class Exchange implements UpstreamOwner {
     const start = at - headBytes - CHUNK_LINE_ROOM;
     bytes.copyWithin(start, COMPOSE_AT, composed);
     this.#takeResponseBody(at, end, start, start + headBytes);
+  }
+
+  /** Opens a compressor where the response may be compressed. Field lines for its head; those they replace are dropped. */
+  #tryToCompress(head: MessageHead, policy: CompressionPolicy): string {
+    const { bytes, compressors } = this.#client!.context;
+    const verdict = compressionVerdict(bytes, head, this.#method, this.#coding, this.#secret, policy);
+    let lines = '';
+    if (verdict === COMPRESS || verdict === COMPRESS_NOT_ASKED || verdict === COMPRESS_SECRET) {
+      if (!variesByEncoding(bytes, head)) lines = 'Vary: Accept-Encoding\r\n';
+    }
+    if (verdict !== COMPRESS) return lines;
+    this.#compressor = Compressor.open(this.#coding, head.framing !== FRAMING_LENGTH, compressors, this);
+    if (this.#compressor === null) return lines;
+    const etag = strongEtag(bytes, head);
+    if (etag >= 0) lines += `ETag: W/${bytes.latin1Slice(etag, bytes.indexOf(CR, etag)).trimEnd()}\r\n`;
+    (etag >= 0 ? REPLACED_WITH_ETAG : REPLACED).mark(bytes, head);
+    return `${lines}Content-Encoding: ${CODING_NAMES[this.#coding]}\r\n`;
+  }
+
+  /** Compressed bytes for the client, as one chunk. */
+  onCompressed(bytes: Uint8Array, last: boolean): void {
+    const client = this.#client!;
+    const { context } = client;
+    const at = COMPOSE_AT + CHUNK_LINE_ROOM;
+    let start = at;
+    let stop = at;
+    if (bytes.length > 0) {
+      context.bytes.set(bytes, at);
+      start = chunkHead(context.bytes, at, bytes.length);
+      stop = chunkTail(context.bytes, at + bytes.length);
+    }
+    if (last) {
+      this.#compressor = null;
+      stop = lastChunk(context.bytes, stop, EMPTY, 0);
+    }
+    const n = client.send(start, stop);
+    if (n < 0) {
+      this.onClientGone();
+      return;
+    }
+    this.#record.bytes += stop - start;
+    if (last) {
+      this.#stage = DONE;
+      if (client.pending === null) this.#end();
+      else this.#awaitTaking();
+    } else if (client.pending !== null) {
+      this.#compressor?.pause();
+      this.#awaitTaking();
+    }
+  }
+
+  onCompressorDrained(): void {
+    const connection = this.#connection;
+    if (connection !== null && this.#client!.pending === null && connection.readable) this.#pumpResponse();
+  }
+
+  onCompressorFault(): void {
+    this.#compressor = null;
+    this.#abandon();
+  }
+
+  /** Body bytes, without chunk lines, for the compressor. The target is done with once it has the last of them. */
+  #compress(start: number, stop: number): void {
+    const compressor = this.#compressor!;
+    const whole = this.#isResponseWhole();
+    compressor.write(this.#client!.context.bytes.subarray(start, stop), whole);
+    if (!whole) return;
+    this.#letGo(this.#upstreamKeepAlive && this.#requestDone);
+    // Whoever asks for the rest of the request's body now has nobody to give it to.
+    if (!this.#requestDone) this.#keepAlive = false;
   }
 
   #isResponseWhole(): boolean {
@@ -778,16 +1171,20 @@ export class Exchange implements UpstreamOwner {
       }
       if (at + used < end) this.#upstreamKeepAlive = false;
       if (!this.#hasResponseRoom(decoder.dataBytes)) return;
-      if (this.#clientFraming === FRAMING_CHUNKED) {
+      if (this.#clientFraming === FRAMING_CHUNKED && this.#compressor === null) {
         start = this.#encodeChunk(decoder, at);
         stop = this.#bodyEnd;
       } else stop = at + decoder.dataBytes;
       if (decoder.done) this.#responseFraming = FRAMING_NONE;
     } else if (!this.#hasResponseRoom(end - at)) {
       return;
-    } else if (this.#clientFraming === FRAMING_CHUNKED && at < end) {
+    } else if (this.#clientFraming === FRAMING_CHUNKED && at < end && this.#compressor === null) {
       start = chunkHead(bytes, at, end - at);
       stop = chunkTail(bytes, end);
+    }
+    if (this.#compressor !== null) {
+      this.#compress(start, stop);
+      return;
     }
     if (headBytes > 0) {
       if (start - headBytes !== headStart) bytes.copyWithin(start - headBytes, headStart, headEnd);
@@ -821,6 +1218,7 @@ export class Exchange implements UpstreamOwner {
 
   /** Whether that was all. */
   #advance(): void {
+    if (this.#compressor !== null) return;
     if (this.#stage === BODY && this.#isResponseWhole()) this.#responseDone();
   }
 
@@ -837,7 +1235,8 @@ export class Exchange implements UpstreamOwner {
       return;
     }
     this.#responseFraming = FRAMING_NONE;
-    if (this.#clientFraming === FRAMING_CHUNKED) {
+    if (this.#compressor !== null) this.#compress(READ_AT, READ_AT);
+    else if (this.#clientFraming === FRAMING_CHUNKED) {
       const { bytes } = this.#client!.context;
       this.#toClient(READ_AT, lastChunk(bytes, READ_AT, EMPTY, 0));
     } else this.#advance();
@@ -939,10 +1338,18 @@ export class Exchange implements UpstreamOwner {
       return;
     }
     const client = this.#client!;
-    if (this.#connection === null) return;
+    if (this.#connection === null) {
+      // The last of the body is with the compressor.
+      this.#compressor?.resume();
+      return;
+    }
     if (this.#requestDone) client.context.reactor.noDeadline(client);
     this.#setDeadlines();
-    if (this.#connection.readable || this.#resume) this.#pumpResponse();
+    if (this.#compressor !== null) {
+      this.#compressor.resume();
+      if (this.#client !== client || client.pending !== null || this.#connection === null) return;
+    }
+    if (this.#connection.readable || this.#resumeHead) this.#pumpResponse();
   }
 
   onClientDeadline(): void {
@@ -990,12 +1397,17 @@ export class Exchange implements UpstreamOwner {
     // Whoever broke the framing cannot be talked to any further; who asked for what is not here, or not for them, can.
     if (status < 500 && !isUnderstood(status)) this.#keepAlive = false;
     this.#record.status = status;
-    this.#sendAnswer(writeAnswer(context.bytes, COMPOSE_AT, COMPOSE_END, client.site.answers.get(status), this.#answerForm()), at, end);
+    this.#letBehindBe();
+    const own = status === 401 ? (this.#route?.challenge ?? null) : null;
+    const answer = own ?? client.site.answers.get(status);
+    this.#sendAnswer(writeAnswer(context.bytes, COMPOSE_AT, COMPOSE_END, answer, this.#answerForm()), at, end);
   }
 
   /** Ends the target's part and answers by ourselves, if that can still be done. */
   #answerInstead(fault: number): void {
     this.#letGo(false);
+    this.#compressor?.destroy();
+    this.#compressor = null;
     if (this.#headSent || this.#client!.pending !== null) {
       this.#client!.context.counters[C_FAULTS - fault]!++;
       this.#record.reason = reasonText(fault);
@@ -1030,6 +1442,16 @@ export class Exchange implements UpstreamOwner {
     client.destroy();
   }
 
+  /** Nobody waits for an answer about this request any more. */
+  #stopAsking(): void {
+    if (this.#asking !== null) this.#client!.context.passwords.cancel(this.#asking);
+    this.#asking = null;
+    this.#gate?.cancel();
+    this.#gate = null;
+    if (this.#held !== null) dropChunk(this.#held);
+    this.#held = null;
+  }
+
   /** Writes the log line, counts, and goes back to the pool. */
   #finish(): void {
     const client = this.#client!;
@@ -1045,8 +1467,27 @@ export class Exchange implements UpstreamOwner {
     if (this.#headSent) counters[C_RESPONSES_1XX + Math.floor(this.#record.status / 100) - 1]!++;
     context.accessLog?.write(this.#record, this.#clientText ?? client.logText, reactor.nowMs, context.unixMs());
     this.#dropReplay();
+    this.#stopAsking();
+    this.#compressor?.destroy();
+    this.#compressor = null;
     this.#client = null;
     if (spares.length < SPARES_MAX) spares.push(this);
+  }
+}
+
+/** What a compressed body makes untrue. */
+const REPLACED = new FieldEdits({ remove: ['accept-ranges'], set: [], add: [] });
+const REPLACED_WITH_ETAG = new FieldEdits({ remove: ['accept-ranges', 'etag'], set: [], add: [] });
+
+/** Fields that would make an authorisation server answer for something else than whether the client may come in. */
+function isConditional(id: number): boolean {
+  return (id >= FIELD_IF_MATCH && id <= FIELD_IF_RANGE) || id === FIELD_RANGE || id === FIELD_EXPECT;
+}
+
+/** Fields of the X-Forwarded family that we do not write ourselves go on, when a trusted proxy sent them. */
+function keepOthersForwarding(head: MessageHead): void {
+  for (let i = 0; i < head.fieldCount; i++) {
+    if (head.fields[i * FIELD_STRIDE] === FIELD_X_FORWARDED_OTHER) head.dropped[i] = 0;
   }
 }
 

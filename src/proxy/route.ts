@@ -1,9 +1,13 @@
 /** One route of a listener, ready to run: what is done with its requests. Immutable; a new plan makes new ones. */
 import { AccessList } from '../guard/access-list.ts';
+import { PasswordTable } from '../guard/passwords.ts';
+import { basicChallenge } from '../http/basic-auth.ts';
+import { type CompressionPolicy, compileTypes } from '../http/compression-rules.ts';
 import { FieldEdits } from '../http/field-edits.ts';
 import type { LocalAnswer, LocalAnswers } from '../http/local-answers.ts';
 import type { ForwardPlan, RoutePlan } from '../plan/plan.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import type { GateRules } from './gate.ts';
 
 /** Where requests are sent on to. */
 export class ForwardAction {
@@ -15,6 +19,8 @@ export class ForwardAction {
   readonly mend: boolean;
   readonly requestBodyMax: number;
   readonly responseBodyMax: number;
+  readonly requestBuffer: number;
+  readonly compress: CompressionPolicy | null;
 
   constructor(plan: ForwardPlan, upstream: Upstream) {
     this.upstream = upstream;
@@ -23,6 +29,8 @@ export class ForwardAction {
     this.mend = plan.mend;
     this.requestBodyMax = plan.requestBodyMax ?? Number.POSITIVE_INFINITY;
     this.responseBodyMax = plan.responseBodyMax ?? Number.POSITIVE_INFINITY;
+    this.requestBuffer = plan.requestBuffer;
+    this.compress = plan.compress === null ? null : { ...plan.compress, types: compileTypes(plan.compress.types) };
   }
 }
 
@@ -50,6 +58,13 @@ export class Route {
   readonly answer: LocalAnswer | null;
   /** Null: everybody may. */
   readonly access: AccessList | null;
+  /** Whose users may pass, and what others are told. */
+  readonly passwords: PasswordTable | null;
+  readonly challenge: LocalAnswer | null;
+  /** Who is asked about every request. */
+  readonly gate: GateRules | null;
+  /** A client's own fields of the names that the gate gives. */
+  readonly gateEdits: FieldEdits | null;
   readonly requestEdits: FieldEdits | null;
   readonly responseEdits: FieldEdits | null;
 
@@ -60,6 +75,19 @@ export class Route {
     this.redirect = action.kind === 'redirect' ? new RedirectAction(action.status, action.location, answers) : null;
     this.answer = action.kind === 'respond' ? answers.make(action.status, action.contentType, action.body) : null;
     this.access = plan.access === null ? null : new AccessList(plan.access.allow, plan.access.deny);
+    const { basicAuth, forwardAuth } = plan;
+    this.passwords = basicAuth === null ? null : new PasswordTable(basicAuth.users);
+    this.challenge = basicAuth === null ? null : answers.challenge(Buffer.from(basicChallenge(basicAuth.realm)).toString('latin1'));
+    this.gate =
+      forwardAuth === null
+        ? null
+        : {
+            upstream: upstreams[forwardAuth.upstream]!,
+            path: forwardAuth.path,
+            toRequest: new Set(forwardAuth.toRequest),
+            toResponse: new Set(forwardAuth.toResponse),
+          };
+    this.gateEdits = forwardAuth === null ? null : new FieldEdits({ remove: forwardAuth.toRequest, set: [], add: [] });
     this.requestEdits = plan.requestFields === null ? null : new FieldEdits(plan.requestFields);
     const fields = plan.responseFields ?? { remove: [], set: [], add: [] };
     const own = hsts === null ? [] : [{ name: 'Strict-Transport-Security', value: [hsts] }];

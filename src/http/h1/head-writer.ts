@@ -59,6 +59,10 @@ export class Forwarding {
   edits: FieldEdits | null = null;
   /** For `edits`. */
   values: TemplateValues = NO_VALUES;
+  /** Further field lines, each with its line end: Latin-1. */
+  extra = '';
+  /** In place of the client's: `GET /verify`. Such a request has no body, and switches nothing; '' without. */
+  instead = '';
 }
 
 /** How a response goes on to the client. One, filled for each response. */
@@ -78,6 +82,8 @@ export class Reply {
   edits: FieldEdits | null = null;
   /** For `edits`. */
   values: TemplateValues = NO_VALUES;
+  /** Further field lines, each with its line end: Latin-1. */
+  extra = '';
 }
 
 /** Most that our own fields and a canonical start line add, texts of variable length aside. Bytes. */
@@ -133,14 +139,20 @@ export function writeRequestHead(buf: Uint8Array, at: number, end: number, head:
   const { fallbackHost, host, requestId } = forward;
   const hasHost = head.authorityEnd > head.authorityStart;
   const hostBytes = hasHost ? head.authorityEnd - head.authorityStart : fallbackHost.length;
-  const textBytes = forward.peerAddress.length + forward.clientAddress.length + forward.forwardedFor.length + forward.forwarded.length;
+  const textBytes =
+    forward.peerAddress.length +
+    forward.clientAddress.length +
+    forward.forwardedFor.length +
+    forward.forwarded.length +
+    forward.extra.length +
+    forward.instead.length;
   const bytesMax = head.headEnd - head.lineStart + 2 * hostBytes + host.length + forward.forwardedHost.length + textBytes + ADDED_BYTES_MAX;
   if (bytesMax > end - at) return FAULT_HEAD_TOO_LARGE;
 
   let to = at;
   let from = head.lineStart;
-  if (head.versionMinor === 0 || head.versionIsNewer || head.targetForm === TARGET_ABSOLUTE || host !== '') {
-    to = writeRequestLine(buf, to, head);
+  if (head.versionMinor === 0 || head.versionIsNewer || head.targetForm === TARGET_ABSOLUTE || host !== '' || forward.instead !== '') {
+    to = forward.instead === '' ? writeRequestLine(buf, to, head) : writeBytes(buf, writeText(buf, to, forward.instead), VERSION_END);
     if (host !== '') {
       dropHost(head);
       to = writeText(buf, writeBytes(buf, to, HOST), host);
@@ -176,11 +188,13 @@ export function writeRequestHead(buf: Uint8Array, at: number, end: number, head:
   }
   if (forward.forwarded !== '') to = writeLineEnd(buf, writeText(buf, writeBytes(buf, to, FORWARDED), forward.forwarded));
   if (forward.traceparentAt !== TRACE_OFF) to = writeTraceparent(buf, to, forward.traceparentAt, requestId);
+  to = writeText(buf, to, forward.extra);
   if (forward.edits !== null) {
     to = forward.edits.write(buf, to, end - roomBehind(head), forward.values);
     if (to < 0) return FAULT_HEAD_TOO_LARGE;
   }
 
+  if (forward.instead !== '') return writeLineEnd(buf, to);
   if (head.framing === FRAMING_LENGTH) to = writeLength(buf, to, head.contentLength);
   else if (head.framing === FRAMING_CHUNKED) to = writeBytes(buf, to, CHUNKED);
   if (head.upgradeEnd > head.upgradeStart) to = writeSwitch(buf, to, head);
@@ -207,7 +221,7 @@ function dropHost(head: MessageHead): void {
 export function writeResponseHead(buf: Uint8Array, at: number, end: number, head: MessageHead, reply: Reply): number {
   assert(reply.framing !== FRAMING_CHUNKED || reply.clientMinor === 1, 'HTTP/1.0 knows no chunks');
   assert(reply.framing === FRAMING_NONE || head.framing !== FRAMING_NONE, 'a response without body gets none');
-  if (head.headEnd - head.lineStart + ADDED_BYTES_MAX > end - at) return FAULT_HEAD_TOO_LARGE;
+  if (head.headEnd - head.lineStart + reply.extra.length + ADDED_BYTES_MAX > end - at) return FAULT_HEAD_TOO_LARGE;
   let to = at;
   let from = head.lineStart;
   const lacksSpace = head.reasonStart === head.lineStart + STATUS_END_AT;
@@ -231,6 +245,7 @@ export function writeResponseHead(buf: Uint8Array, at: number, end: number, head
     if (to < 0) return FAULT_HEAD_TOO_LARGE;
   }
 
+  to = writeText(buf, to, reply.extra);
   if (reply.framing === FRAMING_LENGTH) to = writeLength(buf, to, reply.contentLength);
   else if (reply.framing === FRAMING_CHUNKED) to = writeBytes(buf, to, CHUNKED);
   if (reply.isSwitch) return writeLineEnd(buf, writeSwitch(buf, to, head));

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { parsePasswordHash } from '../base/password-hash.ts';
+import { TollgateError } from '../base/tollgate-error.ts';
+import { crypt } from '../native/crypt.ts';
+import { makePasswordHash, NEW_PASSWORD_SCHEMES, passwordLine, passwordProblem } from './make-password.ts';
+import { parsePasswordFile } from './password-file.ts';
+
+const PASSWORD = Buffer.from('correct horse £');
+
+test('makePasswordHash() makes hashes that are taken without a warning, each with its own salt', async () => {
+  for (const scheme of NEW_PASSWORD_SCHEMES) {
+    const hash = parsePasswordHash(await makePasswordHash(PASSWORD, scheme));
+    assert.ok(typeof hash !== 'string', scheme);
+    assert.equal(hash.scheme, scheme);
+    assert.equal(hash.warning, undefined);
+    assert.notEqual(await makePasswordHash(PASSWORD, scheme), hash.text);
+  }
+});
+
+test('makePasswordHash() makes what libcrypt verifies', async () => {
+  for (const scheme of ['bcrypt', 'yescrypt'] as const) {
+    const hash = await makePasswordHash(PASSWORD, scheme);
+    assert.equal(await new Promise((resolve) => crypt(PASSWORD, hash, resolve)), hash);
+  }
+});
+
+// Apache's tool computes bcrypt with code of its own.
+test('makePasswordHash() makes what htpasswd -v verifies', {
+  skip: spawnSync('htpasswd').error !== undefined && 'no htpasswd here',
+}, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tollgate-make-password-'));
+  try {
+    const path = join(directory, 'users');
+    const line = passwordLine('alice', await makePasswordHash(PASSWORD));
+    writeFileSync(path, line);
+    assert.equal(spawnSync('htpasswd', ['-vb', path, 'alice', PASSWORD.toString()]).status, 0);
+    assert.notEqual(spawnSync('htpasswd', ['-vb', path, 'alice', 'wrong']).status, 0);
+    assert.equal(parsePasswordFile(Buffer.from(line), path).users[0]![0], 'alice');
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('passwordProblem() names what could not be used', async () => {
+  assert.equal(passwordProblem(PASSWORD, 'bcrypt'), null);
+  assert.match(passwordProblem(Buffer.alloc(0), 'scrypt') ?? '', /empty/);
+  assert.match(passwordProblem(Buffer.alloc(73, 'x'), 'bcrypt') ?? '', /longer than 72 bytes.*yescrypt or scrypt/);
+  assert.equal(passwordProblem(Buffer.alloc(73, 'x'), 'yescrypt'), null);
+  assert.match(passwordProblem(Buffer.alloc(257, 'x'), 'scrypt') ?? '', /longer than 256 bytes/);
+  assert.match(passwordProblem(Buffer.from('a\nb'), 'scrypt') ?? '', /control characters/);
+  assert.match(passwordProblem(Buffer.from([0xff]), 'scrypt') ?? '', /not UTF-8/);
+  await assert.rejects(makePasswordHash(Buffer.alloc(0)), (error) => error instanceof TollgateError && error.code === 'password_unusable');
+});
+
+test('passwordLine() refuses names that would not be read back', () => {
+  assert.equal(passwordLine('bób m', 'x'), 'bób m:x\n');
+  for (const name of ['', 'a:b', 'a\n', ' a', '#a', 'u'.repeat(256)]) assert.throws(() => passwordLine(name, 'x'), TollgateError);
+});
