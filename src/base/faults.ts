@@ -22,6 +22,7 @@ export const FAULT_CONNECT_TIMEOUT = -6;
 export const FAULT_DESCRIPTORS = -7;
 export const FAULT_IDLE_TIMEOUT = -8;
 export const FAULT_SHUTDOWN = -9;
+export const FAULT_CONNECT_SOURCE = -10;
 
 // ClientHello, before any TLS library is involved, -20 .. -39.
 export const FAULT_HELLO_PLAIN_HTTP = -20;
@@ -154,6 +155,7 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_DESCRIPTORS, 'descriptors', 'us', 503, 'error'),
   row(FAULT_IDLE_TIMEOUT, 'idle_timeout', 'client', 0, 'debug'),
   row(FAULT_SHUTDOWN, 'shutdown', 'us', 0, 'info'),
+  row(FAULT_CONNECT_SOURCE, 'connect_source', 'us', 502, 'error'),
 
   row(FAULT_HELLO_PLAIN_HTTP, 'plain_http', 'client', 400, 'info'),
   row(FAULT_HELLO_NOT_TLS, 'not_tls', 'client', 0, 'info'),

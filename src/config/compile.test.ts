@@ -3,7 +3,7 @@ import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { CertificatePlan, RouteMatch, RoutePlan } from '../plan/plan.ts';
+import { addressText, type CertificatePlan, type RouteMatch, type RoutePlan } from '../plan/plan.ts';
 import { checkFile } from './check-report.ts';
 import { type Compiled, type CompileOptions, compile } from './compile.ts';
 import { ConfigError, findingText } from './findings.ts';
@@ -92,7 +92,7 @@ upstreams:
     timeouts: { connect: 1s, responseHead: 2s, body: 3s, idle: 4s }
 log: { access: off }
 `;
-  const { plan, blobs, warnings } = await compiled(text, { planId: 7, resolve: async () => ({ address: '192.0.2.9', family: 4 }) });
+  const { plan, blobs, warnings } = await compiled(text, { planId: 7, resolve: async () => [{ address: '192.0.2.9', family: 4 }] });
   assert.deepEqual(warnings, []);
   assert.equal(plan.id, 7);
   assert.equal(plan.accessLog, false);
@@ -114,21 +114,29 @@ log: { access: off }
     },
   ]);
   assert.deepEqual(plan.upstreams[0]?.targets, [
-    { label: '10.0.0.1:8080', address: { family: 4, ip: '10.0.0.1', port: 8080 }, weight: 1, slot: 0 },
-    { label: '[FD00::0:1]:8080', address: { family: 6, ip: 'fd00::1', port: 8080 }, weight: 3, slot: 1 },
+    { label: '10.0.0.1:8080', addresses: [{ family: 4, ip: '10.0.0.1', port: 8080 }], host: null, weight: 1, slot: 0 },
+    { label: '[FD00::0:1]:8080', addresses: [{ family: 6, ip: 'fd00::1', port: 8080 }], host: null, weight: 3, slot: 1 },
   ]);
   assert.deepEqual(plan.upstreams[1], {
     name: 'api',
     balance: 'round-robin',
     targets: [
-      { label: 'app.internal:8081', address: { family: 4, ip: '192.0.2.9', port: 8081 }, weight: 1, slot: 2 },
-      { label: 'unix:/run/app.sock', address: { family: 0, path: '/run/app.sock' }, weight: 1, slot: 3 },
+      {
+        label: 'app.internal:8081',
+        addresses: [{ family: 4, ip: '192.0.2.9', port: 8081 }],
+        host: { name: 'app.internal', port: 8081 },
+        weight: 1,
+        slot: 2,
+      },
+      { label: 'unix:/run/app.sock', addresses: [{ family: 0, path: '/run/app.sock' }], host: null, weight: 1, slot: 3 },
     ],
     idleMax: 7,
     idleMs: 4_000,
     connectMs: 1_000,
     responseHeadMs: 2_000,
     bodyMs: 3_000,
+    source4: null,
+    source6: null,
   });
   const [certificate] = plan.certificates as [CertificatePlan];
   assert.match(certificate.fingerprint, /^[0-9a-f]{64}$/);
@@ -319,9 +327,11 @@ test('compile() answers a name without address at its place', async () => {
   ]);
 });
 
-test('compile() resolves localhost through the system, IPv4 first', async () => {
+test('compile() resolves localhost through the system', async () => {
   const { plan } = await compiled(HEAD + TAIL.replace('10.0.0.1', 'localhost'));
-  assert.deepEqual(plan.upstreams[0]?.targets[0]?.address, { family: 4, ip: '127.0.0.1', port: 8080 });
+  const { addresses, host } = plan.upstreams[0]!.targets[0]!;
+  assert.ok(addresses.some((address) => addressText(address) === '127.0.0.1:8080'));
+  assert.deepEqual(host, { name: 'localhost', port: 8080 });
 });
 
 test('compile() leaves targets that stay in their slots', async () => {

@@ -2,6 +2,7 @@
  * A checked configuration becomes a plan: certificates read and checked, names looked up, slots given out, every
  * reference an index. Reads certificate and key files and asks the resolver; opens no socket, changes nothing.
  */
+import { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { LISTENERS_MAX, TARGETS_MAX } from '../base/limits.ts';
 import {
@@ -240,7 +241,7 @@ class Compiler {
     const slots = new Slots(this.#options.previous);
     for (const { name, targets } of upstreams) for (const { address } of targets) slots.keep(name, address.text);
     return await Promise.all(
-      upstreams.map(async ({ name, targets, balance, idleConnections, timeouts }, index): Promise<UpstreamPlan> => {
+      upstreams.map(async ({ name, targets, balance, idleConnections, timeouts, sourceAddress }, index): Promise<UpstreamPlan> => {
         const given = targets.map(({ address }) => slots.take(name, address.text));
         return {
           name,
@@ -253,6 +254,8 @@ class Compiler {
           connectMs: timeouts.connect,
           responseHeadMs: timeouts.responseHead,
           bodyMs: timeouts.body,
+          source4: sourceAddress.find(isIPv4) ?? null,
+          source6: sourceAddress.find(isIPv6) ?? null,
         };
       }),
     );
@@ -261,11 +264,12 @@ class Compiler {
   async #target(upstream: number, at: number, slot: number): Promise<TargetPlan | undefined> {
     const { address: spec, weight } = this.#config.upstreams[upstream]!.targets[at]!;
     const { text: label, address } = spec;
-    if (!('host' in address)) return { label, address, weight, slot };
+    if (!('host' in address)) return { label, addresses: [address], host: null, weight, slot };
     const { host, port } = address;
     try {
       const found = await (this.#options.resolve ?? resolveHost)(host);
-      return { label, address: { family: found.family, ip: found.address, port }, weight, slot };
+      const addresses = found.map(({ address: ip, family }) => ({ family, ip, port }));
+      return { label, addresses, host: { name: host, port }, weight, slot };
     } catch (error) {
       this.#error(['upstreams', upstream, 'targets', at, 'address'], `the name ${shown(host)} has no address (${whyUnresolved(error)})`);
       return undefined;

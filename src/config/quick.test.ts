@@ -39,7 +39,7 @@ test('quickConfig() makes a configuration that compiles', async (t) => {
       { family: 6, ip: '::', port: 8443 },
     ],
   );
-  assert.deepEqual(plan.upstreams[0]?.targets[0]?.address, { family: 4, ip: '127.0.0.1', port: 3000 });
+  assert.deepEqual(plan.upstreams[0]?.targets[0]?.addresses, [{ family: 4, ip: '127.0.0.1', port: 3000 }]);
   assert.deepEqual(plan.certificates[0]?.names, ['localhost']);
 });
 

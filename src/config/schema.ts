@@ -4,7 +4,7 @@
  *
  * What the design has and this version has not stands in the `later` lists, so that it is refused by name.
  */
-import { isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import {
   BODY_BYTES_MAX,
@@ -301,6 +301,13 @@ const target = shorthand(
   ),
 );
 
+const OWN_ADDRESS_FORMS = 'an IP address of this machine, or one of each family';
+
+const ownAddress = z.string({ error: (issue) => wrong(issue.input, OWN_ADDRESS_FORMS) }).check((context) => {
+  if (isIPv4(context.value) || (isIPv6(context.value) && !context.value.includes('%'))) return;
+  context.issues.push({ code: 'custom', message: wrong(context.value, OWN_ADDRESS_FORMS), input: context.value });
+});
+
 const upstream = section(
   {
     name: itemName(),
@@ -308,6 +315,10 @@ const upstream = section(
     balance: choice(['round-robin'], ['least-connections', 'random', 'hash', 'consistent-hash', 'sticky']).prefault('round-robin'),
     /** Idle connections kept for reuse, per target and worker; 0: none is kept. */
     idleConnections: count(0, 10_000).prefault(64),
+    /** Our own address on connections to it: one, or one of each family. */
+    sourceAddress: z
+      .preprocess((value) => (typeof value === 'string' ? [value] : value), list(ownAddress, OWN_ADDRESS_FORMS, 0, 2))
+      .prefault([]),
     timeouts: section({
       connect: duration(DEADLINE_MS_MIN, HOUR_MS).prefault('5s'),
       /** From the last byte of the request to the first of the response. */

@@ -27,12 +27,14 @@ const PLAN: Plan = {
     {
       name: 'shop',
       balance: 'round-robin',
-      targets: [{ label: 'shop "one":8080', address: { family: 4, ip: '192.0.2.9', port: 8080 }, weight: 1, slot: 0 }],
+      targets: [{ label: 'shop "one":8080', addresses: [{ family: 4, ip: '192.0.2.9', port: 8080 }], host: null, weight: 1, slot: 0 }],
       idleMax: 1,
       idleMs: 1,
       connectMs: 1,
       responseHeadMs: 1,
       bodyMs: 1,
+      source4: null,
+      source6: null,
     },
   ],
   certificates: [

@@ -5,14 +5,16 @@
 import { randomBytes } from 'node:crypto';
 import { openSync } from 'node:fs';
 import { TollgateError } from '../base/tollgate-error.ts';
+import type { HostAddress } from '../config/resolve-host.ts';
 import { closeFd } from '../native/listen-sockets.ts';
 import { createSharedMemory } from '../native/shared-memory.ts';
 import type { Log } from '../observe/log.ts';
 import type { FromCommand, FromWorker } from '../plan/messages.ts';
-import type { Plan } from '../plan/plan.ts';
+import type { Plan, TargetAddress, TargetPlan } from '../plan/plan.ts';
 import { monotonicS, S_GENERATION, S_HEARTBEAT_S, S_STATE, SharedTable, STATE_STARTING, tableBytes } from '../plan/table.ts';
 import { ControlServer, type WorkerLink } from './control-server.ts';
 import { closeSockets, openSockets, type SocketSet } from './listen-sockets.ts';
+import { NameWatcher } from './name-watcher.ts';
 import { TICKET_ROTATE_MS, TicketKeys } from './ticket-keys.ts';
 import { type WorkerEnvironment, WorkerProcess } from './worker-process.ts';
 
@@ -71,11 +73,13 @@ export class Supervisor {
   #stopping: Promise<void> | null = null;
   #onWorkerGone: (() => void) | null = null;
   #lookedMs = 0;
+  readonly #names: NameWatcher;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#log = options.log;
     this.#plan = options.plan;
+    this.#names = new NameWatcher({ log: options.log, onChange: (name) => this.#onMoved(name) });
     const { fd, memory } = createSharedMemory(tableBytes(options.workers));
     this.#table = SharedTable.create(memory, options.workers);
     // What a client hashes to must not be known to clients.
@@ -105,6 +109,7 @@ export class Supervisor {
       });
       this.#goOn();
       for (const worker of this.#workers) this.#startWorker(worker);
+      for (const { host, addresses } of namedTargets(this.#plan)) this.#names.watch(host.name, hostAddresses(addresses));
       this.#timers = [setInterval(() => this.#look(), LOOK_MS), setInterval(() => this.#rotateKeys(), TICKET_ROTATE_MS)];
       const late = setTimeout(() => this.#started.reject(new TollgateError('start', 'the workers do not start')), START_MS);
       try {
@@ -163,7 +168,19 @@ export class Supervisor {
     const { keys, secrets } = this.#keys.all;
     worker.tell({ type: 'tickets', keys }, secrets);
     worker.tell({ type: 'plan', plan: this.#plan }, this.#options.blobs);
+    for (const { slot: target, host } of namedTargets(this.#plan)) this.#tellAddresses(worker, target, host);
     return (message) => this.#onMessage(worker, message);
+  }
+
+  #onMoved(name: string): void {
+    for (const { slot, host } of namedTargets(this.#plan)) {
+      if (host.name === name) for (const worker of this.#workers) this.#tellAddresses(worker, slot, host);
+    }
+  }
+
+  #tellAddresses(worker: WorkerProcess, target: number, host: TargetHost): void {
+    const addresses = this.#names.addresses(host.name).map(({ address: ip, family }) => ({ family, ip, port: host.port }));
+    if (addresses.length > 0) worker.tell({ type: 'addresses', target, addresses });
   }
 
   #onMessage(worker: WorkerProcess, message: FromWorker): void {
@@ -273,6 +290,7 @@ export class Supervisor {
   async #release(): Promise<void> {
     closeSockets(this.#sockets);
     this.#sockets = [];
+    this.#names.close();
     const control = this.#control;
     this.#control = null;
     await control?.close();
@@ -282,6 +300,17 @@ export class Supervisor {
     if (this.#tableFd >= 0) closeFd(this.#tableFd);
     this.#tableFd = -1;
   }
+}
+
+type TargetHost = NonNullable<TargetPlan['host']>;
+
+/** Targets that were written with a name. */
+function namedTargets(plan: Plan): (TargetPlan & { readonly host: TargetHost })[] {
+  return plan.upstreams.flatMap(({ targets }) => targets.filter((target) => target.host !== null) as (TargetPlan & { host: TargetHost })[]);
+}
+
+function hostAddresses(addresses: readonly TargetAddress[]): HostAddress[] {
+  return addresses.flatMap((address) => (address.family === 0 ? [] : [{ address: address.ip, family: address.family }]));
 }
 
 function openAccessLog(path: string): number {

@@ -4,6 +4,7 @@
  */
 import {
   FAULT_CONNECT_REFUSED,
+  FAULT_CONNECT_SOURCE,
   FAULT_CONNECT_TIMEOUT,
   FAULT_CONNECT_UNREACHABLE,
   FAULT_DESCRIPTORS,
@@ -26,10 +27,15 @@ const option = new NativeMemory(4);
 export interface Destination {
   readonly family: 0 | 4 | 6;
   readonly address: Memory;
+  /** Our own address there; null: the kernel's choice. */
+  readonly source: Memory | null;
 }
 
-export function destination(target: TargetAddress): Destination {
-  return { family: target.family, address: socketAddress(target) };
+/** `source`: our own address on the way there, of the same family. */
+export function destination(target: TargetAddress, source: string | null = null): Destination {
+  const { family } = target;
+  const own = source === null || family === 0 ? null : socketAddress({ family, ip: source, port: 0 });
+  return { family, address: socketAddress(target), source: own };
 }
 
 /** Accepts one connection, non-blocking. A descriptor, 0 when none waits, FAULT_DESCRIPTORS when out of them, FAULT_IO otherwise. */
@@ -101,6 +107,14 @@ export function openConnection(to: Destination): number {
   const fd = libc.socket(family, libc.SOCK_STREAM | libc.SOCK_NONBLOCK | libc.SOCK_CLOEXEC, 0) as number;
   if (fd < 0) return FAULT_DESCRIPTORS;
   if (to.family !== 0) setNoDelay(fd);
+  if (to.source !== null) {
+    // The port is chosen by connect, when the other end is known: one port of ours can then serve many targets. Linux 4.2.
+    setOption(fd, libc.IPPROTO_IP, libc.IP_BIND_ADDRESS_NO_PORT, 1);
+    if (libc.bind(fd, (to.source as NativeMemory).address, to.source.length) !== 0) {
+      libc.close(fd);
+      return FAULT_CONNECT_SOURCE;
+    }
+  }
   if (libc.connect(fd, (to.address as NativeMemory).address, to.address.length) === 0) return fd;
   const error = libc.errno();
   // A Unix socket whose queue is full says EAGAIN: there is no event for that, so it counts as refused.

@@ -1,5 +1,5 @@
 /** What travels on the control socket (frame.ts), by direction. Both ends of a connection are processes of the same user. */
-import type { Plan } from './plan.ts';
+import type { Plan, TargetAddress } from './plan.ts';
 
 /** The first message of every connection says who calls. */
 export type Hello =
@@ -14,6 +14,8 @@ export type ToWorker =
   | { readonly type: 'tickets'; readonly keys: readonly TicketKey[] }
   /** Accept from these worker slots' sockets as well as your own, until told otherwise; the whole list, each time. */
   | { readonly type: 'cover'; readonly slots: readonly number[] }
+  /** A target's name has other addresses now, in the order to try. */
+  | { readonly type: 'addresses'; readonly target: number; readonly addresses: readonly TargetAddress[] }
   /** Stop accepting, end idle connections, let open exchanges finish, then exit 0. */
   | { readonly type: 'drain'; readonly drainMs: number };
 

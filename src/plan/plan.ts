@@ -195,12 +195,18 @@ export interface UpstreamPlan {
   readonly responseHeadMs: number;
   /** Longest silence within a response body, or while the server takes no bytes. Milliseconds. */
   readonly bodyMs: number;
+  /** Our own address on connections to IPv4 and IPv6 targets; null: the kernel's choice. */
+  readonly source4: string | null;
+  readonly source6: string | null;
 }
 
 export interface TargetPlan {
   /** As written in the configuration: what logs, metrics and status show. */
   readonly label: string;
-  readonly address: TargetAddress;
+  /** Where it is, in the order to try; one at least, ADDRESSES_MAX at most. */
+  readonly addresses: readonly TargetAddress[];
+  /** The name and port it was written with, to be looked up again; null: an address. */
+  readonly host: { readonly name: string; readonly port: number } | null;
   readonly weight: number;
   /** Row in the shared table, unique over all upstreams. */
   readonly slot: number;

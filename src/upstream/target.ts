@@ -1,7 +1,7 @@
 /** One server behind us: where it is, its idle connections (last in, first out), and its share of the shared table. */
 
-import { FAULT_DESCRIPTORS } from '../base/faults.ts';
-import { closeDescriptor, type Destination, destination, openConnection } from '../native/sockets.ts';
+import { ADDRESSES_MAX } from '../base/limits.ts';
+import { type Destination, destination } from '../native/sockets.ts';
 import type { Reactor } from '../net/reactor.ts';
 import {
   C_LIMIT_IDLE_POOL,
@@ -14,7 +14,7 @@ import {
   T_REQUESTS,
   TARGET_PLACES,
 } from '../plan/counters.ts';
-import type { TargetPlan, UpstreamPlan } from '../plan/plan.ts';
+import type { TargetAddress, TargetPlan, UpstreamPlan } from '../plan/plan.ts';
 import type { TableRow } from '../plan/table.ts';
 import { BUSY, IDLE, UpstreamConnection, type UpstreamOwner } from './upstream-connection.ts';
 
@@ -27,7 +27,9 @@ export class Target {
   readonly #reactor: Reactor;
   readonly #row: Float64Array;
   readonly #at: number;
-  readonly #destination: Destination;
+  #destinations: readonly Destination[];
+  /** Where a connection came about last: tried first. */
+  #preferred = 0;
   readonly #idle: UpstreamConnection[] = [];
   #retired = false;
 
@@ -39,7 +41,38 @@ export class Target {
     this.logText = `,"upstream":${JSON.stringify(plan.label)}`;
     this.#row = row.targets;
     this.#at = plan.slot * TARGET_PLACES;
-    this.#destination = destination(plan.address);
+    this.#destinations = this.#destinationsOf(plan.addresses);
+  }
+
+  #destinationsOf(addresses: readonly TargetAddress[]): Destination[] {
+    const { source4, source6 } = this.upstream;
+    return addresses.slice(0, ADDRESSES_MAX).map((address) => destination(address, address.family === 6 ? source6 : source4));
+  }
+
+  /** Its name leads elsewhere now. What is at work is left alone; what waits leads to the old place, and is closed. */
+  moveTo(addresses: readonly TargetAddress[]): void {
+    if (addresses.length === 0) return;
+    this.#destinations = this.#destinationsOf(addresses);
+    this.#preferred = 0;
+    for (const connection of [...this.#idle]) connection.close();
+    this.#moves++;
+  }
+
+  /** How often it has moved: a connection from before is not kept. */
+  get moves(): number {
+    return this.#moves;
+  }
+  #moves = 0;
+
+  /** The `attempt`-th place to try for a new connection, from the one that worked last; undefined when all were. */
+  destination(attempt: number): Destination | undefined {
+    const { length } = this.#destinations;
+    return attempt < length ? this.#destinations[(this.#preferred + attempt) % length] : undefined;
+  }
+
+  /** A connection came about at the `attempt`-th place. */
+  prefer(attempt: number): void {
+    if (attempt > 0) this.#preferred = (this.#preferred + attempt) % this.#destinations.length;
   }
 
   /** A connection that waits in the pool, now `owner`'s, or null. */
@@ -56,21 +89,15 @@ export class Target {
 
   /** Begins a new connection for `owner`. The connection, or null with the reason in `fault`. */
   connect(owner: UpstreamOwner): UpstreamConnection | null {
-    const fd = openConnection(this.#destination);
-    if (fd <= 0) {
-      this.fault = fd;
-      return null;
-    }
-    const connection = new UpstreamConnection(this, this.#reactor, fd);
-    if (!this.#reactor.watch(connection, fd)) {
-      closeDescriptor(fd);
-      this.fault = FAULT_DESCRIPTORS;
+    const connection = new UpstreamConnection(this, this.#reactor);
+    const fault = connection.begin();
+    if (fault < 0) {
+      this.fault = fault;
       return null;
     }
     connection.owner = owner;
     this.counters[C_UPSTREAM_OPEN]!++;
     this.#row[this.#at + T_CONNECTS]!++;
-    this.#reactor.deadline(connection, this.upstream.connectMs);
     return connection;
   }
 
@@ -80,7 +107,7 @@ export class Target {
   /** Keeps a connection for the next request, or closes it when there are enough. Its exchange is over, and left nothing behind. */
   release(connection: UpstreamConnection): void {
     connection.owner = null;
-    if (this.#retired || connection.readable || this.#idle.length >= this.upstream.idleMax) {
+    if (this.#retired || connection.readable || connection.moves !== this.#moves || this.#idle.length >= this.upstream.idleMax) {
       if (this.#idle.length >= this.upstream.idleMax) this.counters[C_LIMIT_IDLE_POOL]!++;
       connection.close();
       return;

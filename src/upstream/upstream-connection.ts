@@ -4,10 +4,10 @@
  *   CONNECTING -> BUSY <-> IDLE
  *        \________\________\___-> CLOSED
  */
-import { FAULT_CONNECT_TIMEOUT, FAULT_RESET } from '../base/faults.ts';
+import { FAULT_CONNECT_TIMEOUT, FAULT_CONNECT_UNREACHABLE, FAULT_DESCRIPTORS, FAULT_RESET } from '../base/faults.ts';
 import type { Memory } from '../native/memory.ts';
 import { ERROR, HANGUP, READ_HANGUP, READABLE, WRITABLE } from '../native/poller.ts';
-import { closeDescriptor, connected } from '../native/sockets.ts';
+import { closeDescriptor, connected, openConnection } from '../native/sockets.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
 import { PlainStream } from '../net/plain-stream.ts';
 import type { Reactor } from '../net/reactor.ts';
@@ -35,9 +35,40 @@ export interface UpstreamOwner {
   onUpstreamDeadline(): void;
 }
 
+/** How long one place is waited for before the next is tried beside it. RFC 8305, section 5. Milliseconds. */
+const ATTEMPT_MS = 250;
+
+/** An attempt to connect that runs beside a connection's own. */
+class Rival extends Watched {
+  readonly attempt: number;
+  readonly #connection: UpstreamConnection;
+
+  constructor(connection: UpstreamConnection, attempt: number) {
+    super();
+    this.#connection = connection;
+    this.attempt = attempt;
+  }
+
+  override onEvents(mask: number): void {
+    if ((mask & (WRITABLE | ERROR | HANGUP)) !== 0) this.#connection.onRival(this);
+  }
+
+  override onReady(): void {}
+
+  override onDeadline(): void {}
+
+  close(reactor: Reactor): void {
+    const { fd } = this;
+    reactor.forget(this);
+    if (fd >= 0) closeDescriptor(fd);
+  }
+}
+
 export class UpstreamConnection extends Watched {
   readonly target: Target;
-  readonly stream: Stream;
+  /** `target.moves` when it was begun. */
+  readonly moves: number;
+  stream: Stream = NO_STREAM;
   readonly #reactor: Reactor;
   state = CONNECTING;
   owner: UpstreamOwner | null = null;
@@ -52,11 +83,121 @@ export class UpstreamConnection extends Watched {
   /** Bytes of a response head that is not complete. */
   stash: Chunk | null = null;
 
-  constructor(target: Target, reactor: Reactor, fd: number) {
+  /** While connecting: the attempts begun so far, the one whose descriptor this is, those that run beside it, and the end of all of them. */
+  #attempts = 0;
+  #attempt = 0;
+  #rivals: Rival[] | null = null;
+  #untilMs = 0;
+
+  constructor(target: Target, reactor: Reactor) {
     super();
     this.target = target;
+    this.moves = target.moves;
     this.#reactor = reactor;
+  }
+
+  /**
+   * Begins to connect to the target's first place, or the next that does not fail at once. More are tried while it waits: after a moment, or
+   * when one fails (RFC 8305, section 5). A fault when there is none.
+   */
+  begin(): number {
+    this.#untilMs = this.#reactor.nowMs + this.target.upstream.connectMs;
+    return this.#tryNext();
+  }
+
+  #tryNext(): number {
+    let fault = FAULT_CONNECT_UNREACHABLE;
+    for (;;) {
+      const place = this.target.destination(this.#attempts);
+      if (place === undefined) return fault;
+      const attempt = this.#attempts++;
+      const fd = openConnection(place);
+      if (fd <= 0) {
+        fault = fd;
+        continue;
+      }
+      if (!this.#take(fd, attempt)) return FAULT_DESCRIPTORS;
+      return 0;
+    }
+  }
+
+  /** Makes `fd` this connection's descriptor. */
+  #take(fd: number, attempt: number): boolean {
+    if (!this.#reactor.watch(this, fd)) {
+      closeDescriptor(fd);
+      return false;
+    }
+    this.#attempt = attempt;
     this.stream = new PlainStream(fd);
+    this.#setConnectDeadline();
+    return true;
+  }
+
+  #setConnectDeadline(): void {
+    const left = this.#untilMs - this.#reactor.nowMs;
+    const more = this.target.destination(this.#attempts) !== undefined;
+    this.#reactor.deadline(this, Math.max(0, more ? Math.min(ATTEMPT_MS, left) : left));
+  }
+
+  /** The place that was tried has not answered for a moment, or for too long. */
+  #onConnectDeadline(): void {
+    if (this.#reactor.nowMs >= this.#untilMs) {
+      this.owner?.onUpstreamFault(FAULT_CONNECT_TIMEOUT);
+      return;
+    }
+    const place = this.target.destination(this.#attempts);
+    if (place !== undefined) {
+      const rival = new Rival(this, this.#attempts++);
+      const fd = openConnection(place);
+      if (fd > 0 && this.#reactor.watch(rival, fd)) {
+        this.#rivals ??= [];
+        this.#rivals.push(rival);
+      } else if (fd > 0) closeDescriptor(fd);
+    }
+    this.#setConnectDeadline();
+  }
+
+  /** The attempt at work has failed: the next one, one that runs already, or the end. */
+  #connectFailed(fault: number): void {
+    const { fd } = this;
+    this.#reactor.forget(this);
+    this.stream.release();
+    this.stream = NO_STREAM;
+    closeDescriptor(fd);
+    const next = this.#tryNext();
+    if (next === 0) return;
+    const rival = this.#rivals?.shift();
+    if (rival === undefined) {
+      this.owner?.onUpstreamFault(next === FAULT_CONNECT_UNREACHABLE ? fault : next);
+      return;
+    }
+    this.#adopt(rival);
+  }
+
+  /** Goes on with the attempt of `rival`; its event, if it has one, comes again. */
+  #adopt(rival: Rival): void {
+    const { fd } = rival;
+    this.#reactor.forget(rival, true);
+    if (!this.#take(fd, rival.attempt)) this.owner?.onUpstreamFault(FAULT_DESCRIPTORS);
+  }
+
+  /** A rival has something to say: it stands, or it failed. */
+  onRival(rival: Rival): void {
+    this.#rivals = this.#rivals?.filter((each) => each !== rival) ?? null;
+    if (connected(rival.fd) < 0) {
+      rival.close(this.#reactor);
+      return;
+    }
+    const { fd } = this;
+    this.#reactor.forget(this);
+    this.stream.release();
+    closeDescriptor(fd);
+    this.#adopt(rival);
+  }
+
+  #dropRivals(): void {
+    for (const rival of this.#rivals ?? []) rival.close(this.#reactor);
+    this.#rivals = null;
   }
 
   /** Takes bytes of `memory` for the server: what it does not take now is kept and sent when it can. 0 or more, or a fault. */
@@ -94,9 +235,11 @@ export class UpstreamConnection extends Watched {
     if ((mask & (WRITABLE | ERROR | HANGUP)) === 0) return;
     const result = connected(this.fd);
     if (result < 0) {
-      this.owner?.onUpstreamFault(result);
+      this.#connectFailed(result);
       return;
     }
+    this.#dropRivals();
+    this.target.prefer(this.#attempt);
     this.state = BUSY;
     this.target.counters[C_UPSTREAM_CONNECTS]!++;
     this.owner?.onUpstreamConnected();
@@ -130,7 +273,7 @@ export class UpstreamConnection extends Watched {
 
   override onDeadline(): void {
     if (this.state === IDLE) this.close();
-    else if (this.state === CONNECTING) this.owner?.onUpstreamFault(FAULT_CONNECT_TIMEOUT);
+    else if (this.state === CONNECTING) this.#onConnectDeadline();
     else this.owner?.onUpstreamDeadline();
   }
 
@@ -144,10 +287,14 @@ export class UpstreamConnection extends Watched {
     if (this.stash !== null) dropChunk(this.stash);
     this.pending = null;
     this.stash = null;
+    this.#dropRivals();
     const fd = this.fd;
     this.#reactor.forget(this);
     this.stream.release();
-    closeDescriptor(fd);
+    if (fd >= 0) closeDescriptor(fd);
     this.target.counters[C_UPSTREAM_OPEN]!--;
   }
 }
+
+/** Before there is a descriptor. */
+const NO_STREAM: Stream = new PlainStream(-1);

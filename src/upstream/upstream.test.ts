@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { FAULT_CONNECT_REFUSED, FAULT_CONNECT_TIMEOUT, FAULT_CONNECT_UNREACHABLE, FAULT_EOF } from '../base/faults.ts';
+import {
+  FAULT_CONNECT_REFUSED,
+  FAULT_CONNECT_SOURCE,
+  FAULT_CONNECT_TIMEOUT,
+  FAULT_CONNECT_UNREACHABLE,
+  FAULT_EOF,
+} from '../base/faults.ts';
 import { allocate } from '../native/memory.ts';
 import { Reactor } from '../net/reactor.ts';
 import { C_UPSTREAM_IDLE, C_UPSTREAM_OPEN, C_UPSTREAM_REUSES } from '../plan/counters.ts';
@@ -23,11 +31,23 @@ const memory = allocate(1 << 20);
 function upstreamPlan(ports: readonly number[], weights: readonly number[] = []): UpstreamPlan {
   const targets: TargetPlan[] = ports.map((port, slot) => ({
     label: `127.0.0.1:${port}`,
-    address: { family: 4, ip: '127.0.0.1', port },
+    addresses: [{ family: 4, ip: '127.0.0.1', port }],
+    host: null,
     weight: weights[slot] ?? 1,
     slot,
   }));
-  return { name: 'u', balance: 'round-robin', targets, idleMax: 1, idleMs: 60_000, connectMs: 300, responseHeadMs: 1_000, bodyMs: 1_000 };
+  return {
+    name: 'u',
+    balance: 'round-robin',
+    targets,
+    idleMax: 1,
+    idleMs: 60_000,
+    connectMs: 300,
+    responseHeadMs: 1_000,
+    bodyMs: 1_000,
+    source4: null,
+    source6: null,
+  };
 }
 
 /** Remembers what it is told, and reads what comes. */
@@ -191,7 +211,10 @@ test('a refused connection and one that does not come about are told apart', asy
   // TEST-NET-1 (RFC 5737): no route, or no answer.
   const late = new Owner();
   late.connection = new Upstream(
-    { ...upstreamPlan([9]), targets: [{ label: 'x', address: { family: 4, ip: '192.0.2.1', port: 9 }, weight: 1, slot: 0 }] },
+    {
+      ...upstreamPlan([9]),
+      targets: [{ label: 'x', addresses: [{ family: 4, ip: '192.0.2.1', port: 9 }], host: null, weight: 1, slot: 0 }],
+    },
     reactor,
     row,
   )
@@ -201,4 +224,119 @@ test('a refused connection and one that does not come about are told apart', asy
     await late.until(() => late.told.length > 0);
     assert.ok([FAULT_CONNECT_TIMEOUT, FAULT_CONNECT_UNREACHABLE, FAULT_CONNECT_REFUSED].includes(late.told[0] as number));
   }
+});
+
+/** Somewhere that never answers: a listener of another process that is stopped, its queue full. */
+async function silent(): Promise<{ port: number; close: () => void }> {
+  const script =
+    "require('node:net').createServer().listen({port:0,host:'127.0.0.1',backlog:1},function(){console.log(this.address().port)})";
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(child.stdout!, 'data')) as [Buffer];
+  const port = Number(String(line));
+  child.kill('SIGSTOP');
+  const fillers = Array.from({ length: 8 }, () => connect(port, '127.0.0.1').on('error', () => {}));
+  // The queue takes two or so; the kernel drops what comes behind.
+  await Promise.race(fillers.map((filler) => once(filler, 'connect')));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const close = (): void => {
+    for (const filler of fillers) filler.destroy();
+    child.kill('SIGKILL');
+  };
+  return { port, close };
+}
+
+function withPlaces(addresses: TargetPlan['addresses'], more: Partial<UpstreamPlan> = {}) {
+  const plan = { ...upstreamPlan([1]), ...more };
+  return new Upstream({ ...plan, targets: [{ ...plan.targets[0]!, addresses }] }, reactor, row).next()!;
+}
+
+test('a place that refuses is passed over at once, and the one that worked is tried first from then on', async () => {
+  const { listening, port } = await server((socket) => socket.on('data', () => socket.write('ok')));
+  const closed = await server(() => {});
+  await new Promise((resolve) => closed.listening.close(resolve));
+  const target = withPlaces([
+    { family: 6, ip: '::1', port: closed.port },
+    { family: 4, ip: '127.0.0.1', port: closed.port },
+    { family: 4, ip: '127.0.0.1', port },
+  ]);
+  for (const expected of [2, 0]) {
+    const owner = new Owner();
+    owner.connection = target.connect(owner);
+    await owner.until(() => owner.told.includes('connected'));
+    assert.equal(target.destination(0) === target.destination(expected), expected === 0);
+    memory.bytes.write('hi');
+    owner.connection!.send(memory, 0, 2);
+    await owner.until(() => owner.text === 'ok');
+    owner.connection!.close();
+  }
+  assert.equal(row.counters[C_UPSTREAM_OPEN], 0);
+  listening.close();
+});
+
+test('a place that is silent is waited for a moment, then the next runs beside it', async () => {
+  const quiet = await silent();
+  const { listening, port } = await server((socket) => socket.on('data', () => socket.write('ok')));
+  const places = [
+    { family: 4, ip: '127.0.0.1', port: quiet.port },
+    { family: 4, ip: '127.0.0.1', port },
+  ] as const;
+  const owner = new Owner();
+  owner.connection = withPlaces(places, { connectMs: 5_000 }).connect(owner);
+  memory.bytes.write('hi');
+  assert.equal(owner.connection!.send(memory, 0, 2), 0, 'kept until a place stands');
+  await owner.until(() => owner.text === 'ok');
+  assert.deepEqual(owner.told.slice(0, 2), ['connected', 'drained']);
+  owner.connection!.close();
+  // All silent: the time for all of them is one.
+  const none = new Owner();
+  none.connection = withPlaces([places[0], places[0]], { connectMs: 600 }).connect(none);
+  await none.until(() => none.told.length > 0);
+  assert.deepEqual(none.told, [FAULT_CONNECT_TIMEOUT]);
+  assert.equal(row.counters[C_UPSTREAM_OPEN], 0);
+  listening.close();
+  quiet.close();
+});
+
+test('a target that moves keeps what is at work, and nothing that waits', async () => {
+  const one = await server((socket) => socket.on('data', () => socket.write('one')));
+  const two = await server((socket) => socket.on('data', () => socket.write('two')));
+  const target = withPlaces([{ family: 4, ip: '127.0.0.1', port: one.port }]);
+  const [idle, busy, later] = [new Owner(), new Owner(), new Owner()];
+  for (const owner of [idle, busy]) {
+    owner.connection = target.connect(owner);
+    await owner.until(() => owner.told.includes('connected'));
+  }
+  target.release(idle.connection!);
+  assert.equal(row.counters[C_UPSTREAM_IDLE], 1);
+  target.moveTo([{ family: 4, ip: '127.0.0.1', port: two.port }]);
+  assert.equal(row.counters[C_UPSTREAM_IDLE], 0);
+  memory.bytes.write('hi');
+  busy.connection!.send(memory, 0, 2);
+  await busy.until(() => busy.text === 'one');
+  target.release(busy.connection!);
+  assert.equal(row.counters[C_UPSTREAM_IDLE], 0, 'it leads to the old place');
+  later.connection = target.connect(later);
+  later.connection!.send(memory, 0, 2);
+  await later.until(() => later.text === 'two');
+  later.connection!.close();
+  one.listening.close();
+  two.listening.close();
+});
+
+test('a source address is ours, and one that is not is a fault', async () => {
+  const from: (string | undefined)[] = [];
+  const { listening, port } = await server((socket) => {
+    from.push(socket.remoteAddress);
+    socket.write('ok');
+  });
+  const place = [{ family: 4, ip: '127.0.0.1', port }] as const;
+  const owner = new Owner();
+  owner.connection = withPlaces(place, { source4: '127.0.0.77' }).connect(owner);
+  await owner.until(() => owner.text === 'ok');
+  assert.deepEqual(from, ['127.0.0.77']);
+  owner.connection!.close();
+  const target = withPlaces(place, { source4: '192.0.2.1' });
+  assert.equal(target.connect(new Owner()), null);
+  assert.equal(target.fault, FAULT_CONNECT_SOURCE);
+  listening.close();
 });

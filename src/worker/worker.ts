@@ -131,6 +131,11 @@ export class Worker {
         this.#covers = new Set(message.slots);
         this.#openListeners();
         return;
+      case 'addresses':
+        for (const upstream of this.#running?.upstreams ?? []) {
+          for (const target of upstream.targets) if (target.plan.slot === message.target) target.moveTo(message.addresses);
+        }
+        return;
       case 'drain':
         this.#drain(message.drainMs);
         return;
