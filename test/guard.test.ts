@@ -181,3 +181,39 @@ test('a head that drips has a deadline from its first byte', async (t) => {
   clearInterval(bytes);
   assert.equal(origin.requests.length, 0);
 });
+
+test('lists and limits are read again while connections live on, and a bad file changes nothing', async (t) => {
+  const origin = await httpOrigin(t, (_request, response) => response.end('ok'));
+  const list = `${leaf(['localhost']).certificate}.reloaded`;
+  writeFileSync(list, '192.0.2.1\n');
+  const tollgate = await Tollgate.start(t, {
+    workers: 2,
+    config: configOf(origin.port, { listener: `    access: { denyFile: ${list} }` }),
+  });
+  await until(async () => (await tollgate.status()).workers.every((worker) => worker.serves));
+  const kept = await new Client(tollgate.port, { localAddress: '127.0.0.21' } as never).open();
+  await kept.send(GET).until('ok');
+  assert.equal(await served(tollgate.port, '127.0.0.20'), true);
+  writeFileSync(
+    list,
+    `${Array.from({ length: 100_000 }, (_, i) => `10.${(i >> 8) & 255}.${i & 255}.${(i >> 16) * 64}/26`).join('\n')}\n127.0.0.20\n`,
+  );
+  const reload = (): string => tollgate.command('reload', '--runtime', `${tollgate.directory}/run`);
+  assert.match(reload(), /^configuration 2 runs, after \d+ ms/);
+  assert.equal(await served(tollgate.port, '127.0.0.20'), false);
+  assert.equal(await served(tollgate.port, '127.0.0.22'), true);
+  const before = kept.text.length;
+  kept.send(GET);
+  await kept.wait(() => kept.text.length > before);
+  writeFileSync(list, 'nonsense\n');
+  assert.throws(reload, /line 1: found 'nonsense'/);
+  assert.equal(await served(tollgate.port, '127.0.0.20'), false, 'what ran goes on');
+  writeFileSync(list, '');
+  tollgate.child.kill('SIGHUP');
+  await until(() => served(tollgate.port, '127.0.0.20'));
+  // A worker that is replaced gets what runs now.
+  process.kill((await tollgate.status()).workers[0]!.pid!, 'SIGKILL');
+  await until(async () => (await tollgate.status()).workers[0]!.restarts === 1 && (await tollgate.status()).workers[0]!.serves);
+  assert.equal(await served(tollgate.port, '127.0.0.20'), true);
+  kept.close();
+});

@@ -13,6 +13,8 @@ import { type RunOptions, run } from './run.ts';
 
 /** A supervisor answers within this time. Milliseconds. */
 const ANSWER_MS = 10_000;
+/** Reading files, looking up names, and every worker's adoption. Milliseconds. */
+const RELOAD_MS = 60_000;
 const RUNTIME = ['--runtime <directory>', 'directory of the running instance', defaultRuntimeDirectory()] as const;
 
 const program = new Command('tollgate')
@@ -66,6 +68,21 @@ program
   .action(async (options: { runtime: string; json?: boolean }) => {
     const status = (await ask(options.runtime, { type: 'status' }, ANSWER_MS)) as Status;
     process.stdout.write(options.json === true ? `${JSON.stringify(status, null, 2)}\n` : statusText(status));
+  });
+
+program
+  .command('reload')
+  .description('have a running instance read its configuration again, without losing a connection')
+  .option(...RUNTIME)
+  .addHelpText('after', '\nExample:\n  tollgate reload')
+  .action(async (options: { runtime: string }) => {
+    const { plan, ms, warnings } = (await ask(options.runtime, { type: 'reload' }, RELOAD_MS)) as {
+      plan: number;
+      ms: number;
+      warnings: string[];
+    };
+    for (const warning of warnings) process.stderr.write(`${warning}\n`);
+    process.stdout.write(`configuration ${plan} runs, after ${ms} ms\n`);
   });
 
 program

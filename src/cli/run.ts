@@ -56,9 +56,15 @@ export async function run(options: RunOptions): Promise<void> {
       void instance?.stop();
     });
   }
-  process.on('SIGHUP', () => log.warn('reloading is not available yet: stop and start instead'));
+  process.on('SIGHUP', () => {
+    instance
+      ?.reload()
+      .catch((error: unknown) => log.error({ reason: error instanceof Error ? error.message : String(error) }, 'nothing was changed'));
+  });
   try {
-    instance = await Instance.prepare({ loaded, runtimeDirectory, log, nodeFlags });
+    const file = options.config;
+    const reload = file === undefined ? {} : { reload: () => loadConfig(file) };
+    instance = await Instance.prepare({ loaded, runtimeDirectory, log, nodeFlags, ...reload });
     if (asked) void instance.stop();
     if (await instance.start()) {
       const addresses = instance.plan.listeners.map((listener) => addressText(listener.address));

@@ -1,6 +1,7 @@
 /** A running Tollgate: supervisor, admin address, and the answers to commands, put together from a loaded configuration. */
 import { availableParallelism } from 'node:os';
 import type { FastifyInstance } from 'fastify';
+import { TollgateError } from '../base/tollgate-error.ts';
 import { tollgateVersion } from '../base/version.ts';
 import { compile } from '../config/compile.ts';
 import { findingText } from '../config/findings.ts';
@@ -20,16 +21,21 @@ export interface InstanceOptions {
   readonly runtimeDirectory: string;
   readonly log: Log;
   readonly nodeFlags?: readonly string[];
+  /** Reads the configuration again; absent where there is no file. */
+  readonly reload?: () => Promise<LoadedConfig>;
 }
 
 export class Instance {
+  readonly #options: InstanceOptions;
   readonly #supervisor: Supervisor;
+  #planId = 1;
   readonly #admin: FastifyInstance;
   readonly #adminAddress: ListenAddress | null;
   readonly #ended = Promise.withResolvers<void>();
   #stopping = false;
 
-  private constructor(supervisor: Supervisor, adminAddress: ListenAddress | null) {
+  private constructor(options: InstanceOptions, supervisor: Supervisor, adminAddress: ListenAddress | null) {
+    this.#options = options;
     this.#supervisor = supervisor;
     this.#adminAddress = adminAddress;
     this.#admin = makeAdmin({
@@ -55,7 +61,7 @@ export class Instance {
       log,
       nodeFlags: options.nodeFlags ?? [],
     });
-    return new Instance(supervisor, config.admin.listen);
+    return new Instance(options, supervisor, config.admin.listen);
   }
 
   /** Serves when it resolves true; false when `stop` was called before. Throws TollgateError, with nothing left behind. */
@@ -96,7 +102,26 @@ export class Instance {
       setImmediate(() => void this.stop());
       return { pid: process.pid, drainMs: this.plan.timeouts.drainMs };
     }
+    if (command.type === 'reload') return await this.reload();
     throw new Error('this tollgate does not know that command');
+  }
+
+  /**
+   * Reads the configuration again and runs it, in the running workers: certificates, routes, upstreams, limits, lists. Throws ConfigError or
+   * TollgateError, with everything as it was.
+   */
+  async reload(): Promise<{ readonly plan: number; readonly ms: number; readonly warnings: readonly string[] }> {
+    const { reload, log } = this.#options;
+    if (reload === undefined) throw new TollgateError('reload', 'there is no configuration file to read again');
+    const startMs = performance.now();
+    const loaded = await reload();
+    const { plan, blobs, warnings } = await compile(loaded, { planId: ++this.#planId, previous: this.plan });
+    await this.#supervisor.apply(plan, blobs);
+    const ms = Math.round(performance.now() - startMs);
+    const texts = warnings.map(findingText);
+    for (const text of texts) log.warn(text);
+    log.info({ plan: plan.id, ms }, 'the configuration was read again, and runs');
+    return { plan: plan.id, ms, warnings: texts };
   }
 
   /** Drains and ends, a start that is under way too. Called again, it ends at once. */

@@ -61,6 +61,15 @@ export class NameWatcher {
     void this.#look(name);
   }
 
+  /** Forgets all but these. */
+  keep(names: ReadonlySet<string>): void {
+    for (const [name, { timer }] of this.#names) {
+      if (names.has(name)) continue;
+      if (timer !== null) clearTimeout(timer);
+      this.#names.delete(name);
+    }
+  }
+
   addresses(name: string): readonly HostAddress[] {
     return this.#names.get(name)?.addresses ?? [];
   }
@@ -73,11 +82,12 @@ export class NameWatcher {
   }
 
   async #look(name: string): Promise<void> {
-    const watched = this.#names.get(name)!;
+    const watched = this.#names.get(name);
+    if (watched === undefined) return;
     let waitS: number;
     try {
       const { addresses, ttlS } = await this.#ask(name);
-      if (this.#closed) return;
+      if (this.#names.get(name) !== watched) return;
       if (watched.failures > 0) this.#options.log.info({ name }, 'the name is found again');
       watched.failures = 0;
       if (!isSame(watched.addresses, addresses)) {
@@ -87,7 +97,7 @@ export class NameWatcher {
       }
       waitS = Math.min(TTL_MAX_S, Math.max(TTL_MIN_S, ttlS));
     } catch (error) {
-      if (this.#closed) return;
+      if (this.#names.get(name) !== watched) return;
       // Once for each time it is lost: what is known of it goes on serving.
       if (watched.failures === 0)
         this.#options.log.warn({ name, reason: reasonOf(error) }, 'the name is not found; its last addresses stay');

@@ -10,7 +10,7 @@ import { closeFd } from '../native/listen-sockets.ts';
 import { createSharedMemory } from '../native/shared-memory.ts';
 import type { Log } from '../observe/log.ts';
 import type { FromCommand, FromWorker } from '../plan/messages.ts';
-import type { Plan, TargetAddress, TargetPlan } from '../plan/plan.ts';
+import { addressText, type Plan, type TargetAddress, type TargetPlan } from '../plan/plan.ts';
 import { monotonicS, S_GENERATION, S_HEARTBEAT_S, S_STATE, SharedTable, STATE_STARTING, tableBytes } from '../plan/table.ts';
 import { ControlServer, type WorkerLink } from './control-server.ts';
 import { closeSockets, openSockets, type SocketSet } from './listen-sockets.ts';
@@ -25,6 +25,8 @@ const LOOK_MS = 1_000;
 const START_MS = 30_000;
 /** Time beyond `drainMs` before what is left is killed. Milliseconds. */
 const KILL_MS = 2_000;
+/** Time for all workers to adopt a plan. Milliseconds. */
+const APPLY_MS = 20_000;
 
 export interface SupervisorOptions {
   readonly plan: Plan;
@@ -64,6 +66,8 @@ export class Supervisor {
   #tableFd: number;
   readonly #startedMs = Date.now();
   #plan: Plan;
+  #blobs: readonly Buffer[];
+  #applying: Applying | null = null;
   #sockets: readonly SocketSet[] = [];
   #accessLogFd = -1;
   #control: ControlServer | null = null;
@@ -79,6 +83,7 @@ export class Supervisor {
     this.#options = options;
     this.#log = options.log;
     this.#plan = options.plan;
+    this.#blobs = options.blobs;
     this.#names = new NameWatcher({ log: options.log, onChange: (name) => this.#onMoved(name) });
     const { fd, memory } = createSharedMemory(tableBytes(options.workers));
     this.#table = SharedTable.create(memory, options.workers);
@@ -92,6 +97,54 @@ export class Supervisor {
 
   get plan(): Plan {
     return this.#plan;
+  }
+
+  /**
+   * Has every worker run `plan`, whose sockets must be those that are open. Resolves when all have adopted it. Throws TollgateError, with the
+   * old plan running everywhere.
+   */
+  async apply(plan: Plan, blobs: readonly Buffer[]): Promise<void> {
+    const problem = this.#whyNot(plan);
+    if (problem !== null) {
+      for (const blob of blobs) blob.fill(0);
+      throw new TollgateError('reload', problem);
+    }
+    const before = { plan: this.#plan, blobs: this.#blobs };
+    this.#plan = plan;
+    this.#blobs = blobs;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#applying = { planId: plan.id, waiting: new Set(this.#workers.filter((worker) => worker.ready)), resolve, reject };
+    if (this.#applying.waiting.size === 0) resolve();
+    for (const worker of this.#applying.waiting) worker.tell({ type: 'plan', plan }, blobs);
+    const late = setTimeout(() => reject(new TollgateError('reload', 'a worker does not answer')), APPLY_MS);
+    try {
+      await promise;
+      for (const blob of before.blobs) blob.fill(0);
+      this.#names.keep(new Set(namedTargets(plan).map(({ host }) => host.name)));
+      for (const { host, addresses } of namedTargets(plan)) this.#names.watch(host.name, hostAddresses(addresses));
+    } catch (error) {
+      this.#plan = before.plan;
+      this.#blobs = before.blobs;
+      for (const blob of blobs) blob.fill(0);
+      for (const worker of this.#workers) if (worker.ready) worker.tell({ type: 'plan', plan: before.plan }, before.blobs);
+      throw error;
+    } finally {
+      clearTimeout(late);
+      this.#applying = null;
+    }
+  }
+
+  /** Why `plan` cannot be run by these workers on these sockets, or null. */
+  #whyNot(plan: Plan): string | null {
+    if (this.#stopping !== null) return 'it is being stopped';
+    if (this.#applying !== null) return 'another change is being applied';
+    const sockets = ({ listeners }: Plan): string[] =>
+      listeners.map(({ address, socket }) => `${addressText(address)} ${JSON.stringify(socket)}`).sort();
+    const [now, then] = [sockets(this.#plan), sockets(plan)];
+    const changed = [...then.filter((each) => !now.includes(each)), ...now.filter((each) => !then.includes(each))];
+    if (changed.length === 0) return null;
+    const addresses = [...new Set(changed.map((each) => each.slice(0, each.indexOf(' '))))];
+    return `listeners cannot be added, removed or changed in their socket settings while running yet (${addresses.join(', ')}); stop and start instead`;
   }
 
   /** Serves when it resolves: every worker has adopted the plan. Throws one TollgateError that says what is in the way; nothing is left behind. */
@@ -167,7 +220,7 @@ export class Supervisor {
     worker.link = link;
     const { keys, secrets } = this.#keys.all;
     worker.tell({ type: 'tickets', keys }, secrets);
-    worker.tell({ type: 'plan', plan: this.#plan }, this.#options.blobs);
+    worker.tell({ type: 'plan', plan: this.#plan }, this.#blobs);
     for (const { slot: target, host } of namedTargets(this.#plan)) this.#tellAddresses(worker, target, host);
     return (message) => this.#onMessage(worker, message);
   }
@@ -184,10 +237,16 @@ export class Supervisor {
   }
 
   #onMessage(worker: WorkerProcess, message: FromWorker): void {
+    const applying = this.#applying;
+    if (message.type !== 'drained' && applying !== null && message.planId === applying.planId && applying.waiting.delete(worker)) {
+      if (message.type === 'refused') applying.reject(new TollgateError('reload', message.error));
+      else if (applying.waiting.size === 0) applying.resolve();
+      if (message.type === 'refused') return;
+    }
     if (message.type === 'adopted') {
       worker.ready = true;
       this.#log.debug({ worker: worker.slot, pid: worker.pid, plan: message.planId, ms: message.ms }, 'worker serves');
-      if (worker.restarts > 0) this.#log.info({ worker: worker.slot, pid: worker.pid }, 'worker replaced');
+      if (worker.restarts > 0 && applying === null) this.#log.info({ worker: worker.slot, pid: worker.pid }, 'worker replaced');
       this.#assignCovers();
       if (this.#workers.every((each) => each.ready)) this.#started.resolve();
     } else if (message.type === 'refused') {
@@ -200,6 +259,8 @@ export class Supervisor {
   #onExit(worker: WorkerProcess, how: string): void {
     const livedMs = performance.now() - worker.startedMs;
     this.#table.fold(worker.slot);
+    // The next process in its place gets the new plan anyway.
+    if (this.#applying?.waiting.delete(worker) === true && this.#applying.waiting.size === 0) this.#applying.resolve();
     if (this.#stopping !== null) {
       this.#onWorkerGone?.();
       return;
@@ -294,12 +355,20 @@ export class Supervisor {
     const control = this.#control;
     this.#control = null;
     await control?.close();
-    for (const blob of this.#options.blobs) blob.fill(0);
+    for (const blob of this.#blobs) blob.fill(0);
     if (this.#accessLogFd > 2) closeFd(this.#accessLogFd);
     this.#accessLogFd = -1;
     if (this.#tableFd >= 0) closeFd(this.#tableFd);
     this.#tableFd = -1;
   }
+}
+
+/** A change of plan that not every worker has answered yet. */
+interface Applying {
+  readonly planId: number;
+  readonly waiting: Set<WorkerProcess>;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
 }
 
 type TargetHost = NonNullable<TargetPlan['host']>;

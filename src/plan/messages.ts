@@ -32,8 +32,8 @@ export interface TicketKey {
   readonly fromS: number;
 }
 
-/** A command (`tollgate status`, `stop`) to the supervisor, and its answer. */
-export type FromCommand = { readonly type: 'status' } | { readonly type: 'stop' };
+/** A command (`tollgate status`, `stop`, `reload`) to the supervisor, and its answer. */
+export type FromCommand = { readonly type: 'status' } | { readonly type: 'stop' } | { readonly type: 'reload' };
 export type ToCommand =
   | { readonly type: 'answer'; readonly ok: boolean; readonly value: unknown }
   | { readonly type: 'error'; readonly message: string };

@@ -11,6 +11,8 @@ import { Route } from './route.ts';
 
 export class Site {
   readonly name: string;
+  /** What identifies the listener's socket. */
+  readonly address: string;
   /** Null: this listener speaks no TLS. */
   readonly certificates: CertificateTable | null;
   /** Lowest TLS version, as on the wire. */
@@ -34,6 +36,7 @@ export class Site {
   constructor(plan: Plan, listener: ListenerPlan, certificates: CertificateTable | null, upstreams: readonly Upstream[]) {
     const { address, tls } = listener;
     this.name = listener.name;
+    this.address = addressText(address);
     this.certificates = certificates;
     this.versionMin = tls === null ? 0 : POLICY_VERSION_MIN[tls.policy];
     this.alpnBytes = (tls?.alpn ?? []).map((name) => Uint8Array.from(Buffer.from(name, 'latin1')));

@@ -160,6 +160,7 @@ export class Worker {
       this.#context.accessLog = plan.accessLog ? new AccessLog(this.#accessWriter) : null;
       for (const upstream of before?.upstreams ?? []) upstream.retire();
       for (const site of before?.sites.values() ?? []) site.certificates?.retire();
+      if (before !== null) this.#moveConnections(running);
       this.#row.state[S_PLAN] = plan.id;
       this.#row.state[S_STATE] = STATE_SERVING;
       this.#openListeners();
@@ -169,6 +170,13 @@ export class Worker {
     } finally {
       for (const blob of blobs) blob.fill(0);
     }
+  }
+
+  /** Connections live on under the new rules, from their next request on; what is at work ends as it began. */
+  #moveConnections({ sites }: Running): void {
+    this.#reactor.forEach((watched) => {
+      if (watched instanceof ClientConnection) watched.site = sites.get(watched.site.address) ?? watched.site;
+    });
   }
 
   #build(plan: Plan, blobs: readonly Buffer[]): Running {
