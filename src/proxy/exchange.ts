@@ -28,16 +28,12 @@ import {
   FAULT_RESPONSE_SWITCH,
   FAULT_RESPONSE_TOO_LARGE,
   FAULT_RESPONSE_TRUNCATED,
-  FAULT_UNAUTHORIZED,
   FAULT_UPSTREAM_GONE,
-  FAULT_VERIFIER_BUSY,
   faultOf,
   NEED_MORE,
 } from '../base/faults.ts';
 import { HEAD_BYTES_MAX, HOST_BYTES_MAX, READ_BYTES, TURN_BYTES_MAX } from '../base/limits.ts';
-import type { Asking, PasswordTable } from '../guard/passwords.ts';
 import { TransferWindow } from '../guard/transfer-window.ts';
-import { BASIC_READ, readBasicCredentials } from '../http/basic-auth.ts';
 import { CR } from '../http/characters.ts';
 import {
   CODING_NAMES,
@@ -52,21 +48,11 @@ import {
   variesByEncoding,
 } from '../http/compression-rules.ts';
 import { FieldEdits } from '../http/field-edits.ts';
-import {
-  FIELD_AUTHORIZATION,
-  FIELD_EXPECT,
-  FIELD_IF_MATCH,
-  FIELD_IF_RANGE,
-  FIELD_RANGE,
-  FIELD_REFERER,
-  FIELD_USER_AGENT,
-  FIELD_X_FORWARDED_OTHER,
-} from '../http/field-names.ts';
-import { type ForwardedClient, forwardedElement, readForwarded } from '../http/forwarded.ts';
+import { FIELD_REFERER, FIELD_USER_AGENT } from '../http/field-names.ts';
 import { chunkHead, chunkTail, lastChunk } from '../http/h1/chunk-writer.ts';
 import { ChunkedDecoder } from '../http/h1/chunked-decoder.ts';
-import { readRequestHead, readResponseHead } from '../http/h1/head-reader.ts';
-import { TRACE_OFF, writeRequestHead, writeResponseHead } from '../http/h1/head-writer.ts';
+import { readResponseHead } from '../http/h1/head-reader.ts';
+import { writeRequestHead, writeResponseHead } from '../http/h1/head-writer.ts';
 import { ANSWER_FIELDS_MAX, type AnswerForm, writeAnswer, writeAnswerEnd } from '../http/local-answers.ts';
 import type { Mending } from '../http/mending.ts';
 import {
@@ -76,7 +62,6 @@ import {
   FRAMING_LENGTH,
   FRAMING_NONE,
   FRAMING_TUNNEL,
-  findField,
   METHOD_DELETE,
   METHOD_GET,
   METHOD_HEAD,
@@ -86,7 +71,6 @@ import {
   type MessageHead,
 } from '../http/message-head.ts';
 import { writeTemplate } from '../http/template.ts';
-import { takeTraceparent } from '../http/trace-context.ts';
 import { writeBytes } from '../http/write-bytes.ts';
 import { copyMemory } from '../native/memory.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
@@ -109,19 +93,13 @@ import {
 import { AccessRecord } from '../record/access-log.ts';
 import type { Target } from '../upstream/target.ts';
 import { BUSY, CONNECTING, type UpstreamConnection, type UpstreamOwner } from '../upstream/upstream-connection.ts';
+import { Admission, type AdmissionOwner } from './admission.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { Compressor, type CompressorOwner } from './compressor.ts';
 import { COMPOSE_AT, COMPOSE_END, READ_AT } from './context.ts';
-import { Gate, type GateOwner, type GateRules } from './gate.ts';
-import type { RequestValues } from './request-values.ts';
+import { Provenance } from './provenance.ts';
 import type { ForwardAction, Route } from './route.ts';
 import { Tunnel } from './tunnel.ts';
-
-// Steps before a request goes on.
-const STEP_PASSWORD = 0;
-const STEP_GATE = 1;
-const STEP_BODY = 2;
-const STEP_NONE = 3;
 
 const AWAIT_HEAD = 0;
 const BODY = 1;
@@ -134,7 +112,7 @@ const REUSED_TRIES_MAX = 2;
 
 const spares: Exchange[] = [];
 
-export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
+export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner {
   /** An exchange for a request of `client`. It goes back by itself when it ends. */
   static take(client: ClientConnection): Exchange {
     const exchange = spares.pop() ?? new Exchange();
@@ -162,10 +140,8 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
   #tries = 0;
 
   #route: Route | null = null;
-  /** What a trusted proxy said of the client. */
-  #said: ForwardedClient | null = null;
-  /** In the log instead of the connection's: the client behind a trusted proxy. */
-  #clientText: string | null = null;
+  readonly #provenance = new Provenance();
+  readonly #admission = new Admission(this, this.#provenance);
   /** Bytes a chunked body may still have; of a response: one whose length was not told. */
   #requestRoom = Number.POSITIVE_INFINITY;
   #responseRoom = Number.POSITIVE_INFINITY;
@@ -176,21 +152,6 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
   /** How fast the client sends its body, and takes its answer. */
   readonly #bodyWindow = new TransferWindow();
   readonly #takeWindow = new TransferWindow();
-
-  // Before it goes on.
-  /** The step it is at: see #admit. */
-  #step = STEP_PASSWORD;
-  /** The request's bytes while somebody is asked about it, and how many of them are its head. */
-  #held: Chunk | null = null;
-  #heldHeadBytes = 0;
-  #asking: Asking | null = null;
-  #gate: Gate | null = null;
-  /** It goes on in the next turn, or (a fault) is refused. */
-  #resumes = false;
-  #refusal = 0;
-  /** Field lines that the gate gave. */
-  #toRequest = '';
-  #toResponse = '';
 
   // Compression.
   #compressor: Compressor | null = null;
@@ -228,19 +189,13 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
     this.#wantsUpgrade = false;
     this.#tries = 0;
     this.#route = null;
-    this.#said = null;
-    this.#clientText = null;
+    this.#provenance.reset(client, this.#record.requestId);
     this.#bodyWindow.reset(reactor.nowMs);
     this.#takeWindow.reset(reactor.nowMs);
     this.#stage = AWAIT_HEAD;
     this.#responseFraming = FRAMING_NONE;
     this.#headSent = false;
     this.#resumeHead = false;
-    this.#step = STEP_PASSWORD;
-    this.#refusal = 0;
-    this.#resumes = false;
-    this.#toRequest = '';
-    this.#toResponse = '';
     this.#sentMs = 0;
     counters[C_REQUESTS]!++;
     counters[C_REQUESTS_OPEN]!++;
@@ -264,251 +219,33 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
     if (head.framing === FRAMING_CHUNKED) this.#requestDecoder.reset();
     if (context.accessLog !== null) this.#keepForLog(head);
 
+    this.#provenance.hear(head);
+    const { clients } = context;
+    if (clients.isLimited) {
+      const place = this.#provenance.isRelayed ? clients.find(this.#provenance.address, context.sharedMs()) : client.place;
+      if (!clients.takeRequest(place, context.sharedMs())) {
+        this.#answer(FAULT_CLIENT_REQUESTS, at, end);
+        return;
+      }
+    }
     if (client.isMisdirected(bytes, head)) {
       this.#answer(FAULT_MISDIRECTED, at, end);
       return;
     }
-    const route = site.routes.find(bytes, head.hostStart, head.hostEnd, head.pathStart, head.pathEnd);
-    if (route < 0) {
+    const found = site.routes.find(bytes, head.hostStart, head.hostEnd, head.pathStart, head.pathEnd);
+    if (found < 0) {
       this.#answer(FAULT_NO_ROUTE, at, end);
       return;
     }
-    this.#route = site.routeList[route]!;
-    let { place } = client;
-    if (site.trusts(client.address)) {
-      this.#hearProxy(head);
-      if (context.clients.isLimited) place = context.clients.find(this.#said?.client ?? '', context.sharedMs());
-    }
-    if (!context.clients.takeRequest(place, context.sharedMs())) {
-      this.#answer(FAULT_CLIENT_REQUESTS, at, end);
-      return;
-    }
-    if (!this.#mayCome()) {
-      this.#answer(FAULT_ACCESS_DENIED, at, end);
-      return;
-    }
-    this.#admit(head, at, end);
+    const route = site.routeList[found]!;
+    this.#route = route;
+    if (!this.#mayCome()) this.#answer(FAULT_ACCESS_DENIED, at, end);
+    else if (route.isOpen) this.onAdmitted(head, at, end);
+    else this.#admission.begin(client, route, head, at, end);
   }
 
-  // --- who must be asked before the request goes on -------------------------------------------------------------------
-
-  /** Takes the steps before the request goes on, from the one it is at. Each passes at once, or holds the request until it is resumed. */
-  #admit(head: MessageHead, at: number, end: number): void {
-    const route = this.#route!;
-    if (this.#step === STEP_PASSWORD) {
-      if (route.passwords !== null && !this.#askPassword(route.passwords, head, at, end)) return;
-      this.#step = STEP_GATE;
-    }
-    if (this.#step === STEP_GATE) {
-      this.#step = STEP_BODY;
-      if (route.gate !== null) {
-        this.#askGate(route.gate, head, end);
-        return;
-      }
-    }
-    if (this.#step === STEP_BODY) {
-      if (route.forward !== null && !this.#hasBody(route.forward, head, at, end)) return;
-      this.#step = STEP_NONE;
-    }
-    this.#proceed(head, at, end);
-  }
-
-  /** True when the client has said who it is. Else the request is answered, or held. RFC 7617. */
-  #askPassword(table: PasswordTable, head: MessageHead, at: number, end: number): boolean {
-    const { bytes, credentials, passwords } = this.#client!.context;
-    const field = findField(head, FIELD_AUTHORIZATION) * FIELD_STRIDE;
-    const { fields } = head;
-    if (field < 0 || readBasicCredentials(bytes, fields[field + 3]!, fields[field + 4]!, credentials) !== BASIC_READ) {
-      this.#answer(FAULT_UNAUTHORIZED, at, end);
-      return false;
-    }
-    let answered = false;
-    let verdict: boolean | null = null;
-    this.#asking = passwords.verify(table, credentials, (ok) => {
-      answered = true;
-      verdict = ok;
-      if (this.#held !== null) this.#onVerified(ok);
-    });
-    credentials.clear();
-    if (!answered) {
-      this.#hold(head, end);
-      return false;
-    }
-    if (verdict === true) return true;
-    this.#answer(verdict === false ? FAULT_UNAUTHORIZED : FAULT_VERIFIER_BUSY, at, end);
-    return false;
-  }
-
-  /** Called from the loop, outside the reactor's turns: the rest is for the next one. */
-  #onVerified(ok: boolean | null): void {
-    const client = this.#client!;
-    this.#asking = null;
-    this.#refusal = ok === true ? 0 : ok === false ? FAULT_UNAUTHORIZED : FAULT_VERIFIER_BUSY;
-    this.#step = STEP_GATE;
-    this.#resumes = true;
-    client.context.reactor.later(client);
-  }
-
-  #askGate(rules: GateRules, head: MessageHead, end: number): void {
-    const client = this.#client!;
-    const { context } = client;
-    const { bytes, forwarding } = context;
-    const isHead = head.method === METHOD_HEAD;
-    const method = bytes.latin1Slice(head.methodStart, head.methodEnd);
-    const uri = bytes.latin1Slice(head.pathStart, head.pathEnd);
-    this.#hold(head, end);
-    for (let i = 0; i < head.fieldCount; i++) if (isConditional(head.fields[i * FIELD_STRIDE]!)) head.dropped[i] = 1;
-    this.#fillForwarding(head);
-    forwarding.host = '';
-    forwarding.edits = null;
-    forwarding.instead = `${isHead ? 'HEAD' : 'GET'} ${rules.path}`;
-    forwarding.extra = `X-Forwarded-Method: ${method}\r\nX-Forwarded-Uri: ${head.pathNeedsSlash ? '/' : ''}${uri}\r\n`;
-    const composed = writeRequestHead(bytes, COMPOSE_AT, COMPOSE_END, head, forwarding);
-    if (composed < 0) {
-      this.#answerInstead(composed);
-      return;
-    }
-    this.#gate = new Gate(context, rules, isHead ? METHOD_HEAD : METHOD_GET, this);
-    this.#gate.ask(composed);
-  }
-
-  onGatePassed(toRequest: string, toResponse: string): void {
-    this.#gate = null;
-    this.#toRequest = toRequest;
-    this.#toResponse = toResponse;
-    this.#resume();
-  }
-
-  onGateFault(fault: number): void {
-    this.#gate = null;
-    this.#answerInstead(fault);
-  }
-
-  /** What the authorisation server says goes to the client as it is. */
-  onGateAnswered(bodyStart: number, bodyEnd: number): void {
-    const client = this.#client!;
-    const { context } = client;
-    const { bytes, reply, responseHead } = context;
-    this.#gate = null;
-    this.#letBehindBe();
-    this.#answerForm();
-    reply.framing = responseHead.framing === FRAMING_NONE ? FRAMING_NONE : FRAMING_LENGTH;
-    reply.contentLength = bodyEnd - bodyStart;
-    reply.close = !this.#keepAlive;
-    reply.clientMinor = this.#clientMinor;
-    reply.isSwitch = false;
-    reply.mending = null;
-    reply.edits = null;
-    reply.extra = '';
-    const composed = writeResponseHead(bytes, COMPOSE_AT, COMPOSE_END, responseHead, reply);
-    if (composed < 0) {
-      this.#answerInstead(composed);
-      return;
-    }
-    const start = bodyStart - (composed - COMPOSE_AT);
-    bytes.copyWithin(start, COMPOSE_AT, composed);
-    this.#record.status = responseHead.status;
-    this.#sendOwn(start, bodyEnd);
-  }
-
-  /**
-   * True when the body need not be waited for, or is here. A body of known length is held as it is; a chunked one too, until its last chunk
-   * has come or there is no more room.
-   */
-  #hasBody({ requestBuffer, requestBodyMax }: ForwardAction, head: MessageHead, at: number, end: number): boolean {
-    if (requestBuffer === 0 || this.#requestDone || head.expectContinue) return true;
-    const here = end - at;
-    if (head.framing === FRAMING_LENGTH) {
-      if (head.contentLength > Math.min(requestBuffer, requestBodyMax) || here >= head.contentLength) return true;
-    } else if (here >= requestBuffer) return true;
-    this.#hold(head, end);
-    if (head.framing === FRAMING_CHUNKED) {
-      // On the scratch's copy, for decoding is in place.
-      const used = this.#requestDecoder.decode(this.#client!.context.bytes, at, end);
-      const done = used < 0 || this.#requestDecoder.done;
-      this.#requestDecoder.reset();
-      if (done) {
-        this.#step = STEP_NONE;
-        this.#resume();
-        return false;
-      }
-    }
-    this.#bodyWindow.wait(this.#client!.context.reactor.nowMs);
-    this.#setClientDeadline(this.#bodyWindow);
-    if (this.#client!.readable) this.#client!.context.reactor.later(this.#client!);
-    return false;
-  }
-
-  /** More of a body that is held. */
-  #holdMore(): void {
-    const client = this.#client!;
-    const { context } = client;
-    const held = this.#held!;
-    copyMemory(context.scratch, READ_AT, held.memory, held.start, held.end);
-    const end = READ_AT + held.length;
-    const n = client.stream.read(context.scratch, end, READ_BYTES - held.length);
-    client.readable = n > 0 && (client.hungUp || client.stream.mayHaveMore());
-    if (n === 0) return;
-    if (n < 0) {
-      this.#clientEnded(n);
-      return;
-    }
-    this.#bodyWindow.moved(n, context.reactor.nowMs);
-    context.counters[C_BYTES_IN]! += n;
-    dropChunk(held);
-    this.#held = keepBytes(context.scratch, READ_AT, end + n);
-    this.#resume();
-  }
-
-  /** Keeps the request, its head in `head` and what came behind it up to `end`, until it is resumed. */
-  #hold(head: MessageHead, end: number): void {
-    const { context } = this.#client!;
-    this.#heldHeadBytes = head.headEnd - head.lineStart;
-    this.#held = keepBytes(context.scratch, head.lineStart, end);
-  }
-
-  /** Goes on with a request that was held. */
-  #resume(): void {
-    const client = this.#client!;
-    const { context } = client;
-    const held = this.#held!;
-    const { length } = held;
-    copyMemory(context.scratch, READ_AT, held.memory, held.start, held.end);
-    dropChunk(held);
-    this.#held = null;
-    context.reactor.noDeadline(client);
-    const head = context.requestHead;
-    const used = readRequestHead(context.bytes, READ_AT, READ_AT + length, context.limits, head);
-    // Limits may have been changed by a reload meanwhile.
-    if (used < 0) {
-      this.#answer(used, 0, 0);
-      return;
-    }
-    if (this.#said !== null) keepOthersForwarding(head);
-    const { at, end } = { at: READ_AT + used, end: READ_AT + length };
-    if (this.#refusal !== 0) this.#answer(this.#refusal, at, end);
-    else this.#admit(head, at, end);
-  }
-
-  /** What came behind a held request belongs to the next one, if there is one. */
-  #letBehindBe(): void {
-    const held = this.#held;
-    if (held === null) return;
-    this.#held = null;
-    held.start += this.#heldHeadBytes;
-    if (this.#requestDone && this.#keepAlive && held.length > 0) this.#client!.stash = held;
-    else dropChunk(held);
-  }
-
-  /** Work that was put off: a request that was held, or a body to go on with. */
-  onReady(): void {
-    if (this.#resumes) {
-      this.#resumes = false;
-      this.#resume();
-    } else this.pumpRequest();
-  }
-
-  #proceed(head: MessageHead, at: number, end: number): void {
+  /** Nothing stands in its way any more. */
+  onAdmitted(head: MessageHead, at: number, end: number): void {
     const { forward } = this.#route!;
     if (forward === null) {
       this.#answerByRoute(head, at, end);
@@ -532,23 +269,59 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
     this.#toTarget(target, composed, at, end);
   }
 
-  /** Whether the client is in no list that keeps it out. Who connected was judged at accept; a proxy's client, and a route's own list, here. */
-  #mayCome(): boolean {
-    const { site, address } = this.#client!;
-    const client = this.#said?.client ?? address;
-    if (this.#said !== null && site.access !== null && !site.access.allows(client)) return false;
-    const { access } = this.#route!;
-    return access === null || access.allows(client);
+  onRefused(fault: number, at: number, end: number): void {
+    this.#answer(fault, at, end);
   }
 
-  /** What a proxy that we trust says of the client. */
-  #hearProxy(head: MessageHead): void {
-    const client = this.#client!;
-    const { site } = client;
-    const said = readForwarded(client.context.bytes, head, (address) => site.trusts(address));
-    this.#said = said;
-    if (said.client !== null && said.client !== client.address) this.#clientText = client.logTextFor(said.client);
-    keepOthersForwarding(head);
+  /** What the authorisation server says goes to the client as it is. */
+  onAnswered(bodyStart: number, bodyEnd: number): void {
+    const { bytes, reply, responseHead } = this.#client!.context;
+    this.#keepRest();
+    this.#answerForm();
+    reply.framing = responseHead.framing === FRAMING_NONE ? FRAMING_NONE : FRAMING_LENGTH;
+    reply.contentLength = bodyEnd - bodyStart;
+    reply.close = !this.#keepAlive;
+    reply.clientMinor = this.#clientMinor;
+    reply.isSwitch = false;
+    reply.mending = null;
+    reply.edits = null;
+    reply.extra = '';
+    const composed = writeResponseHead(bytes, COMPOSE_AT, COMPOSE_END, responseHead, reply);
+    if (composed < 0) {
+      this.#answerInstead(composed);
+      return;
+    }
+    const start = bodyStart - (composed - COMPOSE_AT);
+    bytes.copyWithin(start, COMPOSE_AT, composed);
+    this.#record.status = responseHead.status;
+    this.#sendOwn(start, bodyEnd);
+  }
+
+  onHeldClientEnded(fault: number): void {
+    this.#clientEnded(fault);
+  }
+
+  /** What came behind a request that was held, and goes nowhere, belongs to the next one, if there is one. */
+  #keepRest(): void {
+    const rest = this.#admission.takeRest();
+    if (rest === null) return;
+    if (this.#requestDone && this.#keepAlive) this.#client!.stash = rest;
+    else dropChunk(rest);
+  }
+
+  /** Work that was put off: a request that is held, or a body to go on with. */
+  onReady(): void {
+    if (this.#admission.holds) this.#admission.onReady();
+    else this.pumpRequest();
+  }
+
+  /** Whether the client is in no list that keeps it out. Who connected was judged at accept; a proxy's client, and a route's own list, here. */
+  #mayCome(): boolean {
+    const { site } = this.#client!;
+    const client = this.#provenance.address;
+    if (this.#provenance.isRelayed && site.access !== null && !site.access.allows(client)) return false;
+    const { access } = this.#route!;
+    return access === null || access.allows(client);
   }
 
   /** Writes the request's head for `target` at COMPOSE_AT; its end, or a fault. */
@@ -556,62 +329,19 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
     const { context } = this.#client!;
     const { bytes, forwarding } = context;
     const route = this.#route!;
-    this.#fillForwarding(head);
+    this.#provenance.tell(head);
     forwarding.host = forward.host;
     forwarding.instead = '';
-    forwarding.extra = this.#toRequest;
+    forwarding.extra = this.#admission.toRequest;
     if (route.gateEdits !== null) route.gateEdits.mark(bytes, head);
     forwarding.edits = route.requestEdits;
-    if (route.requestEdits !== null) forwarding.values = this.#values(head, target);
+    if (route.requestEdits !== null) forwarding.values = this.#provenance.values(head, route.name, target.plan.label);
     if (forward.mend) this.#keepAuthority(head);
     if (forward.compress !== null) {
       this.#coding = chooseCoding(bytes, head, forward.compress.codings);
       this.#secret = carriesSecret(head);
     }
     return writeRequestHead(bytes, COMPOSE_AT, COMPOSE_END, head, forwarding);
-  }
-
-  /** What every server is told of the client. */
-  #fillForwarding(head: MessageHead): void {
-    const client = this.#client!;
-    const { context, site } = client;
-    const { bytes, forwarding } = context;
-    const said = this.#said;
-    forwarding.peerAddress = client.address;
-    forwarding.clientAddress = said?.client ?? client.address;
-    forwarding.scheme = said?.scheme ?? site.scheme;
-    forwarding.port = said?.port ?? site.port;
-    forwarding.fallbackHost = site.fallbackHost;
-    forwarding.requestId = this.#record.requestId;
-    forwarding.xForwarded = site.forwarding.xForwarded;
-    forwarding.forwardedFor = said?.forwardedFor ?? '';
-    forwarding.forwardedHost = said?.host ?? '';
-    forwarding.forwarded = site.forwarding.forwarded ? this.#forwardedValue(head) : '';
-    forwarding.traceparentAt = site.forwarding.traceparent ? takeTraceparent(bytes, head) : TRACE_OFF;
-  }
-
-  #forwardedValue(head: MessageHead): string {
-    const client = this.#client!;
-    const { context, site } = client;
-    const host = context.bytes.latin1Slice(head.authorityStart, head.authorityEnd) || site.fallbackHost;
-    const own = forwardedElement(client.address, this.#said?.host ?? host, this.#said?.scheme ?? site.scheme);
-    const before = this.#said?.forwarded ?? '';
-    return before === '' ? own : `${before}, ${own}`;
-  }
-
-  /** Variables for a template. Without `head` (its bytes are gone) what lies in it is empty. */
-  #values(head: MessageHead | null, target: Target | null): RequestValues {
-    const client = this.#client!;
-    const { values } = client.context;
-    values.client = client;
-    values.address = this.#said?.client ?? client.address;
-    values.scheme = this.#said?.scheme ?? client.site.scheme;
-    values.requestId = this.#record.requestId;
-    values.route = this.#route?.name ?? '';
-    values.target = target?.plan.label ?? '';
-    values.head = head;
-    values.fallbackHost = client.site.fallbackHost;
-    return values;
   }
 
   /** The response may need it: by then the request's bytes are gone. */
@@ -636,7 +366,13 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
     const redirect = route.redirect!;
     this.#record.status = redirect.status;
     const opened = writeBytes(bytes, COMPOSE_AT, redirect.opening);
-    const written = writeTemplate(redirect.location, this.#values(head, null), bytes, opened, COMPOSE_END - ANSWER_FIELDS_MAX - 2);
+    const written = writeTemplate(
+      redirect.location,
+      this.#provenance.values(head, route.name, ''),
+      bytes,
+      opened,
+      COMPOSE_END - ANSWER_FIELDS_MAX - 2,
+    );
     if (written < 0) this.#answer(FAULT_HEAD_TOO_LARGE, at, end);
     else this.#sendAnswer(writeAnswerEnd(bytes, writeBytes(bytes, written, redirect.closing), form), at, end);
   }
@@ -826,8 +562,8 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
   pumpRequest(): void {
     const client = this.#client!;
     const { context } = client;
-    if (this.#held !== null) {
-      if (this.#step === STEP_BODY && this.#gate === null && this.#asking === null && client.readable) this.#holdMore();
+    if (this.#admission.holds) {
+      if (client.readable) this.#admission.onReadable();
       return;
     }
     let moved = 0;
@@ -1005,7 +741,7 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
     const route = this.#route!;
     const final = head.status >= 200;
     reply.edits = final ? route.responseEdits : null;
-    if (reply.edits !== null) reply.values = this.#values(null, this.#target);
+    if (reply.edits !== null) reply.values = this.#provenance.values(null, route.name, this.#target?.plan.label ?? '');
     reply.mending = final && route.forward!.mend ? this.#mending(route.forward!) : null;
     const composed = writeResponseHead(bytes, COMPOSE_AT, COMPOSE_END, head, reply);
     if (composed < 0) this.#upstreamFailed(composed);
@@ -1039,7 +775,7 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
     this.#clientFraming = framing;
     // An answer before the request was whole: what is still to come of it cannot be told from the next request any more.
     if (framing === FRAMING_CLOSE || !this.#requestDone || context.draining) this.#keepAlive = false;
-    let extra = this.#toResponse;
+    let extra = this.#admission.toResponse;
     const { compress } = this.#route!.forward!;
     if (compress !== null) extra += this.#tryToCompress(head, compress);
     if (this.#compressor !== null) {
@@ -1354,6 +1090,11 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
 
   onClientDeadline(): void {
     const client = this.#client!;
+    if (this.#admission.holds) {
+      const fault = this.#admission.onDeadline();
+      if (fault !== 0) this.#answerInstead(fault);
+      return;
+    }
     const { reactor, timeouts, limits } = client.context;
     const window = client.pending !== null ? this.#takeWindow : this.#bodyWindow;
     const slow = window.isSlow(reactor.nowMs, limits.minimumRate, limits.minimumRateAfterMs);
@@ -1397,7 +1138,7 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
     // Whoever broke the framing cannot be talked to any further; who asked for what is not here, or not for them, can.
     if (status < 500 && !isUnderstood(status)) this.#keepAlive = false;
     this.#record.status = status;
-    this.#letBehindBe();
+    this.#keepRest();
     const own = status === 401 ? (this.#route?.challenge ?? null) : null;
     const answer = own ?? client.site.answers.get(status);
     this.#sendAnswer(writeAnswer(context.bytes, COMPOSE_AT, COMPOSE_END, answer, this.#answerForm()), at, end);
@@ -1442,16 +1183,6 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
     client.destroy();
   }
 
-  /** Nobody waits for an answer about this request any more. */
-  #stopAsking(): void {
-    if (this.#asking !== null) this.#client!.context.passwords.cancel(this.#asking);
-    this.#asking = null;
-    this.#gate?.cancel();
-    this.#gate = null;
-    if (this.#held !== null) dropChunk(this.#held);
-    this.#held = null;
-  }
-
   /** Writes the log line, counts, and goes back to the pool. */
   #finish(): void {
     const client = this.#client!;
@@ -1465,9 +1196,9 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
     counters[C_DURATION_SUM_S]! += seconds;
     counters[C_REQUESTS_OPEN]!--;
     if (this.#headSent) counters[C_RESPONSES_1XX + Math.floor(this.#record.status / 100) - 1]!++;
-    context.accessLog?.write(this.#record, this.#clientText ?? client.logText, reactor.nowMs, context.unixMs());
+    context.accessLog?.write(this.#record, this.#provenance.logText ?? client.logText, reactor.nowMs, context.unixMs());
     this.#dropReplay();
-    this.#stopAsking();
+    this.#admission.stop();
     this.#compressor?.destroy();
     this.#compressor = null;
     this.#client = null;
@@ -1478,18 +1209,6 @@ export class Exchange implements UpstreamOwner, GateOwner, CompressorOwner {
 /** What a compressed body makes untrue. */
 const REPLACED = new FieldEdits({ remove: ['accept-ranges'], set: [], add: [] });
 const REPLACED_WITH_ETAG = new FieldEdits({ remove: ['accept-ranges', 'etag'], set: [], add: [] });
-
-/** Fields that would make an authorisation server answer for something else than whether the client may come in. */
-function isConditional(id: number): boolean {
-  return (id >= FIELD_IF_MATCH && id <= FIELD_IF_RANGE) || id === FIELD_RANGE || id === FIELD_EXPECT;
-}
-
-/** Fields of the X-Forwarded family that we do not write ourselves go on, when a trusted proxy sent them. */
-function keepOthersForwarding(head: MessageHead): void {
-  for (let i = 0; i < head.fieldCount; i++) {
-    if (head.fields[i * FIELD_STRIDE] === FIELD_X_FORWARDED_OTHER) head.dropped[i] = 0;
-  }
-}
 
 /** Refusals of a request that was well-formed. */
 function isUnderstood(status: number): boolean {

@@ -65,6 +65,8 @@ export class Route {
   readonly gate: GateRules | null;
   /** A client's own fields of the names that the gate gives. */
   readonly gateEdits: FieldEdits | null;
+  /** Nothing is asked, and nothing waited for, before a request goes on. */
+  readonly isOpen: boolean;
   readonly requestEdits: FieldEdits | null;
   readonly responseEdits: FieldEdits | null;
 
@@ -88,6 +90,7 @@ export class Route {
             toResponse: new Set(forwardAuth.toResponse),
           };
     this.gateEdits = forwardAuth === null ? null : new FieldEdits({ remove: forwardAuth.toRequest, set: [], add: [] });
+    this.isOpen = this.passwords === null && this.gate === null && (this.forward?.requestBuffer ?? 0) === 0;
     this.requestEdits = plan.requestFields === null ? null : new FieldEdits(plan.requestFields);
     const fields = plan.responseFields ?? { remove: [], set: [], add: [] };
     const own = hsts === null ? [] : [{ name: 'Strict-Transport-Security', value: [hsts] }];

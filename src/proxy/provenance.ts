@@ -1,0 +1,97 @@
+/**
+ * Whom a request comes from, as far as trust reaches: the client that connected, or the one that a trusted proxy speaks for. Says so to
+ * servers, to templates and to the log. One per exchange, filled for each request.
+ */
+
+import { FIELD_X_FORWARDED_OTHER } from '../http/field-names.ts';
+import { type ForwardedClient, forwardedElement, readForwarded } from '../http/forwarded.ts';
+import { TRACE_OFF } from '../http/h1/head-writer.ts';
+import { FIELD_STRIDE, type MessageHead } from '../http/message-head.ts';
+import { takeTraceparent } from '../http/trace-context.ts';
+import type { ClientConnection } from './client-connection.ts';
+import type { RequestValues } from './request-values.ts';
+
+export class Provenance {
+  #client: ClientConnection | null = null;
+  #requestId: Uint8Array = new Uint8Array(0);
+  /** What a trusted proxy said; null: the client speaks for itself. */
+  #said: ForwardedClient | null = null;
+  /** In the log instead of the connection's own text; null: that one. */
+  logText: string | null = null;
+
+  reset(client: ClientConnection, requestId: Uint8Array): void {
+    this.#client = client;
+    this.#requestId = requestId;
+    this.#said = null;
+    this.logText = null;
+  }
+
+  /** The client's address. */
+  get address(): string {
+    return this.#said?.client ?? this.#client!.address;
+  }
+
+  /** Whether a proxy speaks for somebody else. */
+  get isRelayed(): boolean {
+    return this.#said !== null;
+  }
+
+  /** Reads what a proxy says, if the one that connected is trusted. */
+  hear(head: MessageHead): void {
+    const client = this.#client!;
+    const { site } = client;
+    if (!site.trusts(client.address)) return;
+    this.#said = readForwarded(client.context.bytes, head, (address) => site.trusts(address));
+    if (this.address !== client.address) this.logText = client.logTextFor(this.address);
+    this.keepRelayedFields(head);
+  }
+
+  /** Fields of the X-Forwarded family that we do not write ourselves go on when a trusted proxy sent them: for a head that was read again. */
+  keepRelayedFields(head: MessageHead): void {
+    if (this.#said === null) return;
+    for (let i = 0; i < head.fieldCount; i++) {
+      if (head.fields[i * FIELD_STRIDE] === FIELD_X_FORWARDED_OTHER) head.dropped[i] = 0;
+    }
+  }
+
+  /** Fills the context's `forwarding` with what every server is told of the client. */
+  tell(head: MessageHead): void {
+    const { context, site, address } = this.#client!;
+    const { bytes, forwarding } = context;
+    const said = this.#said;
+    forwarding.peerAddress = address;
+    forwarding.clientAddress = this.address;
+    forwarding.scheme = said?.scheme ?? site.scheme;
+    forwarding.port = said?.port ?? site.port;
+    forwarding.fallbackHost = site.fallbackHost;
+    forwarding.requestId = this.#requestId;
+    forwarding.xForwarded = site.forwarding.xForwarded;
+    forwarding.forwardedFor = said?.forwardedFor ?? '';
+    forwarding.forwardedHost = said?.host ?? '';
+    forwarding.forwarded = site.forwarding.forwarded ? this.#forwardedValue(head) : '';
+    forwarding.traceparentAt = site.forwarding.traceparent ? takeTraceparent(bytes, head) : TRACE_OFF;
+  }
+
+  #forwardedValue(head: MessageHead): string {
+    const { context, site, address } = this.#client!;
+    const host = context.bytes.latin1Slice(head.authorityStart, head.authorityEnd) || site.fallbackHost;
+    const own = forwardedElement(address, this.#said?.host ?? host, this.#said?.scheme ?? site.scheme);
+    const before = this.#said?.forwarded ?? '';
+    return before === '' ? own : `${before}, ${own}`;
+  }
+
+  /** Variables for a template. Without `head` (its bytes are gone) what lies in it is empty. */
+  values(head: MessageHead | null, route: string, target: string): RequestValues {
+    const client = this.#client!;
+    const { values } = client.context;
+    values.client = client;
+    values.address = this.address;
+    values.scheme = this.#said?.scheme ?? client.site.scheme;
+    values.requestId = this.#requestId;
+    values.route = route;
+    values.target = target;
+    values.head = head;
+    values.fallbackHost = client.site.fallbackHost;
+    return values;
+  }
+}
