@@ -164,3 +164,25 @@ test('a body is held until it is whole, by length and in chunks, and one that is
   await until(() => origin.heard.length > before && origin.heard[before]!.endsWith(piece));
   large.close();
 });
+
+test('a server is done with before a slow client is, where the route has room for its answer', async (t) => {
+  const large = Buffer.alloc(12 << 20, 'y');
+  const done = Promise.withResolvers<void>();
+  const origin = await rawOrigin(t, (socket) => {
+    socket.once('data', () => {
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${large.length}\r\n\r\n`);
+      socket.write(large, () => done.resolve());
+    });
+  });
+  const tollgate = await Tollgate.start(t, { config: configOf('to: origin, responseBody: { buffer: 16MiB }', { origin: origin.port }) });
+  const client = await new Client(tollgate.port).open();
+  client.socket.pause();
+  client.send(get());
+  await done.promise;
+  await until(async () => (await tollgate.metrics()).get('tollgate_upstream_idle_connections') === 1);
+  assert.ok(client.received.length < large.length / 2);
+  client.socket.resume();
+  await client.all();
+  assert.equal(client.received.length - client.received.indexOf('\r\n\r\n') - 4, large.length);
+  assert.ok(client.received.subarray(-large.length).equals(large));
+});

@@ -85,16 +85,19 @@ test('bodies go both ways by length and in chunks, trailers too, and HEAD, 204 a
 
 test('a body that ends with the connection is chunked for HTTP/1.1, and ends the same way for HTTP/1.0', async (t) => {
   const origin = await rawOrigin(t, (socket) => {
-    socket.once('data', () => socket.end('HTTP/1.0 200 OK\r\nX-A: 1\r\n\r\nabcdef'));
+    socket.once('data', () => socket.end('HTTP/1.0 200 OK\r\nDate: x\r\n\r\nabcdef'));
   });
   const tollgate = await Tollgate.start(t, { to: origin.port });
   const client = await new Client(tollgate.port).open();
   client.send('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await client.until('0\r\n\r\n');
-  assert.match(client.text, /^HTTP\/1\.1 200 OK\r\nX-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n0\r\n\r\n$/);
+  assert.match(client.text, /^HTTP\/1\.1 200 OK\r\nDate: x\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n0\r\n\r\n$/);
   assert.equal(client.ended, false, 'the client keeps its connection');
   client.close();
-  assert.match(await exchange(tollgate.port, 'GET / HTTP/1.0\r\n\r\n'), /^HTTP\/1\.1 200 OK\r\nX-A: 1\r\nConnection: close\r\n\r\nabcdef$/);
+  assert.match(
+    await exchange(tollgate.port, 'GET / HTTP/1.0\r\n\r\n'),
+    /^HTTP\/1\.1 200 OK\r\nDate: x\r\nConnection: close\r\n\r\nabcdef$/,
+  );
 });
 
 test('100 Continue and other interim answers go through; a client of HTTP/1.0 gets none', async (t) => {
@@ -239,4 +242,16 @@ upstreams:
   assert.deepEqual(counts, { one: 2, two: 6 });
   assert.match(await exchange(tollgate.port, `GET / HTTP/1.1\r\nHost: other.example\r\n${CLOSE}`), /^HTTP\/1\.1 404 /);
   await until(async () => (await tollgate.metrics()).get('tollgate_faults_total{reason="no_route",culprit="client"}') === 1);
+});
+
+test('an answer without Date gets one, and one that has it keeps it', async (t) => {
+  const origin = await rawOrigin(t, (socket, index) => {
+    socket.once('data', () =>
+      socket.write(`HTTP/1.1 200 OK\r\n${index === 0 ? '' : 'Date: x\r\n'}Content-Length: 0\r\nConnection: close\r\n\r\n`),
+    );
+  });
+  const tollgate = await Tollgate.start(t, { to: origin.port });
+  const request = `GET / HTTP/1.1\r\nHost: localhost\r\n${CLOSE}`;
+  assert.match(await exchange(tollgate.port, request), /\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n/);
+  assert.deepEqual((await exchange(tollgate.port, request)).match(/Date: .*/g), ['Date: x']);
 });

@@ -85,6 +85,7 @@ export const FAULT_METHOD_UNKNOWN = -99;
 export const FAULT_UPGRADE = -100;
 export const FAULT_BODY_TOO_LARGE = -101;
 export const FAULT_REQUEST_BODY_SLOW = -102;
+export const FAULT_LENGTH_REQUIRED = -103;
 
 // Messages and connections of an upstream, -120 .. -159.
 export const FAULT_STATUS_LINE = -120;
@@ -215,6 +216,7 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_UPGRADE, 'upgrade', 'client', 400, 'info'),
   row(FAULT_BODY_TOO_LARGE, 'body_too_large', 'client', 413, 'info'),
   row(FAULT_REQUEST_BODY_SLOW, 'request_body_slow', 'client', 408, 'info'),
+  row(FAULT_LENGTH_REQUIRED, 'length_required', 'client', 411, 'info'),
 
   row(FAULT_STATUS_LINE, 'status_line', 'upstream', 502, 'warn'),
   row(FAULT_RESPONSE_FRAMING, 'response_framing', 'upstream', 502, 'warn'),

@@ -30,6 +30,8 @@ export const BODY_BYTES_MAX = Number.MAX_SAFE_INTEGER;
 export const PAGE_BYTES_MAX = 32_768;
 /** Largest request body that is held until it is whole: with the largest head it fits into one read. Bytes. */
 export const REQUEST_BUFFER_BYTES_MAX = 98_304;
+/** Most of a response that may wait for one slow client. Bytes. */
+export const RESPONSE_BUFFER_BYTES_MAX = 16 * 1024 * 1024;
 /** Bytes read from a connection in one call. */
 export const READ_BYTES = 131_072;
 /** Room in front of what is read, so that a rewritten head or a chunk line can be put there without moving the body. Bytes. */

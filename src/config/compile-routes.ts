@@ -129,6 +129,7 @@ async function actionOf(
     requestBodyMax: route.requestBody.max ?? null,
     responseBodyMax: route.responseBody.max ?? null,
     requestBuffer: route.requestBody.buffer,
+    responseBuffer: route.responseBody.buffer,
     compress: compressOf(route),
   };
 }

@@ -43,6 +43,7 @@ function forwardTo(upstream: number, name: string, match: RouteMatch): RoutePlan
     requestBodyMax: null,
     responseBodyMax: null,
     requestBuffer: 0,
+    responseBuffer: 0,
     compress: null,
   } as const;
   return { name, match, action, access: null, basicAuth: null, forwardAuth: null, requestFields: null, responseFields: null };

@@ -13,6 +13,7 @@ import {
   LISTENERS_MAX,
   PAGE_BYTES_MAX,
   REQUEST_BUFFER_BYTES_MAX,
+  RESPONSE_BUFFER_BYTES_MAX,
   TARGET_BYTES_MAX,
   TARGETS_MAX,
   WORKERS_MAX,
@@ -131,12 +132,15 @@ const access = section({
   denyFile: filePath('a file with a network a line').optional(),
 });
 
-const body = section({
-  /** Larger ones are refused (413), or cut short when they come from a server. */
+const responseBody = section({
+  /** Larger ones are 502, or cut when their head has gone out. */
   max: size(0, BODY_BYTES_MAX).optional(),
+  /** How much of it may wait for a slow client, so that the server is done with sooner. */
+  buffer: size(0, RESPONSE_BUFFER_BYTES_MAX).prefault('0B'),
 });
 
 const requestBody = section({
+  /** Larger ones are 413. */
   max: size(0, BODY_BYTES_MAX).optional(),
   /** Bodies up to this size are whole before the server sees the request: a slow client then costs the server nothing. */
   buffer: size(0, REQUEST_BUFFER_BYTES_MAX).prefault('0B'),
@@ -225,7 +229,7 @@ const route = section(
     /** Location and cookies of a server that believes it is asked over http. */
     mend: flag().prefault(true),
     requestBody: requestBody.prefault({}),
-    responseBody: body.prefault({}),
+    responseBody: responseBody.prefault({}),
     access: access.optional(),
     basicAuth: basicAuth.optional(),
     forwardAuth: forwardAuth.optional(),

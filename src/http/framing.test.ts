@@ -10,6 +10,7 @@ import {
   FAULT_HOST,
   FAULT_HOST_DISAGREES,
   FAULT_LENGTH_AND_CODING,
+  FAULT_LENGTH_REQUIRED,
   FAULT_REQUEST_TARGET,
   FAULT_RESPONSE_FRAMING,
   FAULT_RESPONSE_HEAD,
@@ -141,6 +142,15 @@ test('judgeRequest() wants exactly one Host in HTTP/1.1', () => {
   assert.equal(requestWith(['Host: a', 'Host: a']).code, FAULT_HOST);
   assert.equal(requestWith(['Host:']).code, FAULT_HOST);
   assert.equal(requestWith(['Host: a, b']).code, FAULT_HOST);
+});
+
+test('judgeRequest() wants the length of a body in HTTP/1.0', () => {
+  for (const method of ['POST', 'PUT', 'PATCH']) {
+    assert.equal(requestWith([], '1.0', method).code, FAULT_LENGTH_REQUIRED);
+    assert.ok(requestWith(['Content-Length: 0'], '1.0', method).code > 0);
+    assert.ok(requestWith([], '1.1', method).code > 0);
+  }
+  assert.ok(requestWith([], '1.0', 'DELETE').code > 0);
 });
 
 test('judgeRequest() wants at most one Host in HTTP/1.0', () => {

@@ -15,6 +15,7 @@ import {
   FAULT_HOST,
   FAULT_HOST_DISAGREES,
   FAULT_LENGTH_AND_CODING,
+  FAULT_LENGTH_REQUIRED,
   FAULT_REQUEST_TARGET,
   FAULT_RESPONSE_FRAMING,
   FAULT_RESPONSE_HEAD,
@@ -55,6 +56,9 @@ import {
   METHOD_CONNECT,
   METHOD_HEAD,
   METHOD_OPTIONS,
+  METHOD_PATCH,
+  METHOD_POST,
+  METHOD_PUT,
   type MessageHead,
   TARGET_ABSOLUTE,
   TARGET_ASTERISK,
@@ -120,6 +124,9 @@ export function judgeRequest(buf: Uint8Array, head: MessageHead): number {
   } else if (found.contentLength >= 0) {
     head.framing = FRAMING_LENGTH;
     head.contentLength = found.contentLength;
+  } else if (head.versionMinor === 0 && (head.method === METHOD_POST || head.method === METHOD_PUT || head.method === METHOD_PATCH)) {
+    // In HTTP/1.0 a body without length ended with the connection, and what comes behind this head might be one. RFC 9110, section 15.5.12.
+    return FAULT_LENGTH_REQUIRED;
   }
   const hasBody = head.framing === FRAMING_CHUNKED || head.contentLength > 0;
 

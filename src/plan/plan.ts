@@ -131,6 +131,8 @@ export interface ForwardPlan {
   readonly responseBodyMax: number | null;
   /** Request bodies up to this size are whole before the server sees the request. Bytes; 0: none. */
   readonly requestBuffer: number;
+  /** Bytes of a response that may wait for a slow client, so that the server is done with sooner; 0: one read's. */
+  readonly responseBuffer: number;
   readonly compress: CompressPlan | null;
 }
 

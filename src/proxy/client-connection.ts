@@ -77,6 +77,10 @@ export class ClientConnection extends Watched {
   hungUp = false;
   /** Bytes the client has not taken. While there are any, nothing more is read from the server. */
   pending: Chunk | null = null;
+  /** What may wait behind `pending`, where a route lets a server be done with before a slow client is. Bytes. */
+  queueMax = 0;
+  readonly #queue: Chunk[] = [];
+  #queuedBytes = 0;
   /** Bytes the client has sent that belong to no exchange yet: part of a head, or pipelined requests. */
   stash: Chunk | null = null;
   exchange: Exchange | null = null;
@@ -160,10 +164,12 @@ export class ClientConnection extends Watched {
       return;
     }
     if ((mask & WRITABLE) !== 0 && this.pending !== null) {
-      const before = this.pending.length;
+      const before = this.pending.length + this.#queuedBytes;
       if (this.#flush()) {
         if (this.exchange === exchange) exchange.onClientDrained();
-      } else if (this.exchange === exchange && this.pending !== null) exchange.onClientTook(before - this.pending.length);
+      } else if (this.exchange === exchange && this.pending !== null) {
+        exchange.onClientTook(before - this.pending.length - this.#queuedBytes);
+      }
     }
     if (this.readable && this.exchange === exchange && this.state === EXCHANGE) exchange.pumpRequest();
   }
@@ -521,6 +527,7 @@ export class ClientConnection extends Watched {
     const { context } = this;
     assert(this.state === EXCHANGE && this.pending === null, 'an exchange ends when its bytes are gone');
     this.exchange = null;
+    this.queueMax = 0;
     if (!keepAlive) {
       this.closeGracefully(unread);
       return;
@@ -531,10 +538,21 @@ export class ClientConnection extends Watched {
     if (this.stash !== null || this.readable) context.reactor.later(this);
   }
 
+  /** Whether one more read's bytes may be sent: all has been taken, or there is room to wait. */
+  get hasRoom(): boolean {
+    return this.pending === null || this.pending.length + this.#queuedBytes + READ_BYTES <= this.queueMax;
+  }
+
   /** Bytes of the scratch for the client. What it does not take now is kept. 0 or more, or a fault. */
   send(start: number, end: number): number {
     const { context } = this;
-    assert(this.pending === null, 'nothing is sent past what is pending');
+    if (this.pending !== null) {
+      assert(this.hasRoom, 'nothing is sent past what may wait');
+      this.#queue.push(keepBytes(context.scratch, start, end));
+      this.#queuedBytes += end - start;
+      context.counters[C_BYTES_OUT]! += end - start;
+      return 0;
+    }
     const n = this.stream.write(context.scratch, start, end - start);
     if (n < 0) return n;
     context.counters[C_BYTES_OUT]! += end - start;
@@ -544,17 +562,19 @@ export class ClientConnection extends Watched {
 
   /** True when nothing is pending any more. On a fault the connection is gone. */
   #flush(): boolean {
-    const chunk = this.pending!;
-    const n = this.stream.write(chunk.memory, chunk.start, chunk.length);
-    if (n < 0) {
-      if (this.exchange !== null) this.exchange.onClientGone();
-      else this.destroy();
-      return false;
+    for (let chunk = this.pending; chunk !== null; chunk = this.pending) {
+      const n = this.stream.write(chunk.memory, chunk.start, chunk.length);
+      if (n < 0) {
+        if (this.exchange !== null) this.exchange.onClientGone();
+        else this.destroy();
+        return false;
+      }
+      chunk.start += n;
+      if (chunk.length > 0) return false;
+      dropChunk(chunk);
+      this.pending = this.#queue.shift() ?? null;
+      if (this.pending !== null) this.#queuedBytes -= this.pending.length;
     }
-    chunk.start += n;
-    if (chunk.length > 0) return false;
-    this.pending = null;
-    dropChunk(chunk);
     return true;
   }
 
@@ -621,6 +641,8 @@ export class ClientConnection extends Watched {
     }
     this.state = GONE;
     if (this.pending !== null) dropChunk(this.pending);
+    for (const chunk of this.#queue) dropChunk(chunk);
+    this.#queue.length = 0;
     if (this.stash !== null) dropChunk(this.stash);
     this.pending = null;
     this.stash = null;

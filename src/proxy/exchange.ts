@@ -48,7 +48,7 @@ import {
   variesByEncoding,
 } from '../http/compression-rules.ts';
 import { FieldEdits } from '../http/field-edits.ts';
-import { FIELD_REFERER, FIELD_USER_AGENT } from '../http/field-names.ts';
+import { FIELD_DATE, FIELD_REFERER, FIELD_USER_AGENT } from '../http/field-names.ts';
 import { chunkHead, chunkTail, lastChunk } from '../http/h1/chunk-writer.ts';
 import { ChunkedDecoder } from '../http/h1/chunked-decoder.ts';
 import { readResponseHead } from '../http/h1/head-reader.ts';
@@ -62,6 +62,7 @@ import {
   FRAMING_LENGTH,
   FRAMING_NONE,
   FRAMING_TUNNEL,
+  findField,
   METHOD_DELETE,
   METHOD_GET,
   METHOD_HEAD,
@@ -286,6 +287,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     reply.mending = null;
     reply.edits = null;
     reply.extra = '';
+    reply.date = null;
     const composed = writeResponseHead(bytes, COMPOSE_AT, COMPOSE_END, responseHead, reply);
     if (composed < 0) {
       this.#answerInstead(composed);
@@ -644,7 +646,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     const connection = this.#connection!;
     const { context } = client;
     let moved = 0;
-    while ((connection.readable || this.#resumeHead) && client.pending === null && (this.#compressor?.pendingBytes ?? 0) === 0) {
+    while ((connection.readable || this.#resumeHead) && client.hasRoom && (this.#compressor?.pendingBytes ?? 0) === 0) {
       if (moved >= TURN_BYTES_MAX) {
         context.counters[C_LIMIT_TURN_BYTES]!++;
         context.reactor.later(connection);
@@ -676,10 +678,9 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
       // Ended, given to a tunnel, or failed.
       if (this.#client !== client || this.#stage === DONE || this.#connection !== connection) return;
     }
-    if (client.pending !== null) {
-      context.reactor.noDeadline(connection);
-      this.#awaitTaking();
-    } else this.#setDeadlines();
+    if (client.pending !== null) this.#awaitTaking();
+    if (client.hasRoom) this.#setDeadlines();
+    else context.reactor.noDeadline(connection);
   }
 
   /** Response heads at scratch [at, end): informational ones go through, the final one begins the body. */
@@ -731,7 +732,8 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
 
   /** Writes the response head for the client at COMPOSE_AT; returns its end. Below 0 when it cannot be: the exchange has been failed then. */
   #composeHead(head: MessageHead, framing: number, close: boolean, extra = ''): number {
-    const { bytes, reply } = this.#client!.context;
+    const { context } = this.#client!;
+    const { bytes, reply } = context;
     reply.extra = extra;
     reply.framing = framing;
     reply.contentLength = framing === FRAMING_LENGTH ? head.contentLength : 0;
@@ -740,6 +742,11 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     reply.isSwitch = framing === FRAMING_TUNNEL;
     const route = this.#route!;
     const final = head.status >= 200;
+    reply.date = null;
+    if (final && findField(head, FIELD_DATE) < 0) {
+      context.refreshDate();
+      reply.date = context.answerForm.date;
+    }
     reply.edits = final ? route.responseEdits : null;
     if (reply.edits !== null) reply.values = this.#provenance.values(null, route.name, this.#target?.plan.label ?? '');
     reply.mending = final && route.forward!.mend ? this.#mending(route.forward!) : null;
@@ -765,6 +772,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#upstreamKeepAlive = head.keepAlive && head.framing !== FRAMING_CLOSE;
     if (head.framing === FRAMING_CHUNKED) this.#responseDecoder.reset();
     this.#responseRoom = this.#route!.forward!.responseBodyMax;
+    client.queueMax = this.#route!.forward!.responseBuffer;
     if (head.framing === FRAMING_LENGTH && head.contentLength > this.#responseRoom) {
       this.#upstreamFailed(FAULT_RESPONSE_TOO_LARGE);
       return;
@@ -1064,6 +1072,8 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     const { reactor } = this.#client!.context;
     this.#takeWindow.moved(bytes, reactor.nowMs);
     this.#awaitTaking();
+    const connection = this.#connection;
+    if (connection !== null && this.#compressor === null && this.#client!.hasRoom && connection.readable) this.#pumpResponse();
   }
 
   /** What was pending for the client is with the kernel. */

@@ -20,6 +20,7 @@ export class ForwardAction {
   readonly requestBodyMax: number;
   readonly responseBodyMax: number;
   readonly requestBuffer: number;
+  readonly responseBuffer: number;
   readonly compress: CompressionPolicy | null;
 
   constructor(plan: ForwardPlan, upstream: Upstream) {
@@ -30,6 +31,7 @@ export class ForwardAction {
     this.requestBodyMax = plan.requestBodyMax ?? Number.POSITIVE_INFINITY;
     this.responseBodyMax = plan.responseBodyMax ?? Number.POSITIVE_INFINITY;
     this.requestBuffer = plan.requestBuffer;
+    this.responseBuffer = plan.responseBuffer;
     this.compress = plan.compress === null ? null : { ...plan.compress, types: compileTypes(plan.compress.types) };
   }
 }

@@ -74,6 +74,7 @@ const STRICT: Readonly<Record<string, Omit<Explained, 'name' | 'stricter'>>> = {
   h2_preface: { rfc: 'RFC 9113, 3.4', why: 'HTTP/2 is not spoken on this connection.' },
   host: { rfc: 'RFC 9112, 3.2', why: 'Exactly one Host that is a host and perhaps a port; llhttp leaves Host to its user.' },
   host_disagrees: { rfc: 'RFC 9112, 3.2.2', why: 'Two opinions on whom a request is for are one too many.' },
+  length_required: { rfc: 'RFC 9110, 15.5.12', why: 'A POST, PUT or PATCH of HTTP/1.0 says how long its body is: it has no other way to.' },
   length_and_coding: { rfc: 'RFC 9112, 6.3', why: 'A length beside a coding is how requests are smuggled.' },
   method: { rfc: 'RFC 9110, 9.1', why: 'A method in lower case is a typing error, or an attempt on a filter.' },
   request_line: { rfc: 'RFC 9112, 3', why: 'One space, no more, between the parts.' },

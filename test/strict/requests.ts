@@ -231,6 +231,16 @@ const START_LINES: readonly RequestCase[] = [
   ]),
   ...refuse('A method beyond the bound is 501', 'RFC 9112, 3', [['of 40 letters', start(`${'X'.repeat(40)} / HTTP/1.1`)]], 501),
   ...refuse(
+    'A body in HTTP/1.0 has a length, or it is 411',
+    'RFC 9110, 15.5.12',
+    [
+      ['POST', `POST / HTTP/1.0\r\n${HOST}\r\n`],
+      ['POST with bytes behind it', `POST / HTTP/1.0\r\n${HOST}\r\nGET /smuggled HTTP/1.1\r\n${HOST}\r\n`],
+      ['PUT', `PUT / HTTP/1.0\r\n${HOST}\r\nhello`],
+    ],
+    411,
+  ),
+  ...refuse(
     'A gateway is no proxy for CONNECT',
     'RFC 9110, 9.3.6',
     [

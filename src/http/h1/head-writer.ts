@@ -84,6 +84,8 @@ export class Reply {
   values: TemplateValues = NO_VALUES;
   /** Further field lines, each with its line end: Latin-1. */
   extra = '';
+  /** IMF-fixdate for a response that came without Date (RFC 9110, section 6.6.1); null: it has one. */
+  date: Uint8Array | null = null;
 }
 
 /** Most that our own fields and a canonical start line add, texts of variable length aside. Bytes. */
@@ -96,6 +98,7 @@ const VERSION_START = asciiBytes('HTTP/1.1 ');
 const HOST = asciiBytes('Host: ');
 const REQUEST_ID = 'X-Request-ID: ';
 const REAL_IP = asciiBytes('\r\nX-Real-IP: ');
+const DATE = asciiBytes('Date: ');
 const FORWARDED = asciiBytes('Forwarded: ');
 const FORWARDED_HOST = asciiBytes('\r\nX-Forwarded-Host: ');
 const CONTENT_LENGTH = asciiBytes('Content-Length: ');
@@ -246,6 +249,7 @@ export function writeResponseHead(buf: Uint8Array, at: number, end: number, head
   }
 
   to = writeText(buf, to, reply.extra);
+  if (reply.date !== null) to = writeLineEnd(buf, writeBytes(buf, writeBytes(buf, to, DATE), reply.date));
   if (reply.framing === FRAMING_LENGTH) to = writeLength(buf, to, reply.contentLength);
   else if (reply.framing === FRAMING_CHUNKED) to = writeBytes(buf, to, CHUNKED);
   if (reply.isSwitch) return writeLineEnd(buf, writeSwitch(buf, to, head));
