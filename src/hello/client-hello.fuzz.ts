@@ -12,6 +12,7 @@ import {
   FAULT_HELLO_TOO_LARGE,
   NEED_MORE,
 } from '../base/faults.ts';
+import { TestRandom } from '../base/test-random.ts';
 import { ClientHello, HELLO_RECORDS_MAX, HELLO_WIRE_BYTES_MAX, readClientHello } from './client-hello.ts';
 import { browserHello, extensions, helloBytes, record, type TestExtension } from './test-hello.ts';
 
@@ -26,17 +27,6 @@ const FAULTS: readonly number[] = [
 const EDGES: readonly number[] = [0, 1, 2, 3, 5, 22, 31, 32, 33, 0x3f, 0x40, 0x41, 0x7f, 0x80, 0xfe, 0xff];
 const GUARD_BYTES = 64;
 const INPUT_BYTES_MAX = 40_000;
-
-/** A random number generator that a seed repeats (mulberry32). Returns integers in [0, bound). */
-function generator(seed: number): (bound: number) => number {
-  let state = seed >>> 0;
-  return (bound) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % bound;
-  };
-}
 
 function numbers(random: (bound: number) => number, max: number): number[] {
   return Array.from({ length: 1 + random(max) }, () => random(0x10000));
@@ -123,7 +113,8 @@ function assertInside(hello: ClientHello): void {
  * has another answer; the message holds the seed that repeats it.
  */
 export function fuzz(seed: number, iterations: number): void {
-  const random = generator(seed);
+  const numbersOf = new TestRandom(seed);
+  const random = (bound: number): number => numbersOf.below(bound);
   const hello = new ClientHello();
   const shape = shapeOf(hello);
   const buf = Buffer.alloc(INPUT_BYTES_MAX + 2 * GUARD_BYTES);

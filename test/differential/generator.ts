@@ -1,30 +1,6 @@
 /** Requests and responses that are right, almost right, and wrong: by grammar, then by bytes. Seeded. */
 
-/** mulberry32: small, and the same everywhere. */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** 0 up to, not including, `bound`. */
-  below(bound: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % bound;
-  }
-
-  of<T>(items: readonly T[]): T {
-    return items[this.below(items.length)]!;
-  }
-
-  /** True once in `n` times. */
-  once(n: number): boolean {
-    return this.below(n) === 0;
-  }
-}
+import type { TestRandom } from '../../src/base/test-random.ts';
 
 const METHODS = ['GET', 'GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE', 'PROPFIND', 'BREW', 'get', 'CONNECT', 'PRI'];
 const TARGETS = [
@@ -152,13 +128,13 @@ const STATUSES = [
   '200 \xe9',
 ];
 
-export function makeInput(random: Random, isRequest: boolean): Buffer {
+export function makeInput(random: TestRandom, isRequest: boolean): Buffer {
   let text = '';
   for (let messages = 1 + random.below(3); messages > 0; messages--) text += isRequest ? makeRequest(random) : makeResponse(random);
   return Buffer.from(random.once(3) ? spoil(random, text) : text, 'latin1');
 }
 
-function makeRequest(random: Random): string {
+function makeRequest(random: TestRandom): string {
   const end = (): string => (random.once(12) ? random.of(ENDS) : '\r\n');
   const space = (): string => (random.once(12) ? random.of(SPACES) : ' ');
   const lead = random.once(25) ? random.of(['\r\n', '\n', ' ', '\r\n\r\n']) : '';
@@ -167,12 +143,12 @@ function makeRequest(random: Random): string {
   return start + (host === '' ? '' : host + end()) + fieldsAndBody(random, end);
 }
 
-function makeResponse(random: Random): string {
+function makeResponse(random: TestRandom): string {
   const end = (): string => (random.once(12) ? random.of(ENDS) : '\r\n');
   return `${random.once(3) ? random.of(VERSIONS) : 'HTTP/1.1'} ${random.of(STATUSES)}${end()}${fieldsAndBody(random, end)}`;
 }
 
-function fieldsAndBody(random: Random, end: () => string): string {
+function fieldsAndBody(random: TestRandom, end: () => string): string {
   let text = '';
   for (let fields = random.below(4); fields > 0; fields--) text += random.of(FIELDS.slice(0, random.once(3) ? FIELDS.length : 13)) + end();
   const kind = random.below(4);
@@ -191,7 +167,7 @@ function fieldsAndBody(random: Random, end: () => string): string {
 }
 
 /** A few bytes changed, lost, doubled. */
-function spoil(random: Random, text: string): string {
+function spoil(random: TestRandom, text: string): string {
   let spoiled = text;
   for (let rounds = 1 + random.below(2); rounds > 0; rounds--) {
     const at = random.below(spoiled.length + 1);

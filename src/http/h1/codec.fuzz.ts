@@ -12,6 +12,7 @@
 import assert from 'node:assert/strict';
 import { faultOf, NEED_MORE } from '../../base/faults.ts';
 import { TRAILER_BYTES_MAX } from '../../base/limits.ts';
+import { TestRandom } from '../../base/test-random.ts';
 import {
   FIELD_NAME_START,
   FIELD_STRIDE,
@@ -103,28 +104,7 @@ const OUT_AT = IN_AT + ROOM;
 const OUT_END = OUT_AT + 2 * ROOM;
 const GUARD = 0xee;
 
-/** mulberry32: small, and the same everywhere. */
-class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** 0 up to, not including, `bound`. */
-  below(bound: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % bound;
-  }
-
-  of<T>(items: readonly T[]): T {
-    return items[this.below(items.length)]!;
-  }
-}
-
-function mutate(random: Random, text: string, others: readonly string[]): string {
+function mutate(random: TestRandom, text: string, others: readonly string[]): string {
   let mutated = text;
   for (let rounds = random.below(5); rounds > 0; rounds--) {
     const at = random.below(mutated.length + 1);
@@ -263,7 +243,7 @@ function fuzzResponse(bench: Bench, text: string, requestMethod: number): void {
   if (head.framing === FRAMING_CHUNKED || head.framing === FRAMING_NONE) assert.equal(head.contentLength, 0);
 }
 
-function fuzzBody(bench: Bench, random: Random, text: string): void {
+function fuzzBody(bench: Bench, random: TestRandom, text: string): void {
   const whole = decodeAll(bench, text, text.length);
   assert.equal(decodeAll(bench, text, 1 + random.below(text.length + 1)), whole, 'the cut decides nothing');
 }
@@ -293,7 +273,7 @@ function decodeAll(bench: Bench, text: string, partBytes: number): string {
 
 /** Runs `iterations` mutations from `seed` (an integer). Throws at the first that breaks a promise, naming how to repeat it. */
 export function fuzz(seed: number, iterations: number): void {
-  const random = new Random(seed);
+  const random = new TestRandom(seed);
   const bench = new Bench();
   for (let i = 0; i < iterations; i++) {
     const kind = random.below(3);
