@@ -120,6 +120,23 @@ test('what is not built yet is refused by name', (t) => {
   assert.match(stderr, /least-connections.*not available yet/);
 });
 
+test('password makes a line that a route takes, and says what will not do', () => {
+  const make = (password: string, ...args: readonly string[]) =>
+    spawnSync(process.execPath, [PROGRAM, 'password', ...args], { input: password, encoding: 'utf8', timeout: 30_000 });
+  assert.match(make('secret\n', 'anna').stdout, /^anna:\$2y\$12\$[./A-Za-z0-9]{53}\n$/);
+  assert.match(make('secret', 'anna', '--scheme', 'scrypt').stdout, /^anna:\$scrypt\$ln=17,r=8,p=1\$/);
+  for (const [password, user, expected] of [
+    ['', 'anna', /the password is empty/],
+    ['a\tb', 'anna', /control characters/],
+    ['x'.repeat(73), 'anna', /longer than 72 bytes/],
+    ['secret', 'an:na', /a user name has/],
+  ] as const) {
+    const { stderr, status } = make(password, user);
+    assert.equal(status, 1);
+    assert.match(stderr, expected);
+  }
+});
+
 test('version names the TLS libraries, and a wrong call exits 2 with help at hand', () => {
   const versions = JSON.parse(tollgate('version', '--json').stdout) as Record<string, string>;
   assert.match(versions.s2n ?? '', /^\d+\.\d+\.\d+$/);

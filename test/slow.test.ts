@@ -80,6 +80,14 @@ upstreams:
 
   const crowd = crowdOf(t, tollgate.port, 60);
   await until(crowd.open, 40_000);
+  // Readers are slow once what lies between us is full: until then they are a load like any other.
+  let sent = -1;
+  await until(async () => {
+    const before = sent;
+    sent = (await tollgate.metrics()).get('tollgate_sent_bytes_total')!;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return sent === before;
+  }, 30_000);
   const { open } = (await tollgate.status()).connections;
   const beside = await honest(tollgate.port, 3_000);
   const each = (residentBytes(worker) - before.memory) / open;

@@ -1,14 +1,16 @@
 /** The command line. Every command exits 0, or tells why on standard error in one sentence and exits 1; a wrong call exits 2. */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { tollgateVersion } from '../base/version.ts';
 import { checkFile } from '../config/check-report.ts';
 import { findingText } from '../config/findings.ts';
+import { makePasswordHash, NEW_PASSWORD_SCHEMES, type NewPasswordScheme, passwordLine } from '../config/make-password.ts';
 import { ask } from '../control/control-client.ts';
 import { defaultRuntimeDirectory } from '../control/runtime-directory.ts';
 import { s2nLibraryPath } from '../native/library-path.ts';
 import { libraryVersions } from '../native/versions.ts';
 import { type Status, statusText } from '../observe/status.ts';
+import { readSecret } from './read-secret.ts';
 import { type RunOptions, run } from './run.ts';
 
 /** A supervisor answers within this time. Milliseconds. */
@@ -93,6 +95,21 @@ program
   .action(async (options: { runtime: string }) => {
     const { pid, drainMs } = (await ask(options.runtime, { type: 'stop' }, ANSWER_MS)) as { pid: number; drainMs: number };
     process.stdout.write(`tollgate (pid ${pid}) drains, and ends within ${Math.ceil(drainMs / 1_000)} s\n`);
+  });
+
+program
+  .command('password')
+  .description("make a line of a password file (a route's basicAuth); the password comes from the keyboard or standard input")
+  .argument('<user>', 'name of the user')
+  .addOption(new Option('--scheme <scheme>', 'how it is hashed').choices(NEW_PASSWORD_SCHEMES).default('bcrypt'))
+  .addHelpText('after', '\nExamples:\n  tollgate password anna >> users\n  printf %s "$SECRET" | tollgate password anna --scheme scrypt')
+  .action(async (user: string, options: { scheme: NewPasswordScheme }) => {
+    const password = await readSecret(`Password for ${user}: `);
+    try {
+      process.stdout.write(passwordLine(user, await makePasswordHash(password, options.scheme)));
+    } finally {
+      password.fill(0);
+    }
   });
 
 program

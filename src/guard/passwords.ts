@@ -10,7 +10,7 @@ import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:c
 import { assert } from '../base/assert.ts';
 import { HASH_CHARACTERS_MAX, PASSWORD_BYTES_MAX, type PasswordHash, parsePasswordHash, USER_BYTES_MAX } from '../base/password-hash.ts';
 import type { BasicCredentials } from '../http/basic-auth.ts';
-import { checkPassword, type PasswordOutcome } from './check-password.ts';
+import { checkPassword, type PasswordOutcome, passwordSupport } from './check-password.ts';
 
 /** How long a verified credential passes without another verification. Milliseconds. A withdrawn user's hash is gone with the plan at once. */
 export const VERIFIED_MS = 300_000;
@@ -33,11 +33,16 @@ export class PasswordTable {
   readonly #users = new Map<string, PasswordHash>();
   readonly #hashes: PasswordHash[] = [];
 
-  /** `users`: name and hash text, both checked before they came into the plan; a hash that is none is a programmer's error. */
+  /**
+   * `users`: name and hash text, both checked before they came into the plan; a hash that is none is a programmer's error. Throws an Error
+   * with one sentence when this machine cannot compute one of them: nobody could pass, and nobody would know why.
+   */
   constructor(users: readonly (readonly [name: string, hash: string])[]) {
     for (const [name, text] of users) {
       const hash = parsePasswordHash(text);
       assert(typeof hash !== 'string', 'hashes are checked before they are planned');
+      const lack = passwordSupport(hash);
+      if (lack !== null) throw new Error(`the password of user ${JSON.stringify(name)} cannot be checked here: ${lack}`);
       this.#users.set(Buffer.from(name, 'utf8').toString('latin1'), hash);
       this.#hashes.push(hash);
     }
@@ -180,12 +185,6 @@ export class PasswordVerifier {
     if (at < 0) return;
     this.#waiting.splice(at, 1);
     this.#drop(job);
-  }
-
-  /** Forgets everything that was remembered. */
-  forget(): void {
-    this.#verifiedUntil.clear();
-    this.#refusedUntil.clear();
   }
 
   /** HMAC-SHA-256 over the user's name, its hash and the password: another password, or another hash in the file, is another credential. */

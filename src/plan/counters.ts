@@ -80,6 +80,8 @@ export const C_RSS_BYTES = gauge('tollgate_resident_bytes', 'Resident memory.');
 export const C_HEAP_BYTES = gauge('tollgate_heap_bytes', 'JavaScript heap in use.');
 export const C_DESCRIPTORS_OPEN = gauge('tollgate_descriptors_open', 'Descriptors of connections and listeners open now.');
 
+export const C_LIMIT_COMPRESSORS = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'compressors' });
+export const C_LIMIT_PASSWORDS = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'password_checks' });
 export const C_LIMIT_CLIENTS = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'client_table' });
 
 /** Places of the counters named above. */

@@ -16,8 +16,10 @@ import {
   C_CONNECTIONS_OPEN,
   C_DESCRIPTORS_OPEN,
   C_FAULTS,
+  C_LIMIT_COMPRESSORS,
   C_LIMIT_CONNECTIONS,
   C_LIMIT_DESCRIPTORS,
+  C_LIMIT_PASSWORDS,
   C_LOOP_LAG_S,
   C_TURNS,
 } from '../plan/counters.ts';
@@ -306,7 +308,11 @@ export class Worker {
     counters[C_DESCRIPTORS_OPEN] = this.#reactor.open;
     if (this.#ticks++ % SLOW_TICKS === 0) {
       this.#gauges.update();
-      if (this.#context !== null) this.#context.unixOffsetMs = Date.now() - performance.now();
+      if (this.#context !== null) {
+        this.#context.unixOffsetMs = Date.now() - performance.now();
+        counters[C_LIMIT_COMPRESSORS] = this.#context.compressors.refused;
+        counters[C_LIMIT_PASSWORDS] = this.#context.passwords.busy;
+      }
       this.#trim();
     }
     if (this.#drainUntilMs !== Number.POSITIVE_INFINITY) {
