@@ -273,3 +273,20 @@ upstreams:
     assert.match(errors, expected);
   }
 });
+
+test('a target with a name of several addresses is reached at the one that answers, from the address that was asked for', async (t) => {
+  const seen: (string | undefined)[] = [];
+  const origin = await httpOrigin(t, (request, response) => {
+    seen.push(request.socket.remoteAddress);
+    response.end('ok');
+  });
+  // localhost is ::1 as well, where nobody listens on this port.
+  const config = configOf('    routes: [{ to: origin }]', origin.port).replace(
+    /targets: .*\]/,
+    `targets: ["localhost:${origin.port}"], sourceAddress: ["127.0.0.55", "::1"]`,
+  );
+  const tollgate = await Tollgate.start(t, { config });
+  assert.match(await exchange(tollgate.port, GET), /^HTTP\/1\.1 200 /);
+  assert.deepEqual(seen, ['127.0.0.55']);
+  assert.equal((await tollgate.status()).upstreams[0]!.targets[0]!.failures, 0);
+});

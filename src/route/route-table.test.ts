@@ -56,3 +56,22 @@ test('RouteTable answers the same whatever host was asked before', () => {
 test('RouteTable without routes refuses everything', () => {
   assert.equal(find(new RouteTable([]), 'a.test', '/'), NO_ROUTE);
 });
+
+test('RouteTable is not got past by another spelling of a path', () => {
+  const table = new RouteTable([route(null, '/admin/*'), route(null, '/exact'), route(null, '/*')]);
+  for (const path of [
+    '/admin/x',
+    '/%61dmin/x',
+    '//admin/x',
+    '/./admin/x',
+    '/a/../admin/x',
+    '/admin%2Fx',
+    '/admin\\x',
+    '/x/%2e%2e/admin/x?y',
+  ]) {
+    assert.equal(find(table, 'a.test', path), 0, path);
+  }
+  assert.equal(find(table, 'a.test', '/e%78act?q=/admin/'), 1);
+  assert.equal(find(table, 'a.test', '/admin/../public'), 2);
+  assert.equal(find(table, 'a.test', '/public?/admin/'), 2);
+});

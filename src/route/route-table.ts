@@ -1,10 +1,13 @@
 /**
  * Which route a request takes: the first in the configuration's order whose host and path match. Compiled once, then only read.
  *
- * Routes with a host are found through a table, so that a thousand sites cost as much as one. Paths are compared as they came on the
- * wire, up to the query: nothing is decoded or normalised here, and the server sees the same bytes that chose the route.
+ * Routes with a host are found through a table, so that a thousand sites cost as much as one. Paths are compared up to the query, as a server
+ * would understand them (normal-path.ts): a route may carry a rule about who comes in, and `/%61dmin/` must not get past the one for
+ * `/admin/`. What the server gets are the bytes as they came.
  */
+import { TARGET_BYTES_MAX } from '../base/limits.ts';
 import type { RouteMatch } from '../plan/plan.ts';
+import { isNormalPath, writeNormalPath } from './normal-path.ts';
 
 interface Entry {
   readonly index: number;
@@ -20,6 +23,8 @@ export class RouteTable {
   /** By what follows `*`: `.example.com`. */
   readonly #suffixes = new Map<string, readonly Entry[]>();
   readonly #any: readonly Entry[];
+  readonly #hasPaths: boolean;
+  readonly #normal: Buffer = Buffer.alloc(TARGET_BYTES_MAX);
   #lastHost = new Uint8Array(256);
   #lastLength = -1;
   #lastEntries: readonly Entry[];
@@ -34,6 +39,7 @@ export class RouteTable {
     const chosen = (wanted: (host: string) => boolean): Entry[] =>
       entries.filter((entry) => entry.host === null || wanted(entry.host)).map(({ index, path, isPrefix }) => ({ index, path, isPrefix }));
     this.#any = chosen(() => false);
+    this.#hasPaths = entries.some(({ path }) => path !== null);
     for (const { host } of entries) {
       if (host === null) continue;
       if (host.startsWith('*.')) {
@@ -55,11 +61,11 @@ export class RouteTable {
   /** Index of the route for host buf[hostStart, hostEnd) and path buf[pathStart, pathEnd), query included, or NO_ROUTE. */
   find(buf: Buffer, hostStart: number, hostEnd: number, pathStart: number, pathEnd: number): number {
     const entries = this.#exact.size + this.#suffixes.size === 0 ? this.#any : this.#entriesOf(buf, hostStart, hostEnd);
-    for (let i = 0; i < entries.length; i++) {
-      const entry = entries[i]!;
-      if (entry.path === null || matches(entry, entry.path, buf, pathStart, pathEnd)) return entry.index;
+    if (this.#hasPaths && !isNormalPath(buf, pathStart, pathEnd)) {
+      const end = writeNormalPath(this.#normal, buf, pathStart, pathEnd);
+      return firstMatch(entries, this.#normal, 0, end);
     }
-    return NO_ROUTE;
+    return firstMatch(entries, buf, pathStart, pathEnd);
   }
 
   /** Requests of one connection, and most of one worker, name the same host as the one before: that costs a comparison. */
@@ -90,6 +96,14 @@ export class RouteTable {
     }
     return this.#any;
   }
+}
+
+function firstMatch(entries: readonly Entry[], buf: Buffer, pathStart: number, pathEnd: number): number {
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i]!;
+    if (entry.path === null || matches(entry, entry.path, buf, pathStart, pathEnd)) return entry.index;
+  }
+  return NO_ROUTE;
 }
 
 function matches(entry: Entry, path: Uint8Array, buf: Buffer, start: number, end: number): boolean {
