@@ -158,6 +158,22 @@ test('a body is held until it is whole, by length and in chunks, and one that is
     origin.sockets[before]!.destroy();
     await until(async () => (await tollgate.metrics()).get('tollgate_upstream_idle_connections') === 0);
   }
+  // A client that sends all of it and then ends its direction is served; one that ends before is told so.
+  for (const [body, expected] of [
+    [piece + piece, /^HTTP\/1\.1 204 /],
+    [piece, /^HTTP\/1\.1 400 /],
+  ] as const) {
+    const half = await new Client(tollgate.port).open();
+    const known = origin.heard.length;
+    half.send('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000\r\n\r\n');
+    await until(async () => (await tollgate.metrics()).get('tollgate_requests_open') === 1);
+    half.socket.end(body);
+    if (body.length === 2_000) {
+      await until(() => origin.heard.length > known && origin.heard[known]!.endsWith(body));
+      origin.sockets[known]!.write('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n');
+    }
+    assert.match(await half.all(), expected);
+  }
   const large = await new Client(tollgate.port).open();
   const before = origin.heard.length;
   large.send(`POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 70000\r\n\r\n${piece}`);
@@ -185,4 +201,21 @@ test('a server is done with before a slow client is, where the route has room fo
   await client.all();
   assert.equal(client.received.length - client.received.indexOf('\r\n\r\n') - 4, large.length);
   assert.ok(client.received.subarray(-large.length).equals(large));
+});
+
+test('what an authorisation server gave for one request reaches no other', async (t) => {
+  const authority = await httpOrigin(t, (_request, response) =>
+    response.writeHead(200, { 'x-user': 'anna', 'set-cookie': 'seen=1' }).end(),
+  );
+  const origin = await httpOrigin(t, (request, response) => response.end(`<${String(request.headers['x-user'])}>`));
+  const gated = 'forwardAuth: { to: authority, copyToRequest: [X-User], copyToResponse: [Set-Cookie] }';
+  const tollgate = await Tollgate.start(t, {
+    config: configOf(`match: { path: /in/* }, to: origin, ${gated} }, { to: origin`, { origin: origin.port, authority: authority.port }),
+  });
+  for (let i = 0; i < 3; i++) {
+    assert.match(await exchange(tollgate.port, get('', '/in/x')), /set-cookie: seen=1\r\n[\s\S]*<anna>$/i);
+    const open = await exchange(tollgate.port, get());
+    assert.match(open, /<undefined>$/);
+    assert.doesNotMatch(open, /seen=1/);
+  }
 });

@@ -8,6 +8,7 @@ import { READ_BYTES } from '../base/limits.ts';
 import type { Asking, PasswordTable } from '../guard/passwords.ts';
 import { TransferWindow } from '../guard/transfer-window.ts';
 import { BASIC_READ, readBasicCredentials } from '../http/basic-auth.ts';
+import { CR, LF } from '../http/characters.ts';
 import { FIELD_AUTHORIZATION, FIELD_EXPECT, FIELD_IF_MATCH, FIELD_IF_RANGE, FIELD_RANGE } from '../http/field-names.ts';
 import { ChunkedDecoder } from '../http/h1/chunked-decoder.ts';
 import { readRequestHead } from '../http/h1/head-reader.ts';
@@ -64,6 +65,8 @@ export class Admission implements GateOwner {
   /** The request's bytes while it is held, and how many of them are its head. */
   #held: Chunk | null = null;
   #headBytes = 0;
+  /** Bytes of a chunked body when it was last tried whether it is whole. */
+  #tried = 0;
   #asking: Asking | null = null;
   #gate: Gate | null = null;
   /** It goes on in the next turn; or (a fault) is refused then. */
@@ -86,14 +89,15 @@ export class Admission implements GateOwner {
     this.#route = route;
     this.#step = PASSWORD;
     this.#refusal = 0;
-    this.toRequest = '';
-    this.toResponse = '';
+    this.#tried = 0;
     this.#window.reset(client.context.reactor.nowMs);
     this.#go(head, at, end);
   }
 
-  /** Nobody waits for the request any more. */
+  /** The request is over, or nobody waits for it any more. What was given for it must not reach the next one. */
   stop(): void {
+    this.toRequest = '';
+    this.toResponse = '';
     if (this.#asking !== null) this.#client!.context.passwords.cancel(this.#asking);
     this.#asking = null;
     this.#gate?.cancel();
@@ -253,10 +257,7 @@ export class Admission implements GateOwner {
     } else if (head.framing === FRAMING_CHUNKED) {
       if (here >= requestBuffer) return true;
       this.#hold(head, end);
-      // On the scratch's copy, for decoding is in place.
-      this.#decoder.reset();
-      const used = this.#decoder.decode(this.#client!.context.bytes, at, end);
-      if (used < 0 || this.#decoder.done) {
+      if (this.#mayBeDone(at, end)) {
         this.#step = SETTLED;
         this.#resume();
         return false;
@@ -267,6 +268,20 @@ export class Admission implements GateOwner {
     this.#setDeadline();
     if (client.readable) client.context.reactor.later(client);
     return false;
+  }
+
+  /**
+   * Whether the chunked body at scratch [at, end) is over, or is none. Decoding it each time would cost the square of its length: it is tried
+   * when it ends as a body ends, and (somebody may have sent more behind it) when it has doubled. The scratch's bytes are used up by it.
+   */
+  #mayBeDone(at: number, end: number): boolean {
+    const { bytes } = this.#client!.context;
+    const here = end - at;
+    const ends = here >= 4 && bytes[end - 1] === LF && bytes[end - 2] === CR && bytes[end - 3] === LF && bytes[end - 4] === CR;
+    if (!ends && here < 2 * this.#tried) return false;
+    this.#tried = here;
+    this.#decoder.reset();
+    return this.#decoder.decode(bytes, at, end) < 0 || this.#decoder.done;
   }
 
   #setDeadline(): void {
@@ -280,18 +295,28 @@ export class Admission implements GateOwner {
     const { context } = client;
     const held = this.#held!;
     copyMemory(context.scratch, READ_AT, held.memory, held.start, held.end);
-    const end = READ_AT + held.length;
-    const n = client.stream.read(context.scratch, end, READ_BYTES - held.length);
-    client.readable = n > 0 && (client.hungUp || client.stream.mayHaveMore());
-    if (n === 0) return;
-    if (n < 0) {
-      this.#owner.onHeldClientEnded(n);
-      return;
+    let end = READ_AT + held.length;
+    const before = end;
+    // All that is there at once: what is held is copied for each look.
+    while (client.readable && end < READ_AT + READ_BYTES) {
+      const n = client.stream.read(context.scratch, end, READ_AT + READ_BYTES - end);
+      client.readable = n > 0 && (client.hungUp || client.stream.mayHaveMore());
+      if (n < 0) {
+        if (end === before) {
+          this.#owner.onHeldClientEnded(n);
+          return;
+        }
+        // What came in front of the end may be all there was to come. If not, the end is met again.
+        client.readable = true;
+        break;
+      }
+      end += n;
     }
-    this.#window.moved(n, context.reactor.nowMs);
-    context.counters[C_BYTES_IN]! += n;
+    if (end === before) return;
+    this.#window.moved(end - before, context.reactor.nowMs);
+    context.counters[C_BYTES_IN]! += end - before;
     dropChunk(held);
-    this.#held = keepBytes(context.scratch, READ_AT, end + n);
+    this.#held = keepBytes(context.scratch, READ_AT, end);
     this.#resume();
   }
 
