@@ -243,6 +243,11 @@ export class Supervisor {
       else if (applying.waiting.size === 0) applying.resolve();
       if (message.type === 'refused') return;
     }
+    if (message.type === 'adopted' && applying === null && message.planId !== this.#plan.id) {
+      // It was born while a change was tried that has been taken back since.
+      worker.tell({ type: 'plan', plan: this.#plan }, this.#blobs);
+      return;
+    }
     if (message.type === 'adopted') {
       worker.ready = true;
       this.#log.debug({ worker: worker.slot, pid: worker.pid, plan: message.planId, ms: message.ms }, 'worker serves');
