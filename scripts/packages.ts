@@ -22,6 +22,7 @@ export const NEEDED_PROGRAMS: readonly NeededProgram[] = Object.freeze([
   { command: 'wrk', package: 'wrk' },
   { command: 'h2load', package: 'nghttp2-client' },
   { command: 'ab', package: 'apache2-utils' },
+  { command: 'htpasswd', package: 'apache2-utils' },
   { command: 'apache2', package: 'apache2' },
   { command: 'caddy', package: 'caddy' },
   { command: 'gunicorn', package: 'gunicorn' },

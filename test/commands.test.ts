@@ -124,6 +124,14 @@ test('password makes a line that a route takes, and says what will not do', () =
   const make = (password: string, ...args: readonly string[]) =>
     spawnSync(process.execPath, [PROGRAM, 'password', ...args], { input: password, encoding: 'utf8', timeout: 30_000 });
   assert.match(make('secret\n', 'anna').stdout, /^anna:\$2y\$12\$[./A-Za-z0-9]{53}\n$/);
+  // Apache's tool computes bcrypt with code of its own.
+  const directory = mkdtempSync(join(tmpdir(), 'tollgate-test-password-'));
+  writeFileSync(join(directory, 'users'), make('secret\n', 'anna').stdout);
+  const verify = (password: string) =>
+    spawnSync('htpasswd', ['-vb', join(directory, 'users'), 'anna', password], { timeout: 30_000 }).status;
+  assert.equal(verify('secret'), 0);
+  assert.equal(verify('Secret'), 3);
+  rmSync(directory, { recursive: true });
   assert.match(make('secret', 'anna', '--scheme', 'scrypt').stdout, /^anna:\$scrypt\$ln=17,r=8,p=1\$/);
   for (const [password, user, expected] of [
     ['', 'anna', /the password is empty/],
