@@ -2,7 +2,7 @@
  * The supervisor: opens the listening sockets, starts a worker for each core, replaces the dead and the stuck, and ends them in order.
  * It holds the plan with its keys, because a worker that is replaced needs them; it moves no byte of traffic.
  */
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { openSync } from 'node:fs';
 import { TollgateError } from '../base/tollgate-error.ts';
 import type { HostAddress } from '../config/resolve-host.ts';
@@ -88,7 +88,7 @@ export class Supervisor {
     const { fd, memory } = createSharedMemory(tableBytes(options.workers));
     this.#table = SharedTable.create(memory, options.workers);
     // What a client hashes to must not be known to clients.
-    this.#table.clients.key.set(new Int32Array(randomBytes(16).buffer.slice(0, 16)));
+    this.#table.clients.key.set(randomFillSync(new Int32Array(2)));
     this.#tableFd = fd;
     this.#workers = Array.from({ length: options.workers }, (_, slot) => new WorkerProcess(slot));
     // A stop may reject it while nobody waits for it yet.

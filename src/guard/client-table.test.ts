@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { C_LIMIT_CLIENTS } from '../plan/counters.ts';
 import type { ClientsPlan } from '../plan/plan.ts';
 import { CLIENT_SLOTS, SharedTable, tableBytes } from '../plan/table.ts';
@@ -16,7 +17,7 @@ const LIMITS: ClientsPlan = {
 
 function tables(workers: number, limits: Partial<ClientsPlan> = {}) {
   const shared = SharedTable.create(new ArrayBuffer(tableBytes(workers)), workers);
-  shared.clients.key.set([0x1234567, -99, 77, 0x7ffffff1]);
+  shared.clients.key.set([0x1234567, -99]);
   return {
     shared,
     tables: Array.from(
@@ -53,6 +54,57 @@ test('open connections are counted over all workers, and a dead worker’s are f
   shared.fold(0);
   assert.equal(b.connections(place), 0);
   assert.throws(() => b.close(place));
+});
+
+test('workers that count at the same time never pass the bound, and reach it', async () => {
+  const MOST = 500;
+  const memory = new SharedArrayBuffer(tableBytes(3));
+  SharedTable.create(memory, 3);
+  const source = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    (async () => {
+      const { SharedTable } = await import(workerData.table);
+      const { ClientTable } = await import(workerData.guard);
+      const shared = SharedTable.open(workerData.memory);
+      const table = new ClientTable(shared.clients, workerData.worker, shared.worker(workerData.worker).counters, workerData.limits);
+      const place = table.find('192.0.2.1', 0);
+      let opened = 0;
+      for (let i = 0; i < 200_000; i++) {
+        if (table.open(place)) opened++;
+        if (opened > 0 && i % 3 === 0) { table.close(place); opened--; }
+      }
+      while (table.open(place)) opened++;
+      parentPort.postMessage(opened);
+    })();`;
+  const opened = await Promise.all(
+    [0, 1, 2].map(
+      (worker) =>
+        new Promise<number>((resolve, reject) => {
+          const workerData = {
+            memory,
+            worker,
+            table: new URL('../plan/table.ts', import.meta.url).href,
+            guard: new URL('./client-table.ts', import.meta.url).href,
+            limits: { ...LIMITS, connections: MOST },
+          };
+          new Worker(source, { eval: true, workerData }).once('message', resolve).once('error', reject);
+        }),
+    ),
+  );
+  assert.equal(
+    opened.reduce((a, b) => a + b),
+    MOST,
+  );
+});
+
+test('everybody’s connections have one bound', () => {
+  const { shared, tables: all } = tables(2);
+  const [a, b] = all as [ClientTable, ClientTable];
+  assert.deepEqual([a.enter(2), b.enter(2), a.enter(2)], [true, true, false]);
+  b.leave();
+  assert.equal(a.enter(2), true);
+  shared.fold(0);
+  assert.deepEqual([b.enter(2), b.enter(2), b.enter(2)], [true, true, false]);
 });
 
 test('a burst passes, then the rate holds, over all workers', () => {

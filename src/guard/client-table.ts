@@ -10,8 +10,9 @@
 import { assert } from '../base/assert.ts';
 import { C_LIMIT_CLIENTS } from '../plan/counters.ts';
 import type { ClientsPlan, RatePlan } from '../plan/plan.ts';
-import { CLIENT_OVERFLOW, CLIENT_SLOTS, CLIENT_WAYS, type ClientMemory } from '../plan/table.ts';
+import { CLIENT_ALL, CLIENT_OVERFLOW, CLIENT_SLOTS, CLIENT_WAYS, type ClientMemory } from '../plan/table.ts';
 import { readAddress } from './address.ts';
+import { halfSipHash } from './half-siphash.ts';
 import { NetworkList } from './network-list.ts';
 
 /** Finest count of time: units a millisecond. Slow rates are counted in coarser ones, so that a debt fits into 32 bits that wrap. */
@@ -24,8 +25,9 @@ export const NOBODY = -1;
 
 export class ClientTable {
   readonly #memory: ClientMemory;
-  readonly #own: Int32Array;
+  readonly #share: Int32Array;
   readonly #words = new Uint32Array(4);
+  readonly #hash = new Int32Array(2);
   readonly #mask4: number;
   readonly #mask6 = new Uint32Array(4);
   readonly #connections: number;
@@ -40,7 +42,7 @@ export class ClientTable {
   constructor(memory: ClientMemory, worker: number, counters: Float64Array, limits: ClientsPlan) {
     this.#counters = counters;
     this.#memory = memory;
-    this.#own = memory.open[worker]!;
+    this.#share = memory.shares[worker]!;
     this.isLimited = limits.connections !== null || limits.handshakes !== null || limits.requests !== null;
     this.#exempt = limits.exempt.length === 0 ? null : new NetworkList(limits.exempt.map((network) => ({ network, verdict: 1 })));
     this.#connections = limits.connections ?? Number.POSITIVE_INFINITY;
@@ -58,15 +60,13 @@ export class ClientTable {
     const { key, tags } = this.#memory;
     if (family === 4) words[3] = words[3]! & this.#mask4;
     else for (let i = 0; i < 4; i++) words[i] = words[i]! & this.#mask6[i]!;
-    let one = key[0]! ^ family;
-    let other = key[1]!;
-    for (let i = 0; i < 4; i++) {
-      one = mixed(one, words[i]! ^ key[2]!);
-      other = mixed(other, words[i]! ^ key[3]!);
-    }
+    if (family === 4) words[0] = words[3]!;
+    const hash = this.#hash;
+    halfSipHash(key[0]!, key[1]!, words, family === 4 ? 1 : 4, hash);
+    const one = hash[0]! >>> 0;
     // 0 is nobody's.
-    const tag = other === 0 ? 1 : other;
-    const first = ((one >>> 0) % SETS) * CLIENT_WAYS;
+    const tag = hash[1] === 0 ? 1 : hash[1]!;
+    const first = (one % SETS) * CLIENT_WAYS;
     for (let place = first; place < first + CLIENT_WAYS; place++) if (Atomics.load(tags, place) === tag) return place;
     for (let place = first; place < first + CLIENT_WAYS; place++) {
       const before = Atomics.load(tags, place);
@@ -77,7 +77,7 @@ export class ClientTable {
       return place;
     }
     this.#counters[C_LIMIT_CLIENTS]!++;
-    return CLIENT_SLOTS + ((one >>> 0) % CLIENT_OVERFLOW);
+    return CLIENT_SLOTS + (one % CLIENT_OVERFLOW);
   }
 
   #isFree(place: number, nowMs: number): boolean {
@@ -87,25 +87,46 @@ export class ClientTable {
 
   /** Open connections of the client, over all workers. */
   connections(place: number): number {
-    const { open } = this.#memory;
-    let sum = 0;
-    for (let worker = 0; worker < open.length; worker++) sum += open[worker]![place]!;
-    return sum;
+    return Atomics.load(this.#memory.open, place);
   }
 
-  /** Counts one more connection. False: it would be one too many, and was not counted. */
+  /** Counts one more connection of anybody. False: there are `most` already, and it was not counted. */
+  enter(most: number): boolean {
+    return this.#count(CLIENT_ALL, most);
+  }
+
+  /** A connection that `enter` counted has ended. */
+  leave(): void {
+    this.#uncount(CLIENT_ALL);
+  }
+
+  /** Counts one more connection of the client. False: it would be one too many, and was not counted. */
   open(place: number): boolean {
-    if (place === NOBODY) return true;
-    if (this.connections(place) >= this.#connections) return false;
-    this.#own[place]!++;
-    return true;
+    return place === NOBODY || this.#count(place, this.#connections);
   }
 
   /** A connection that `open` counted has ended. */
   close(place: number): void {
-    if (place === NOBODY) return;
-    assert(this.#own[place]! > 0, 'what is closed was open');
-    this.#own[place]!--;
+    if (place !== NOBODY) this.#uncount(place);
+  }
+
+  /** The share moves before the sum goes up and after it went down: a worker killed between the two leaves a count too low, which locks nobody out. */
+  #count(place: number, most: number): boolean {
+    const { open } = this.#memory;
+    this.#share[place]!++;
+    for (let before = Atomics.load(open, place); before < most; ) {
+      const found = Atomics.compareExchange(open, place, before, before + 1);
+      if (found === before) return true;
+      before = found;
+    }
+    this.#share[place]!--;
+    return false;
+  }
+
+  #uncount(place: number): void {
+    assert(this.#share[place]! > 0, 'what is closed was open');
+    Atomics.sub(this.#memory.open, place, 1);
+    this.#share[place]!--;
   }
 
   takeHandshake(place: number, nowMs: number): boolean {
@@ -164,12 +185,4 @@ class Bucket {
 
 function maskWord(bits: number): number {
   return bits === 0 ? 0 : (0xffffffff << (32 - bits)) >>> 0;
-}
-
-/** A step of a keyed mixing hash (the finaliser of MurmurHash3): not one that could be inverted without the key from what we let out, nothing. */
-function mixed(hash: number, word: number): number {
-  let h = Math.imul(hash ^ word, 0x85ebca6b | 0);
-  h ^= h >>> 13;
-  h = Math.imul(h, 0xc2b2ae35 | 0);
-  return h ^ (h >>> 16);
 }

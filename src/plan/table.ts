@@ -13,7 +13,7 @@ import { TARGETS_MAX, WORKERS_MAX } from '../base/limits.ts';
 import { COUNTER_PLACES, COUNTERS, T_IN_FLIGHT, TARGET_PLACES } from './counters.ts';
 
 export const TABLE_MAGIC = 0x746f6c6c;
-export const TABLE_VERSION = 2;
+export const TABLE_VERSION = 3;
 
 const LINE = 64;
 const HEADER_BYTES = 64;
@@ -46,34 +46,39 @@ export const STATE_DRAINING = 3;
 export const CLIENT_SLOTS = 65_536;
 export const CLIENT_WAYS = 8;
 export const CLIENT_OVERFLOW = 256;
-const CLIENT_PLACES = CLIENT_SLOTS + CLIENT_OVERFLOW;
+/** The place behind them, where the connections of all clients together are counted. */
+export const CLIENT_ALL = CLIENT_SLOTS + CLIENT_OVERFLOW;
+const CLIENT_PLACES = CLIENT_ALL + 1;
 const KEY_WORDS = 16;
 
 function clientBytes(workers: number): number {
-  return 4 * (KEY_WORDS + CLIENT_PLACES * (3 + workers));
+  return 4 * (KEY_WORDS + CLIENT_PLACES * (4 + workers));
 }
 
 /**
- * What is known of clients, by places that guard/client-table.ts gives out. All workers write it: with Atomics, but for `open`, of which each
- * worker has its own. Memory nobody has touched costs nothing.
+ * What is known of clients, by places that guard/client-table.ts gives out. All workers write it: with Atomics, but for `shares`, of which
+ * each worker has its own. Memory nobody has touched costs nothing.
  */
 export class ClientMemory {
-  /** 4 words of a secret that no client knows, set before any worker runs. */
+  /** 2 words of a secret that no client knows, set before any worker runs. */
   readonly key: Int32Array;
   /** Whose place it is; 0: nobody's. */
   readonly tags: Int32Array;
   readonly handshakes: Int32Array;
   readonly requests: Int32Array;
-  /** Open connections, by worker slot. */
-  readonly open: readonly Int32Array[];
+  /** Open connections, over all workers. */
+  readonly open: Int32Array;
+  /** Each worker slot's share of them: what the supervisor takes back when it dies. */
+  readonly shares: readonly Int32Array[];
 
   constructor(memory: ArrayBufferLike, at: number, workers: number) {
     const places = (index: number): Int32Array => new Int32Array(memory, at + 4 * (KEY_WORDS + CLIENT_PLACES * index), CLIENT_PLACES);
-    this.key = new Int32Array(memory, at, 4);
+    this.key = new Int32Array(memory, at, 2);
     this.tags = places(0);
     this.handshakes = places(1);
     this.requests = places(2);
-    this.open = Object.freeze(Array.from({ length: workers }, (_, worker) => places(3 + worker)));
+    this.open = places(3);
+    this.shares = Object.freeze(Array.from({ length: workers }, (_, worker) => places(4 + worker)));
   }
 }
 
@@ -163,7 +168,11 @@ export class SharedTable {
     from.state.fill(0, S_PLAN);
     from.state[S_STATE] = STATE_EMPTY;
     from.state[S_PID] = 0;
-    this.clients.open[slot]!.fill(0);
+    const share = this.clients.shares[slot]!;
+    for (let place = 0; place < CLIENT_PLACES; place++) {
+      if (share[place] !== 0) Atomics.sub(this.clients.open, place, share[place]!);
+    }
+    share.fill(0);
   }
 }
 

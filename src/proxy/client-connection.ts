@@ -653,6 +653,7 @@ export class ClientConnection extends Watched {
     context.reactor.forget(this);
     closeDescriptor(fd);
     context.clients.close(this.place);
+    context.clients.leave();
     context.counters[C_CONNECTIONS_OPEN]!--;
   }
 }

@@ -232,18 +232,20 @@ export class Worker {
     const { counters } = context;
     const site = this.#running!.sites.get(address);
     counters[C_CONNECTIONS]!++;
-    if (site === undefined || this.#table.counter(C_CONNECTIONS_OPEN) >= context.limits.connectionsMax) {
+    if (site === undefined || !context.clients.enter(context.limits.connectionsMax)) {
       counters[C_LIMIT_CONNECTIONS]!++;
       this.#turnAway(fd, FAULT_CONNECTIONS_MAX);
       return;
     }
     const client = acceptedAddress();
     if (site.access !== null && !site.access.allows(client)) {
+      context.clients.leave();
       this.#turnAway(fd, FAULT_ACCESS_DENIED);
       return;
     }
     const place = context.placeOf(site, client);
     if (!context.clients.open(place)) {
+      context.clients.leave();
       this.#turnAway(fd, FAULT_CLIENT_CONNECTIONS);
       return;
     }
@@ -253,6 +255,7 @@ export class Worker {
       connection.fd = -1;
       closeDescriptor(fd);
       context.clients.close(place);
+      context.clients.leave();
       counters[C_CONNECTIONS_OPEN]!--;
       counters[C_LIMIT_DESCRIPTORS]!++;
     }
