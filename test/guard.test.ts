@@ -199,7 +199,7 @@ test('lists and limits are read again while connections live on, and a bad file 
     `${Array.from({ length: 100_000 }, (_, i) => `10.${(i >> 8) & 255}.${i & 255}.${(i >> 16) * 64}/26`).join('\n')}\n127.0.0.20\n`,
   );
   const reload = (): string => tollgate.command('reload', '--runtime', `${tollgate.directory}/run`);
-  assert.match(reload(), /^configuration 2 runs, after \d+ ms/);
+  assert.match(reload(), /^~ listeners\.web: what its files or names say\nconfiguration 2 runs, after \d+ ms/);
   assert.equal(await served(tollgate.port, '127.0.0.20'), false);
   assert.equal(await served(tollgate.port, '127.0.0.22'), true);
   const before = kept.text.length;

@@ -4,7 +4,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import { startTimeOf } from '../src/control/process-identity.ts';
 import { Client, exchange } from './support/client.ts';
+import { ledger } from './support/ledger.ts';
 import { httpOrigin } from './support/origin.ts';
 import { PROGRAM, Tollgate, until } from './support/tollgate.ts';
 
@@ -167,21 +169,6 @@ test('the control socket is for this user alone, nonsense on it harms nobody, an
   assert.throws(() => tollgate.command('status', '--runtime', directory), /no tollgate runs in/);
 });
 
-test('workers whose supervisor is killed give the port back and finish what they have', async (t) => {
-  const release = Promise.withResolvers<void>();
-  const origin = await httpOrigin(t, (_request, response) => void release.promise.then(() => response.end('finished')));
-  const tollgate = await Tollgate.start(t, { to: origin.port, workers: 2 });
-  const pids = (await tollgate.status()).workers.map((worker) => worker.pid!);
-  const client = await new Client(tollgate.port).open();
-  client.send(GET);
-  await until(() => origin.requests.length === 1);
-  tollgate.child.kill('SIGKILL');
-  await until(() => refuses(tollgate.port));
-  release.resolve();
-  assert.match(await client.all(), /finished$/);
-  await until(() => pids.every((pid) => !existsSync(`/proc/${pid}`)));
-});
-
 test('workers have no descriptor that a child of theirs would inherit, and no environment', async (t) => {
   const tollgate = await Tollgate.start(t, { to: 1 });
   const worker = (await tollgate.status()).workers[0]!.pid!;
@@ -217,4 +204,56 @@ test('a taken port, a taken admin address and a taken runtime directory are one 
   const noAdmin = elsewhere.replace(/admin: .*\n/, 'admin: { listen: off }\n');
   assert.match(await attempt(noAdmin), /listener web cannot have 127\.0\.0\.1:\d+: another process has it/);
   assert.match(await exchange(tollgate.port, CLOSE), /^HTTP\/1\.1 502 /);
+});
+
+/** Where a command of this instance's looks. */
+function runtime(tollgate: Tollgate): string[] {
+  return ['--runtime', `${tollgate.directory}/run`];
+}
+
+test('workers whose supervisor is killed serve on, and the next one adopts them and their sockets', async (t) => {
+  const origin = await httpOrigin(t, (_request, response) => response.end('ok'));
+  const tollgate = await Tollgate.start(t, { to: origin.port, workers: 2 });
+  await until(async () => (await tollgate.status()).workers.every(({ serves }) => serves));
+  const before = await tollgate.status();
+  const idle = await new Client(tollgate.port).open();
+  await idle.send(GET).until('ok');
+  const load = ledger(t, tollgate.port, 6);
+  tollgate.child.kill('SIGKILL');
+  await tollgate.ended();
+  const soFar = load.tally.answered;
+  await until(() => load.tally.answered > soFar + 50);
+  await tollgate.restart();
+  const after = await tollgate.status();
+  assert.deepEqual(
+    after.workers.map(({ pid, serves, restarts }) => ({ pid, serves, restarts })),
+    before.workers.map(({ pid }) => ({ pid, serves: true, restarts: 0 })),
+  );
+  assert.ok(after.requests.total >= soFar, 'their counts go on');
+  const [victim] = after.workers;
+  // One that was adopted is looked after as any other.
+  const tally = await load.end();
+  assert.deepEqual([tally.failed, tally.failures], [0, []]);
+  const from = idle.text.length;
+  await idle.send(GET).wait(() => idle.text.slice(from).includes('ok'));
+  idle.close();
+  process.kill(victim!.pid!, 'SIGKILL');
+  await until(async () => (await tollgate.status()).workers[0]!.restarts === 1 && (await tollgate.status()).workers[0]!.serves);
+  assert.match(await exchange(tollgate.port, CLOSE), /^HTTP\/1\.1 200 /);
+  assert.match(tollgate.command('reload', ...runtime(tollgate)), /nothing differs\nconfiguration \d+ runs/);
+  tollgate.child.kill('SIGTERM');
+  assert.deepEqual(await tollgate.ended(), { code: 0, signal: null });
+  await until(() => startTimeOf(before.workers[1]!.pid!) === null);
+});
+
+test('workers without a supervisor are ended by tollgate stop', async (t) => {
+  const origin = await httpOrigin(t, (_request, response) => response.end('ok'));
+  const tollgate = await Tollgate.start(t, { to: origin.port, workers: 2 });
+  const pids = (await tollgate.status()).workers.map(({ pid }) => pid!);
+  tollgate.child.kill('SIGKILL');
+  await tollgate.ended();
+  assert.match(await exchange(tollgate.port, CLOSE), /^HTTP\/1\.1 200 /);
+  assert.match(tollgate.command('stop', ...runtime(tollgate)), /2 workers without a supervisor drain/);
+  await until(() => pids.every((pid) => !existsSync(`/proc/${pid}`)));
+  assert.equal(await refuses(tollgate.port), true);
 });

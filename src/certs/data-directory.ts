@@ -12,3 +12,10 @@ export function dataDirectory(env: NodeJS.ProcessEnv = process.env): string {
   if (xdg !== undefined && isAbsolute(xdg)) return join(xdg, 'tollgate');
   return join(home !== undefined && isAbsolute(home) ? home : homedir(), '.local', 'share', 'tollgate');
 }
+
+/** Where a service keeps what outlives it: systemd's StateDirectory= where there is one. */
+export function stateDirectory(env: NodeJS.ProcessEnv = process.env): string {
+  const { STATE_DIRECTORY: state, TOLLGATE_DATA: own } = env;
+  const given = state?.split(':')[0];
+  return given !== undefined && isAbsolute(given) && (own === undefined || own === '') ? given : dataDirectory(env);
+}

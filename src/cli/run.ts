@@ -1,21 +1,25 @@
 /** `tollgate run`: from a configuration file, from two addresses, or as a demo that needs neither. */
 import type { Server } from 'node:http';
-import { dataDirectory } from '../certs/data-directory.ts';
+import { dataDirectory, stateDirectory } from '../certs/data-directory.ts';
 import { localCertificate, trustHint } from '../certs/local-ca.ts';
 import { freePort } from '../config/free-port.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { quickConfig } from '../config/quick.ts';
 import { openDemoOrigin } from '../control/demo-origin.ts';
+import { History } from '../control/history.ts';
 import { Instance } from '../control/instance.ts';
 import { answers, controlSocketPath, defaultRuntimeDirectory } from '../control/runtime-directory.ts';
-import { openLog } from '../observe/log.ts';
+import { type Log, openLog } from '../observe/log.ts';
 import { addressText } from '../plan/plan.ts';
+import { me } from './author.ts';
 
 export interface RunOptions {
   readonly config?: string;
   readonly from?: string;
   readonly to?: string;
   readonly runtime?: string;
+  /** Set by the supervisor that is to be succeeded. */
+  readonly succeed?: boolean;
 }
 
 const HTTPS_PORT = 8_443;
@@ -28,8 +32,10 @@ export async function run(options: RunOptions): Promise<void> {
   let loaded: LoadedConfig;
   let greeting: ((instance: Instance) => string) | null = null;
   let runtimeDirectory = options.runtime;
+  let history: History | null = null;
   if (options.config !== undefined) {
-    loaded = await loadConfig(options.config);
+    history = new History(stateDirectory(), options.config);
+    loaded = await startingConfig(options.config, history, log);
     runtimeDirectory ??= loaded.config.runtime ?? defaultRuntimeDirectory();
   } else {
     const certificate = await localCertificate(dataDirectory());
@@ -58,13 +64,22 @@ export async function run(options: RunOptions): Promise<void> {
   }
   process.on('SIGHUP', () => {
     instance
-      ?.reload()
+      ?.reload(me('SIGHUP'))
       .catch((error: unknown) => log.error({ reason: error instanceof Error ? error.message : String(error) }, 'nothing was changed'));
   });
   try {
-    const file = options.config;
-    const reload = file === undefined ? {} : { reload: () => loadConfig(file) };
-    instance = await Instance.prepare({ loaded, runtimeDirectory, log, nodeFlags, ...reload });
+    const file = options.config ?? null;
+    instance = await Instance.prepare({
+      loaded,
+      runtimeDirectory,
+      log,
+      nodeFlags,
+      file,
+      history,
+      author: me(options.succeed === true ? 'upgrade' : 'start'),
+      succeeds: options.succeed === true,
+      command: commandLine(runtimeDirectory),
+    });
     if (asked) void instance.stop();
     if (await instance.start()) {
       const addresses = instance.plan.listeners.map((listener) => addressText(listener.address));
@@ -79,6 +94,28 @@ export async function run(options: RunOptions): Promise<void> {
   origin?.closeAllConnections();
   origin?.close();
   if (greeting === null) log.info('tollgate has ended');
+}
+
+/**
+ * The configuration to begin with: the file's, unless a trial was under way that nobody had confirmed when the last supervisor ended; then
+ * the one before it.
+ */
+async function startingConfig(file: string, history: History, log: Log): Promise<LoadedConfig> {
+  const { trial } = history;
+  const back = trial === null ? null : history.find(trial.back);
+  history.endTrial();
+  if (back === null) return await loadConfig(file);
+  log.warn(
+    { tried: trial?.id, runs: back.id, file },
+    'nobody had confirmed the configuration that was tried: the one before it runs, whatever the file says',
+  );
+  return await loadConfig(back.file, back.sources);
+}
+
+/** As this process was started, for the next version of it. */
+function commandLine(runtimeDirectory: string): readonly string[] {
+  const given = process.argv.slice(1).filter((each) => each !== '--succeed');
+  return given.includes('--runtime') ? given : [...given, '--runtime', runtimeDirectory];
 }
 
 /** Two demos can run side by side: the second lives beside the first. */

@@ -17,6 +17,15 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Where `path` was written, or the nearest setting around it that was. */
   readonly where: (path: SettingPath) => Place;
+  /** As it was written, before defaults. */
+  readonly value: unknown;
+  /** Every file that was read for it, with what was in it. */
+  readonly sources: readonly SourceFile[];
+}
+
+export interface SourceFile {
+  readonly path: string;
+  readonly text: string;
 }
 
 /** Values on their way to a LoadedConfig. */
@@ -24,6 +33,7 @@ export interface Source {
   readonly file: string;
   /** Where relative paths start; absolute. */
   readonly directory: string;
+  readonly sources: readonly SourceFile[];
   readonly value: unknown;
   readonly where: (path: SettingPath) => Place;
   readonly whereKey: (path: SettingPath) => Place;
@@ -62,7 +72,7 @@ export function checkConfig(source: Source): LoadedConfig {
   }
   const config = result.success ? absolute(result.data, source, blame) : undefined;
   if (findings.length > 0 || config === undefined) throw new ConfigError('config_invalid', unrepeated(findings));
-  return { file: source.file, config, where: source.where };
+  return { file: source.file, config, where: source.where, value: source.value, sources: source.sources };
 }
 
 function isMisspeltAs(found: SettingPath, wanted: SettingPath): boolean {

@@ -53,6 +53,17 @@ export async function compile(loaded: LoadedConfig, options: CompileOptions): Pr
   return await compiler.run();
 }
 
+/** `plan` as number `id`, its targets in the places that they have in `previous`: for a plan that was made before `previous` was known. */
+export function continued(plan: Plan, id: number, previous: Plan): Plan {
+  const slots = new Slots(previous);
+  for (const { name, targets } of plan.upstreams) for (const { label } of targets) slots.keep(name, label);
+  const upstreams = plan.upstreams.map((upstream) => ({
+    ...upstream,
+    targets: upstream.targets.map((target) => ({ ...target, slot: slots.take(upstream.name, target.label) })),
+  }));
+  return deepFreeze({ ...plan, id, upstreams });
+}
+
 class Compiler {
   readonly #loaded: LoadedConfig;
   readonly #config: Config;

@@ -5,18 +5,22 @@
 import { dirname, resolve } from 'node:path';
 import { readBoundedFile } from '../base/bounded-file.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
-import { checkConfig, type LoadedConfig } from './check.ts';
+import { checkConfig, type LoadedConfig, type SourceFile } from './check.ts';
 import { readDocument } from './document.ts';
 import { ConfigError } from './findings.ts';
 
-export type { LoadedConfig } from './check.ts';
+export type { LoadedConfig, SourceFile } from './check.ts';
 
 /** Largest configuration file. Bytes. */
 export const CONFIG_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Reads and checks a configuration file. Throws ConfigError with every error at once, the file named as the caller did. */
-export async function loadConfig(path: string): Promise<LoadedConfig> {
-  return parseConfig(await readText(path), path);
+/**
+ * Reads and checks a configuration file. Throws ConfigError with every error at once, the file named as the caller did. `kept`: what files
+ * are to be taken for, whatever the disk says now.
+ */
+export async function loadConfig(path: string, kept: readonly SourceFile[] = []): Promise<LoadedConfig> {
+  const known = kept.find((each) => each.path === resolve(path));
+  return parseConfig(known?.text ?? (await readText(path)), path);
 }
 
 /** Checks the text of a configuration. `file` is blamed for its errors, and relative paths start in its directory. Throws ConfigError. */
@@ -26,7 +30,7 @@ export function parseConfig(text: string, file: string): LoadedConfig {
     if (document.errors.length > 0) throw new ConfigError('config_invalid', document.errors);
     throw unreadable(file, 'the file is empty; a configuration has at least listeners and upstreams');
   }
-  return checkConfig({ ...document, file, directory: dirname(resolve(file)) });
+  return checkConfig({ ...document, file, directory: dirname(resolve(file)), sources: [{ path: resolve(file), text }] });
 }
 
 async function readText(path: string): Promise<string> {

@@ -411,6 +411,12 @@ export const schema = section(
     workers: workers().prefault('auto'),
     /** Directory of the control socket. */
     runtime: filePath('a directory').optional(),
+    /** Started as root it becomes this user, who can still bind low ports. */
+    user: itemName().optional(),
+    /** Default: the user's own. */
+    group: itemName().optional(),
+    /** Files that change are read again by themselves. */
+    watch: flag().prefault(false),
     log: log.prefault({}),
     listeners: list(listener, 'a list of listeners', 1, LISTENERS_MAX),
     upstreams: list(upstream, 'a list of upstreams', 0, TARGETS_MAX).prefault([]),
@@ -418,7 +424,7 @@ export const schema = section(
     limits: limits.prefault({}),
     clients: clients.prefault({}),
   },
-  ['store', 'cluster', 'acme', 'guard', 'access', 'tls', 'tracing', 'alerts', 'user', 'group', 'include', 'telemetry', 'metrics'],
+  ['store', 'cluster', 'acme', 'guard', 'access', 'tls', 'tracing', 'alerts', 'include', 'telemetry', 'metrics'],
 );
 
 /** A configuration that passed the schema: no default is missing, durations are milliseconds, sizes bytes. */

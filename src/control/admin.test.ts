@@ -63,9 +63,13 @@ function source(): StatusSource {
     startedMs: Date.now() - 3_700_000,
     draining: false,
     fastOpenActive: false,
+    trialUntilMs: null,
+    file: '/etc/tollgate.yaml',
+    changes: { applied: 1, refused: 0, lastAppliedMs: 0 },
+    finishing: [{ pid: 77, connections: 3 }],
     workers: [
-      { slot: 0, pid: 4_242, ready: true, restarts: 2 },
-      { slot: 1, pid: null, ready: false, restarts: 0 },
+      { slot: 0, row: 0, pid: 4_242, ready: true, restarts: 2 },
+      { slot: 1, row: null, pid: null, ready: false, restarts: 0 },
     ],
   };
 }
@@ -144,6 +148,7 @@ test('statusText() tells a person what serves, what went wrong, and what is inac
   assert.equal(
     text,
     `tollgate 1.2.3, pid PID, up 1h 1m
+configuration 4 of /etc/tollgate.yaml
 connections 0 open, 0 in all; requests 0 open, 0 in all; handshakes 0 full, 0 resumed
 
 LISTENERS
@@ -155,6 +160,7 @@ UPSTREAMS
 WORKERS
   0  pid 4242  serves          0 connections  0 MiB  2 restarts
   1  gone      does not serve  0 connections  0 MiB
+  -  pid 77  finishes  3 connections
 
 CERTIFICATES
   shop.example  shop.pem  9 days left

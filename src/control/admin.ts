@@ -2,9 +2,10 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { type FastifyInstance, fastify } from 'fastify';
 import { TollgateError } from '../base/tollgate-error.ts';
+import { addressTaken, boundPort, closeFd, openListenSocket } from '../native/listen-sockets.ts';
 import { METRICS_CONTENT_TYPE } from '../observe/metrics.ts';
 import type { Status } from '../observe/status.ts';
-import { addressText, type ListenAddress } from '../plan/plan.ts';
+import { addressText, type ListenAddress, type SocketPlan } from '../plan/plan.ts';
 import { answers } from './runtime-directory.ts';
 
 export interface AdminSource {
@@ -42,19 +43,51 @@ export function makeAdmin(source: AdminSource): FastifyInstance {
   return admin;
 }
 
-/** Listens. Throws `admin_listen` with one sentence. */
-export async function openAdmin(admin: FastifyInstance, address: ListenAddress): Promise<void> {
-  try {
-    if (address.family !== 0) {
-      await admin.listen({ host: address.ip, port: address.port });
-      return;
-    }
-    if (!(await answers(address.path))) rmSync(address.path, { force: true });
-    await admin.listen({ path: address.path });
-    chmodSync(address.path, 0o600);
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
-    const why = code === 'EADDRINUSE' ? 'another process has it; set admin.listen to another address, or to off' : code;
-    throw new TollgateError('admin_listen', `the admin address ${addressText(address)} cannot be had: ${why}`, cause);
+/** The admin address with its socket, which may outlive this process. */
+export class AdminSocket {
+  readonly address: ListenAddress;
+  readonly fd: number;
+  readonly #admin: FastifyInstance;
+
+  private constructor(address: ListenAddress, fd: number, admin: FastifyInstance) {
+    this.address = address;
+    this.fd = fd;
+    this.#admin = admin;
   }
+
+  /** Listens; on the socket of a predecessor where that is the same address. Throws `admin_listen` with one sentence. */
+  static async open(
+    admin: FastifyInstance,
+    address: ListenAddress,
+    inherited: { address: ListenAddress; fd: number } | null,
+  ): Promise<AdminSocket> {
+    const isSame = inherited !== null && addressText(inherited.address) === addressText(address);
+    if (inherited !== null && !isSame) closeFd(inherited.fd);
+    const fd = isSame ? inherited.fd : await openSocket(address);
+    await admin.ready();
+    await new Promise<void>((resolve, reject) => {
+      admin.server.once('error', reject);
+      admin.server.listen({ fd }, resolve);
+    });
+    return new AdminSocket(address.family !== 0 && address.port === 0 ? { ...address, port: boundPort(fd) } : address, fd, admin);
+  }
+
+  /** With `handedOver` a successor listens on. */
+  async close(handedOver: boolean): Promise<void> {
+    await this.#admin.close();
+    if (this.address.family === 0 && !handedOver) rmSync(this.address.path, { force: true });
+  }
+}
+
+const SOCKET: SocketPlan = { backlog: 128, fastOpen: false, deferAccept: false, userTimeoutMs: 0, keepAliveS: 0 };
+
+async function openSocket(address: ListenAddress): Promise<number> {
+  if (address.family === 0 && !(await answers(address.path))) rmSync(address.path, { force: true });
+  const opened = addressTaken(address) ?? openListenSocket(address, SOCKET);
+  if ('fd' in opened) {
+    if (address.family === 0) chmodSync(address.path, 0o600);
+    return opened.fd;
+  }
+  const why = opened.code === 'EADDRINUSE' ? 'another process has it; set admin.listen to another address, or to off' : opened.code;
+  throw new TollgateError('admin_listen', `the admin address ${addressText(address)} cannot be had: ${why}`);
 }

@@ -1,13 +1,18 @@
 /** How a command speaks to a running supervisor: one question, one answer. */
 import { connect } from 'node:net';
 import { TollgateError } from '../base/tollgate-error.ts';
-import { FrameReader, writeFrame } from '../plan/frame.ts';
+import { type Frame, FrameReader, writeFrame } from '../plan/frame.ts';
 import type { FromCommand, Hello, ToCommand } from '../plan/messages.ts';
 import { controlSocketPath } from './runtime-directory.ts';
 
+export interface Reply {
+  readonly value: unknown;
+  readonly blobs: readonly Buffer[];
+}
+
 /** Asks the supervisor of `directory`. Throws `not_running`, or what the supervisor answered. */
-export async function ask(directory: string, command: FromCommand, waitMs: number): Promise<unknown> {
-  const reply = await new Promise<ToCommand>((resolve, reject) => {
+export async function ask(directory: string, command: FromCommand, waitMs: number): Promise<Reply> {
+  const { message: reply, blobs } = await new Promise<Frame<ToCommand>>((resolve, reject) => {
     const socket = connect(controlSocketPath(directory));
     const reader = new FrameReader<ToCommand>();
     socket.setTimeout(waitMs, () => socket.destroy(new TollgateError('no_answer', `the tollgate in ${directory} does not answer`)));
@@ -17,7 +22,9 @@ export async function ask(directory: string, command: FromCommand, waitMs: numbe
     });
     socket.on('data', (bytes: Buffer) => {
       try {
-        reader.push(bytes, ({ message }) => resolve(message));
+        // The reader's own copies are zeroed.
+        reader.push(bytes, ({ message, blobs }) => resolve({ message, blobs: blobs.map((blob) => Buffer.from(blob)) }));
+        bytes.fill(0);
       } catch (cause) {
         socket.destroy(new TollgateError('no_answer', `what listens in ${directory} is no tollgate`, cause));
       }
@@ -32,5 +39,5 @@ export async function ask(directory: string, command: FromCommand, waitMs: numbe
     socket.once('close', () => reject(new TollgateError('no_answer', `the tollgate in ${directory} ended the connection`)));
   });
   if (reply.type === 'error') throw new TollgateError('refused', reply.message);
-  return reply.value;
+  return { value: reply.value, blobs };
 }

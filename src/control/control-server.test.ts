@@ -14,23 +14,24 @@ test('ControlServer speaks with workers and commands, and closes on nonsense', a
   const directory = mkdtempSync(join(tmpdir(), 'tollgate-control-'));
   const path = controlSocketPath(directory);
   const heard: FromWorker[] = [];
+  const gone: number[] = [];
   let link: WorkerLink | null = null;
   const server = await ControlServer.open(path, {
     onWorker: (hello, each) => {
-      if (hello.slot !== 3) return null;
+      if (hello.row !== 3) return null;
       link = each;
       each.send({ type: 'tickets', keys: [] }, [Buffer.from('secret')]);
-      return (message) => void heard.push(message);
+      return { onMessage: (message) => void heard.push(message), onClose: () => void gone.push(hello.pid) };
     },
     onCommand: async (command) => {
       if (command.type === 'stop') throw new Error('not now');
-      return { fine: true };
+      return { value: { fine: true }, blobs: [Buffer.from('key')] };
     },
   });
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   assert.equal(statSync(path).mode & 0o777, 0o600);
 
-  assert.deepEqual(await ask(directory, { type: 'status' }, 5_000), { fine: true });
+  assert.deepEqual(await ask(directory, { type: 'status' }, 5_000), { value: { fine: true }, blobs: [Buffer.from('key')] });
   await assert.rejects(ask(directory, { type: 'stop' }, 5_000), { code: 'refused', message: 'not now' });
 
   const worker = connect(path);
@@ -40,13 +41,14 @@ test('ControlServer speaks with workers and commands, and closes on nonsense', a
       reader.push(bytes, ({ message, blobs }) => resolve({ type: message.type, secret: String(blobs[0]) })),
     );
   });
-  worker.write(writeFrame({ type: 'hello', role: 'worker', slot: 3, pid: 1, generation: 1 }));
+  worker.write(writeFrame({ type: 'hello', role: 'worker', row: 3, pid: 1, generation: 1 }));
   assert.deepEqual(await told, { type: 'tickets', secret: 'secret' });
   const closed = new Promise((resolve) => worker.once('close', resolve));
   worker.end(writeFrame({ type: 'adopted', planId: 1, ms: 2 }));
   await closed;
   assert.deepEqual(heard, [{ type: 'adopted', planId: 1, ms: 2 }]);
   assert.notEqual(link, null);
+  assert.deepEqual(gone, [1]);
 
   const oversized = Buffer.alloc(8);
   oversized.writeUInt32LE(1 << 20, 0);
@@ -55,8 +57,8 @@ test('ControlServer speaks with workers and commands, and closes on nonsense', a
     oversized,
     writeFrame({ type: 'status' }),
     writeFrame({ type: 'hello', role: 'king' }),
-    writeFrame({ type: 'hello', role: 'worker', slot: 'x', generation: 1 }),
-    writeFrame({ type: 'hello', role: 'worker', slot: 9, pid: 1, generation: 1 }),
+    writeFrame({ type: 'hello', role: 'worker', row: 'x', pid: 1, generation: 1 }),
+    writeFrame({ type: 'hello', role: 'worker', row: 9, pid: 1, generation: 1 }),
   ];
   for (const bytes of nonsense) {
     const socket = connect(path);
@@ -64,7 +66,7 @@ test('ControlServer speaks with workers and commands, and closes on nonsense', a
     socket.write(bytes);
     await new Promise((resolve) => socket.once('close', resolve).resume());
   }
-  assert.deepEqual(await ask(directory, { type: 'status' }, 5_000), { fine: true });
+  assert.deepEqual(await ask(directory, { type: 'status' }, 5_000), { value: { fine: true }, blobs: [Buffer.from('key')] });
 
   await server.close();
   assert.throws(() => statSync(path), /ENOENT/);

@@ -2,36 +2,61 @@
  * The supervisor's end of the control socket: takes connections of workers and commands, checks their first words, and hands on what they
  * say. Nonsense closes the connection, and nothing else.
  */
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, renameSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FrameReader, writeFrame } from '../plan/frame.ts';
-import type { FromCommand, FromWorker, Hello, ToCommand, ToWorker } from '../plan/messages.ts';
+import type { FromCommand, FromWorker, Hello, ToCommand, ToWorker, WorkerHello } from '../plan/messages.ts';
 
-/** Largest frame a peer may send us: they only say short things. Bytes. */
-const FRAME_BYTES_MAX = 65_536;
 /** A connection must say who it is within this time. Milliseconds. */
 const HELLO_MS = 5_000;
 const CONNECTIONS_MAX = 1_024;
+/** Time for answers to be taken. Milliseconds. */
+const FLUSH_MS = 2_000;
 
 export interface WorkerLink {
   send(message: ToWorker, blobs?: readonly Uint8Array[]): void;
   close(): void;
 }
 
+/** Who listens to a worker. */
+export interface WorkerListener {
+  onMessage(message: FromWorker): void;
+  onClose(): void;
+}
+
+export interface Answer {
+  readonly value: unknown;
+  /** Copied before they are sent. */
+  readonly blobs?: readonly Uint8Array[];
+}
+
 export interface ControlEvents {
-  onWorker(hello: Hello & { readonly role: 'worker' }, link: WorkerLink): ((message: FromWorker) => void) | null;
-  onCommand(command: FromCommand): Promise<unknown>;
+  /** Null: nobody knows this worker. */
+  onWorker(hello: WorkerHello, link: WorkerLink): WorkerListener | null;
+  onCommand(command: FromCommand): Promise<Answer>;
 }
 
 export class ControlServer {
-  readonly #path: string;
+  #path: string;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Connections of commands. */
+  #commands = 0;
+  #left = false;
+  /** Whoever is in charge now. */
+  events: ControlEvents;
 
   private constructor(path: string, events: ControlEvents) {
     this.#path = path;
-    this.#server = createServer((socket) => this.#serve(socket, events));
+    this.events = events;
+    this.#server = createServer((socket) => this.#serve(socket));
     this.#server.maxConnections = CONNECTIONS_MAX;
+  }
+
+  /** Where it is to be found. */
+  get path(): string {
+    return this.#path;
   }
 
   /** Listens on `path`, for this user alone. */
@@ -50,20 +75,23 @@ export class ControlServer {
     return control;
   }
 
-  #serve(socket: Socket, events: ControlEvents): void {
-    const reader = new FrameReader<Hello | FromWorker | FromCommand>(FRAME_BYTES_MAX);
-    let onMessage: ((message: FromWorker | FromCommand) => void) | null = null;
+  #serve(socket: Socket): void {
+    const reader = new FrameReader<Hello | FromWorker | FromCommand>();
+    let peer: Peer | null = null;
     this.#sockets.add(socket);
     socket.setTimeout(HELLO_MS, () => socket.destroy());
     socket.on('error', () => {});
-    socket.on('close', () => this.#sockets.delete(socket));
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      peer?.onClose();
+    });
     socket.on('data', (bytes: Buffer) => {
       try {
         reader.push(bytes, ({ message }) => {
-          if (onMessage !== null) onMessage(message as FromWorker | FromCommand);
+          if (peer !== null) peer.onMessage(message as FromWorker | FromCommand);
           else {
-            onMessage = greet(message as Hello, socket, events);
-            if (onMessage === null) socket.destroy();
+            peer = this.#greet(message as Hello, socket);
+            if (peer === null) socket.destroy();
             else socket.setTimeout(0);
           }
         });
@@ -73,37 +101,71 @@ export class ControlServer {
     });
   }
 
+  #greet(hello: Hello, socket: Socket): Peer | null {
+    if (hello.type !== 'hello') return null;
+    if (hello.role === 'command') {
+      this.#commands++;
+      return {
+        onMessage: (message) => void answer(message as FromCommand, socket, this.events),
+        onClose: () => {
+          this.#commands--;
+        },
+      };
+    }
+    if (hello.role !== 'worker' || ![hello.row, hello.pid, hello.generation].every(Number.isInteger)) return null;
+    const link: WorkerLink = {
+      send: (message, blobs = []) => {
+        const frame = writeFrame(message, blobs);
+        socket.write(frame, () => frame.fill(0));
+      },
+      close: () => socket.destroy(),
+    };
+    return this.events.onWorker(hello, link) as Peer | null;
+  }
+
+  /** Is found at `path` from now on, in place of whoever was there. */
+  moveTo(path: string): void {
+    renameSync(this.#path, path);
+    this.#path = path;
+  }
+
+  /** Takes no more connections; those there are go on. Its path is another's from here on. */
+  leave(): void {
+    // Node itself removes the path it was opened with.
+    this.#server.close();
+    rmSync(this.#path, { force: true });
+    this.#left = true;
+  }
+
+  /** Resolves when every command has got its answer, within FLUSH_MS. */
+  async flushed(): Promise<void> {
+    const endMs = performance.now() + FLUSH_MS;
+    while (this.#commands > 0 && performance.now() < endMs) await sleep(5);
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    rmSync(this.#path, { force: true });
+    if (!this.#left) rmSync(this.#path, { force: true });
+    this.#left = true;
   }
 }
 
-function greet(hello: Hello, socket: Socket, events: ControlEvents): ((message: FromWorker | FromCommand) => void) | null {
-  if (hello.type !== 'hello') return null;
-  if (hello.role === 'command') {
-    return (message) => {
-      void answer(message as FromCommand, socket, events);
-    };
-  }
-  if (hello.role !== 'worker' || !Number.isInteger(hello.slot) || !Number.isInteger(hello.generation)) return null;
-  const link: WorkerLink = {
-    send: (message, blobs = []) => {
-      const frame = writeFrame(message, blobs);
-      socket.write(frame, () => frame.fill(0));
-    },
-    close: () => socket.destroy(),
-  };
-  return events.onWorker(hello, link) as ((message: FromWorker | FromCommand) => void) | null;
+interface Peer {
+  onMessage(message: FromWorker | FromCommand): void;
+  onClose(): void;
 }
 
 async function answer(command: FromCommand, socket: Socket, events: ControlEvents): Promise<void> {
   let reply: ToCommand;
+  let blobs: readonly Uint8Array[] = [];
   try {
-    reply = { type: 'answer', ok: true, value: await events.onCommand(command) };
+    const answered = await events.onCommand(command);
+    reply = { type: 'answer', ok: true, value: answered.value };
+    blobs = answered.blobs ?? [];
   } catch (error) {
     reply = { type: 'error', message: error instanceof Error ? error.message : 'unknown error' };
   }
-  socket.end(writeFrame(reply));
+  const frame = writeFrame(reply, blobs);
+  socket.end(frame, () => frame.fill(0));
 }

@@ -1,77 +1,166 @@
 /** A running Tollgate: supervisor, admin address, and the answers to commands, put together from a loaded configuration. */
-import { availableParallelism } from 'node:os';
-import type { FastifyInstance } from 'fastify';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chownSync, mkdirSync } from 'node:fs';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { tollgateVersion } from '../base/version.ts';
-import { compile } from '../config/compile.ts';
+import { compile, continued } from '../config/compile.ts';
+import { filesOf } from '../config/files-of.ts';
 import { findingText } from '../config/findings.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { isFastOpenActive } from '../native/listen-sockets.ts';
+import { becomeUser, hideMemory, passingOn, passNothingOn } from '../native/privileges.ts';
 import type { Log } from '../observe/log.ts';
 import { renderMetrics } from '../observe/metrics.ts';
 import { makeStatus, type Status } from '../observe/status.ts';
-import type { FromCommand } from '../plan/messages.ts';
-import type { ListenAddress, Plan } from '../plan/plan.ts';
-import { makeAdmin, openAdmin } from './admin.ts';
-import { prepareRuntimeDirectory } from './runtime-directory.ts';
+import {
+  C_FAULTS,
+  C_HANDSHAKES_TLS12,
+  C_HANDSHAKES_TLS12_RESUMED,
+  C_HANDSHAKES_TLS13,
+  C_HANDSHAKES_TLS13_RESUMED,
+  C_RESPONSES_1XX,
+  C_RESPONSES_2XX,
+  C_RESPONSES_3XX,
+  C_RESPONSES_4XX,
+  C_RESPONSES_5XX,
+} from '../plan/counters.ts';
+import type { Author, FromCommand } from '../plan/messages.ts';
+import { addressText, type ListenAddress, type Plan } from '../plan/plan.ts';
+import { AdminSocket, makeAdmin } from './admin.ts';
+import { authorText, Changes, workersOf } from './changes.ts';
+import { type Answer, ControlServer } from './control-server.ts';
+import { FileWatch } from './file-watch.ts';
+import type { HealthSample } from './health-watch.ts';
+import type { History } from './history.ts';
+import { type Inheritance, inheritFromSupervisor, inheritFromWorkers, type Predecessor } from './inheritance.ts';
+import { livingWorkers } from './process-identity.ts';
+import { controlSocketPath, prepareRuntimeDirectory } from './runtime-directory.ts';
 import { Supervisor } from './supervisor.ts';
+import { findUser } from './user.ts';
+
+/** A successor must serve within this time. Milliseconds. */
+const SUCCESSOR_MS = 60_000;
+/** Faults of handshakes, whoever is to blame: base/faults.ts. */
+const FIRST_HANDSHAKE_FAULT = 20;
+const LAST_HANDSHAKE_FAULT = 52;
 
 export interface InstanceOptions {
   readonly loaded: LoadedConfig;
   readonly runtimeDirectory: string;
   readonly log: Log;
   readonly nodeFlags?: readonly string[];
-  /** Reads the configuration again; absent where there is no file. */
-  readonly reload?: () => Promise<LoadedConfig>;
+  /** The configuration file; null: there is none, and nothing to read again. */
+  readonly file: string | null;
+  readonly history: History | null;
+  /** Who starts it. */
+  readonly author: Author;
+  /** Takes the place of the supervisor that runs in `runtimeDirectory`. */
+  readonly succeeds: boolean;
+  /** Command line of a successor, without `--succeed`. */
+  readonly command: readonly string[];
 }
 
 export class Instance {
   readonly #options: InstanceOptions;
+  readonly #log: Log;
+  readonly #control: ControlServer;
   readonly #supervisor: Supervisor;
-  #planId = 1;
-  readonly #admin: FastifyInstance;
-  readonly #adminAddress: ListenAddress | null;
+  readonly #changes: Changes;
+  readonly #predecessor: Predecessor | null;
+  #inheritedAdmin: Inheritance['admin'];
+  #admin: AdminSocket | null = null;
+  #watch: FileWatch | null = null;
+  #successor: Successor | null = null;
   readonly #ended = Promise.withResolvers<void>();
   #stopping = false;
 
-  private constructor(options: InstanceOptions, supervisor: Supervisor, adminAddress: ListenAddress | null) {
+  private constructor(options: InstanceOptions, control: ControlServer, supervisor: Supervisor, inheritance: Inheritance | null) {
     this.#options = options;
+    this.#log = options.log;
+    this.#control = control;
     this.#supervisor = supervisor;
-    this.#adminAddress = adminAddress;
-    this.#admin = makeAdmin({
-      metrics: () => renderMetrics({ ...supervisor.snapshot(), version: tollgateVersion() }),
-      status: () => this.status(),
-      notReady: () => this.notReady(),
+    this.#predecessor = inheritance?.predecessor ?? null;
+    this.#inheritedAdmin = inheritance?.admin ?? null;
+    this.#changes = new Changes({
+      runner: supervisor,
+      log: options.log,
+      file: options.file,
+      history: options.history,
+      loaded: options.loaded,
+      settle: (loaded, before, dry) => this.#settle(loaded, before, dry),
+      health: () => this.#health(),
     });
   }
 
-  /** A Tollgate ready to start: its plan is whole, nothing runs yet. Throws ConfigError or TollgateError. */
+  /**
+   * A Tollgate ready to start: its plan is whole, it has become the user it is to be, and what there is to take over has been handed to it.
+   * Throws ConfigError or TollgateError.
+   */
   static async prepare(options: InstanceOptions): Promise<Instance> {
-    const { loaded, log } = options;
-    const { config } = loaded;
-    const controlPath = await prepareRuntimeDirectory(options.runtimeDirectory);
+    const { loaded, log, runtimeDirectory, succeeds, history } = options;
     const { plan, blobs, warnings } = await compile(loaded, { planId: 1 });
     for (const warning of warnings) log.warn(findingText(warning));
-    const supervisor = new Supervisor({
-      plan,
-      blobs,
-      workers: config.workers === 'auto' ? availableParallelism() : config.workers,
-      controlPath,
-      accessLog: config.log.access.path,
-      log,
-      nodeFlags: options.nodeFlags ?? [],
-    });
-    return new Instance(options, supervisor, config.admin.listen);
+    const user = becomes(loaded, log, options.file !== null);
+    if (user !== null && history !== null) {
+      mkdirSync(history.directory, { recursive: true, mode: 0o700 });
+      chownSync(history.directory, user.uid, user.gid);
+    }
+    const lastingPath = succeeds ? controlSocketPath(runtimeDirectory) : await prepareRuntimeDirectory(runtimeDirectory, user);
+    if (user !== null) becomeUser(user.uid, user.gid, user.groups);
+    passNothingOn();
+    hideMemory();
+    const starting = {
+      onWorker: () => null,
+      onCommand: () => Promise.reject(new TollgateError('starting', 'tollgate is being started')),
+    };
+    const controlPath = succeeds ? lastingPath.replace(/[^/]+$/, `control.${process.pid}`) : lastingPath;
+    const control = await ControlServer.open(controlPath, starting);
+    let inheritance: Inheritance | null = null;
+    try {
+      const orphans = succeeds ? [] : livingWorkers(runtimeDirectory);
+      if (succeeds) inheritance = await inheritFromSupervisor(runtimeDirectory);
+      else if (orphans.length > 0) inheritance = await inheritFromWorkers(control, runtimeDirectory, orphans, log);
+      const id = Math.max(history?.last ?? 0, inheritance?.previous?.id ?? 0) + 1;
+      const supervisor = new Supervisor({
+        plan: continued(plan, id, inheritance?.previous ?? { ...plan, upstreams: [] }),
+        blobs,
+        workers: workersOf(loaded),
+        control,
+        lastingPath,
+        inheritance,
+        accessLog: loaded.config.log.access.path,
+        log,
+        nodeFlags: options.nodeFlags ?? [],
+      });
+      return new Instance(options, control, supervisor, inheritance);
+    } catch (error) {
+      for (const blob of blobs) blob.fill(0);
+      await control.close();
+      throw error;
+    }
   }
 
   /** Serves when it resolves true; false when `stop` was called before. Throws TollgateError, with nothing left behind. */
   async start(): Promise<boolean> {
     try {
-      if (this.#adminAddress !== null) await openAdmin(this.#admin, this.#adminAddress);
+      const { listen } = this.#options.loaded.config.admin;
+      // A predecessor answers on it until it leaves.
+      if (listen !== null && this.#predecessor === null) await this.#openAdmin(listen);
       await this.#supervisor.start((command) => this.#onCommand(command));
+      if (this.#predecessor !== null) {
+        await this.#predecessor.succeeded();
+        this.#supervisor.takeCharge();
+        if (listen !== null) await this.#openAdmin(listen);
+      }
+      await this.#changes.begin(this.#options.author);
+      await this.#watchFiles();
       return !this.#stopping;
     } catch (error) {
-      await this.#admin.close();
+      this.#changes.close();
+      await this.#supervisor.giveUp();
+      await this.#admin?.close(false);
+      const message = error instanceof Error ? error.message : String(error);
+      await this.#predecessor?.failed(message).catch(() => {});
       if (this.#stopping) return false;
       throw error;
     }
@@ -87,7 +176,14 @@ export class Instance {
   }
 
   status(): Status {
-    return makeStatus({ ...this.#supervisor.snapshot(), version: tollgateVersion(), fastOpenActive: isFastOpenActive() });
+    return makeStatus({
+      ...this.#supervisor.snapshot(),
+      version: tollgateVersion(),
+      fastOpenActive: isFastOpenActive(),
+      changes: this.#changes.counts,
+      trialUntilMs: this.#changes.trialUntilMs,
+      file: this.#changes.loaded.file,
+    });
   }
 
   notReady(): string | null {
@@ -96,43 +192,234 @@ export class Instance {
     return workers.some((worker) => worker.ready) ? null : 'no worker serves';
   }
 
-  async #onCommand(command: FromCommand): Promise<unknown> {
-    if (command.type === 'status') return this.status();
-    if (command.type === 'stop') {
-      setImmediate(() => void this.stop());
-      return { pid: process.pid, drainMs: this.plan.timeouts.drainMs };
-    }
-    if (command.type === 'reload') return await this.reload();
-    throw new Error('this tollgate does not know that command');
+  /** Reads the configuration again. */
+  async reload(author: Author): Promise<void> {
+    await this.#changes.reload(author);
+    await this.#watchFiles();
   }
 
-  /**
-   * Reads the configuration again and runs it, in the running workers: certificates, routes, upstreams, limits, lists. Throws ConfigError or
-   * TollgateError, with everything as it was.
-   */
-  async reload(): Promise<{ readonly plan: number; readonly ms: number; readonly warnings: readonly string[] }> {
-    const { reload, log } = this.#options;
-    if (reload === undefined) throw new TollgateError('reload', 'there is no configuration file to read again');
-    const startMs = performance.now();
-    const loaded = await reload();
-    const { plan, blobs, warnings } = await compile(loaded, { planId: ++this.#planId, previous: this.plan });
-    await this.#supervisor.apply(plan, blobs);
-    const ms = Math.round(performance.now() - startMs);
-    const texts = warnings.map(findingText);
-    for (const text of texts) log.warn(text);
-    log.info({ plan: plan.id, ms }, 'the configuration was read again, and runs');
-    return { plan: plan.id, ms, warnings: texts };
+  // --- commands ---------------------------------------------------------------------------------------------------------
+
+  async #onCommand(command: FromCommand): Promise<Answer> {
+    const changes = this.#changes;
+    switch (command.type) {
+      case 'status':
+        return { value: this.status() };
+      case 'stop':
+        setImmediate(() => void this.stop());
+        return { value: { pid: process.pid, drainMs: this.plan.timeouts.drainMs } };
+      case 'reload':
+        return { value: await (command.dryRun ? changes.dryRun() : this.#andWatch(changes.reload(command.author))) };
+      case 'apply':
+        return { value: await this.#andWatch(changes.apply(command.author, command.file, command.confirmMs)) };
+      case 'confirm':
+        return { value: changes.confirm(command.author) };
+      case 'rollback':
+        return { value: await this.#andWatch(changes.rollback(command.author, command.to)) };
+      case 'history':
+        return { value: changes.history() };
+      case 'upgrade':
+        return { value: await this.#upgrade(command.author) };
+      case 'succeed':
+        if (this.#successor === null) throw new TollgateError('succession', 'nobody asked for an upgrade');
+        return this.#supervisor.handOver(command.path, this.#admin);
+      case 'succeeded':
+        return { value: this.#onSucceeded(command.pid) };
+      case 'failed':
+        this.#successor?.failed(command.message);
+        return { value: null };
+      default:
+        throw new Error('this tollgate does not know that command');
+    }
   }
+
+  async #andWatch<Result>(change: Promise<Result>): Promise<Result> {
+    const result = await change;
+    await this.#watchFiles();
+    return result;
+  }
+
+  /** What can only be told here about a change: throws when it cannot be while running; what it returns makes the rest so. */
+  async #settle(loaded: LoadedConfig, before: LoadedConfig, dry: boolean): Promise<() => void> {
+    const fixed = [
+      ['runtime', loaded.config.runtime, before.config.runtime],
+      ['user', loaded.config.user, before.config.user],
+      ['group', loaded.config.group, before.config.group],
+    ] as const;
+    for (const [name, then, now] of fixed) {
+      if (then !== now) throw new TollgateError('reload', `${name} cannot be changed while running; stop and start instead`);
+    }
+    const { listen } = loaded.config.admin;
+    const old = before.config.admin.listen;
+    if (dry || (listen === null ? null : addressText(listen)) === (old === null ? null : addressText(old))) return () => {};
+    const next = listen === null ? null : await this.#adminOn(listen, null);
+    const last = this.#admin;
+    return () => {
+      this.#admin = next;
+      void last?.close(false);
+    };
+  }
+
+  async #watchFiles(): Promise<void> {
+    const { loaded } = this.#changes;
+    if (!loaded.config.watch) {
+      this.#watch?.close();
+      this.#watch = null;
+      return;
+    }
+    this.#watch ??= new FileWatch(() => {
+      this.reload({ user: 'tollgate', by: 'watch' }).catch((error: unknown) => {
+        this.#log.error({ reason: error instanceof Error ? error.message : String(error) }, 'files changed, but nothing was');
+      });
+    });
+    await this.#watch.watch(filesOf(loaded));
+  }
+
+  // --- the admin address ------------------------------------------------------------------------------------------------
+
+  async #openAdmin(address: ListenAddress): Promise<void> {
+    const inherited = this.#inheritedAdmin;
+    this.#inheritedAdmin = null;
+    this.#admin = await this.#adminOn(address, inherited);
+  }
+
+  async #adminOn(address: ListenAddress, inherited: Inheritance['admin']): Promise<AdminSocket> {
+    const admin = makeAdmin({
+      metrics: () => renderMetrics({ ...this.#supervisor.snapshot(), version: tollgateVersion(), changes: this.#changes.counts }),
+      status: () => this.status(),
+      notReady: () => this.notReady(),
+    });
+    return await AdminSocket.open(admin, address, inherited);
+  }
+
+  #health(): HealthSample {
+    const { table } = this.#supervisor.snapshot();
+    const sum = (...places: readonly number[]): number => places.reduce((total, place) => total + table.counter(place), 0);
+    let handshakeFailures = 0;
+    for (let code = FIRST_HANDSHAKE_FAULT; code <= LAST_HANDSHAKE_FAULT; code++) handshakeFailures += table.counter(C_FAULTS + code);
+    return {
+      handshakes: sum(C_HANDSHAKES_TLS12, C_HANDSHAKES_TLS12_RESUMED, C_HANDSHAKES_TLS13, C_HANDSHAKES_TLS13_RESUMED),
+      handshakeFailures,
+      answers: sum(C_RESPONSES_1XX, C_RESPONSES_2XX, C_RESPONSES_3XX, C_RESPONSES_4XX, C_RESPONSES_5XX),
+      answers5xx: sum(C_RESPONSES_5XX),
+    };
+  }
+
+  // --- succession -------------------------------------------------------------------------------------------------------
+
+  /** Starts the program anew, as it is installed now, and leaves when that serves. Throws when it does not, with everything as it was. */
+  async #upgrade(author: Author): Promise<{ readonly pid: number }> {
+    if (this.#options.file === null) throw new TollgateError('upgrade', 'without a configuration file there is nothing to go on with');
+    if (this.#stopping || this.#successor !== null) throw new TollgateError('upgrade', 'it is being stopped or upgraded already');
+    this.#log.info({ author: authorText(author) }, 'a successor is started');
+    const child = passingOn(() =>
+      spawn(process.execPath, [...process.execArgv, ...this.#options.command, '--succeed'], { stdio: ['ignore', 'inherit', 'inherit'] }),
+    );
+    const successor = new Successor(child);
+    this.#successor = successor;
+    try {
+      return await successor.outcome;
+    } catch (error) {
+      this.#successor = null;
+      throw error;
+    }
+  }
+
+  #onSucceeded(pid: number): null {
+    const successor = this.#successor;
+    if (successor === null) throw new TollgateError('succession', 'nobody asked for an upgrade');
+    this.#stopping = true;
+    this.#control.leave();
+    this.#changes.close();
+    this.#watch?.close();
+    successor.succeeded(pid);
+    void this.#leave(successor);
+    return null;
+  }
+
+  async #leave(successor: Successor): Promise<void> {
+    await this.#admin?.close(true);
+    await this.#control.flushed();
+    await this.#supervisor.leave();
+    this.#log.info({ successor: successor.pid }, 'a successor serves; this process ends');
+    // The first process of a container must stay for as long as the container is to live.
+    if (process.pid === 1) await successor.stayFor();
+    else successor.release();
+    this.#ended.resolve();
+  }
+
+  // --- the end ----------------------------------------------------------------------------------------------------------
 
   /** Drains and ends, a start that is under way too. Called again, it ends at once. */
   async stop(): Promise<void> {
     if (this.#stopping) {
-      this.#supervisor.hurry();
+      if (this.#successor !== null) this.#successor.forward('SIGTERM');
+      else this.#supervisor.hurry();
       return;
     }
     this.#stopping = true;
+    this.#changes.close();
+    this.#watch?.close();
+    this.#successor?.failed('it is being stopped');
     await this.#supervisor.stop(this.plan.timeouts.drainMs);
-    await this.#admin.close();
+    await this.#admin?.close(false);
     this.#ended.resolve();
   }
+}
+
+/** The process that is to take our place. */
+class Successor {
+  readonly #child: ChildProcess;
+  readonly #outcome = Promise.withResolvers<{ readonly pid: number }>();
+  readonly #late: NodeJS.Timeout;
+  #serves = false;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    child.once('error', (error) => this.failed(error.message));
+    child.once('exit', (code, signal) => this.failed(`it ended with ${signal ?? `exit code ${code}`} before it served; see the log`));
+    this.#late = setTimeout(() => this.failed('it does not serve in time'), SUCCESSOR_MS);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get outcome(): Promise<{ readonly pid: number }> {
+    return this.#outcome.promise;
+  }
+
+  failed(message: string): void {
+    if (this.#serves) return;
+    clearTimeout(this.#late);
+    this.#outcome.reject(new TollgateError('upgrade', `the successor does not serve: ${message}`));
+    this.#child.kill('SIGKILL');
+  }
+
+  succeeded(pid: number): void {
+    this.#serves = true;
+    clearTimeout(this.#late);
+    this.#outcome.resolve({ pid });
+  }
+
+  forward(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  async stayFor(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await new Promise((resolve) => this.#child.once('exit', resolve));
+  }
+
+  release(): void {
+    this.#child.unref();
+  }
+}
+
+/** Who a process started as root is to become; null: it stays who it is. */
+function becomes(loaded: LoadedConfig, log: Log, isService: boolean): ReturnType<typeof findUser> | null {
+  const { user, group } = loaded.config;
+  if (process.getuid?.() !== 0) return null;
+  if (user !== undefined) return findUser(user, group);
+  if (isService) log.warn('tollgate runs as root; with user: it becomes somebody else once it has read its keys');
+  return null;
 }

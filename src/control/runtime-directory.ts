@@ -1,17 +1,24 @@
 /**
  * The directory of a running instance: its control socket, for this user alone. Finds it, makes it, and tells whether somebody lives there.
  */
-import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { TollgateError } from '../base/tollgate-error.ts';
 
 const SOCKET_NAME = 'control.sock';
+/** Of the sockets that come and go beside it. */
+const LONGEST_NAME = 'handoff.4194304';
 /** A living supervisor takes a connection within this time. Milliseconds. */
 const ANSWER_MS = 2_000;
 /** Longest path of a Unix socket. Bytes. */
 const SOCKET_PATH_BYTES_MAX = 107;
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
 
 /** Where an instance lives unless told otherwise: /run/tollgate for root, else the user's own runtime directory. */
 export function defaultRuntimeDirectory(env: NodeJS.ProcessEnv = process.env, uid: number = process.getuid?.() ?? 0): string {
@@ -25,10 +32,11 @@ export function controlSocketPath(directory: string): string {
 }
 
 /**
- * Makes `directory` ready for a new supervisor: it exists, is ours, is closed to others, and nobody lives there (a dead one's socket is
- * removed). Throws `runtime_taken` when somebody does, `runtime_unusable` when it cannot be had. Returns the socket's path.
+ * Makes `directory` ready for a new supervisor: it exists, belongs to `owner` (default: us), is closed to others, and nobody lives there (a
+ * dead one's socket is removed). Throws `runtime_taken` when somebody does, `runtime_unusable` when it cannot be had. Returns the path of
+ * its control socket.
  */
-export async function prepareRuntimeDirectory(directory: string): Promise<string> {
+export async function prepareRuntimeDirectory(directory: string, owner: Owner | null = null): Promise<string> {
   const path = resolve(directory);
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -42,12 +50,13 @@ export async function prepareRuntimeDirectory(directory: string): Promise<string
   const stat = lstatSync(path);
   if (!stat.isDirectory())
     throw new TollgateError('runtime_unusable', `the runtime directory ${path} is not a directory; name another with --runtime`);
-  if (stat.uid !== (process.getuid?.() ?? stat.uid)) {
+  if (owner !== null) chownSync(path, owner.uid, owner.gid);
+  else if (stat.uid !== (process.getuid?.() ?? stat.uid)) {
     throw new TollgateError('runtime_unusable', `the runtime directory ${path} belongs to another user; name another with --runtime`);
   }
   if ((stat.mode & 0o077) !== 0) chmodSync(path, 0o700);
   const socket = controlSocketPath(path);
-  if (Buffer.byteLength(socket) > SOCKET_PATH_BYTES_MAX) {
+  if (Buffer.byteLength(join(path, LONGEST_NAME)) > SOCKET_PATH_BYTES_MAX) {
     throw new TollgateError(
       'runtime_unusable',
       `the runtime directory ${path} is too long for a Unix socket in it; name another with --runtime`,

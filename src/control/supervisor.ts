@@ -1,20 +1,30 @@
 /**
- * The supervisor: opens the listening sockets, starts a worker for each core, replaces the dead and the stuck, and ends them in order.
- * It holds the plan with its keys, because a worker that is replaced needs them; it moves no byte of traffic.
+ * The supervisor: holds the listening sockets, runs a worker for each seat, replaces the dead and the stuck, changes what runs, and ends it
+ * all in order. It holds the plan with its keys, because a worker that is replaced needs them; it moves no byte of traffic.
+ *
+ * A seat is a place for one worker and owns one socket of each address. A row of the shared table belongs to one process: a worker that
+ * finishes what it has keeps its row beside the one that took its seat.
  */
 import { randomFillSync } from 'node:crypto';
-import { openSync } from 'node:fs';
+import { openSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { WORKERS_MAX } from '../base/limits.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
+import { tollgateVersion } from '../base/version.ts';
 import type { HostAddress } from '../config/resolve-host.ts';
+import { connectHandoff, DESCRIPTORS_PER_MESSAGE, sendDescriptors } from '../native/handoff.ts';
 import { closeFd } from '../native/listen-sockets.ts';
 import { createSharedMemory } from '../native/shared-memory.ts';
 import type { Log } from '../observe/log.ts';
-import type { FromCommand, FromWorker } from '../plan/messages.ts';
-import { addressText, type Plan, type TargetAddress, type TargetPlan } from '../plan/plan.ts';
-import { monotonicS, S_GENERATION, S_HEARTBEAT_S, S_STATE, SharedTable, STATE_STARTING, tableBytes } from '../plan/table.ts';
-import { ControlServer, type WorkerLink } from './control-server.ts';
-import { closeSockets, openSockets, type SocketSet } from './listen-sockets.ts';
+import type { FromCommand, FromWorker, WorkerHello } from '../plan/messages.ts';
+import type { ListenAddress, Plan, TargetAddress, TargetPlan } from '../plan/plan.ts';
+import { monotonicS, S_GENERATION, S_HEARTBEAT_S, S_PID, S_STATE, SharedTable, STATE_STARTING, tableBytes } from '../plan/table.ts';
+import type { Answer, ControlServer, WorkerLink, WorkerListener } from './control-server.ts';
+import type { Inheritance, InheritedWorker } from './inheritance.ts';
 import { NameWatcher } from './name-watcher.ts';
+import { removeWorkerList, writeWorkerList } from './process-identity.ts';
+import { RestartDelay } from './restart-delay.ts';
+import { SocketKeeper, type SocketPart } from './socket-keeper.ts';
 import { TICKET_ROTATE_MS, TicketKeys } from './ticket-keys.ts';
 import { type WorkerEnvironment, WorkerProcess } from './worker-process.ts';
 
@@ -27,14 +37,18 @@ const START_MS = 30_000;
 const KILL_MS = 2_000;
 /** Time for all workers to adopt a plan. Milliseconds. */
 const APPLY_MS = 20_000;
+/** Rows of the shared table beyond two for every worker: for workers that finish what they have while others sit in their seats. */
+const SPARE_ROWS = 16;
 
 export interface SupervisorOptions {
   readonly plan: Plan;
   /** Certificates and keys of the plan; kept, zeroed at the end. */
   readonly blobs: readonly Buffer[];
   readonly workers: number;
-  /** The control socket's path, in a directory made ready by `prepareRuntimeDirectory`. */
-  readonly controlPath: string;
+  readonly control: ControlServer;
+  /** Where the control socket of whoever is in charge is found. */
+  readonly lastingPath: string;
+  readonly inheritance: Inheritance | null;
   /** `-` standard output, `off`, or a file. */
   readonly accessLog: string;
   readonly log: Log;
@@ -48,131 +62,121 @@ export interface Snapshot {
   readonly table: SharedTable;
   readonly startedMs: number;
   readonly draining: boolean;
-  readonly workers: readonly {
-    readonly slot: number;
-    readonly pid: number | null;
-    readonly ready: boolean;
-    readonly restarts: number;
-    readonly coveredBy: number | null;
-  }[];
+  readonly workers: readonly WorkerView[];
+  /** Workers that finish what they have. */
+  readonly finishing: readonly { readonly pid: number; readonly connections: number | null }[];
+}
+
+export interface WorkerView {
+  /** Its seat. */
+  readonly slot: number;
+  /** Its row in the table; null: nobody sits there. */
+  readonly row: number | null;
+  readonly pid: number | null;
+  readonly ready: boolean;
+  readonly restarts: number;
+}
+
+interface Seat {
+  readonly index: number;
+  readonly delay: RestartDelay;
+  restarts: number;
+  worker: WorkerProcess | null;
 }
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #log: Log;
-  readonly #workers: readonly WorkerProcess[];
-  readonly #keys = new TicketKeys(Math.floor(Date.now() / 1_000));
+  readonly #control: ControlServer;
+  readonly #keeper = new SocketKeeper();
+  readonly #keys: TicketKeys;
   readonly #table: SharedTable;
   #tableFd: number;
   readonly #startedMs = Date.now();
+  #seats: Seat[];
+  /** Workers that finish what they have. */
+  readonly #finishing = new Set<WorkerProcess>();
   #plan: Plan;
   #blobs: readonly Buffer[];
   #applying: Applying | null = null;
-  #sockets: readonly SocketSet[] = [];
+  /** The runtime directory is ours: not while another supervisor is being succeeded. */
+  #inCharge: boolean;
+  /** Somebody changes what runs: nobody else may. */
+  #changing = false;
   #accessLogFd = -1;
-  #control: ControlServer | null = null;
   #timers: NodeJS.Timeout[] = [];
   readonly #restarts = new Set<NodeJS.Timeout>();
-  #started = Promise.withResolvers<void>();
+  #allReady = Promise.withResolvers<void>();
   #stopping: Promise<void> | null = null;
   #onWorkerGone: (() => void) | null = null;
   #lookedMs = 0;
   readonly #names: NameWatcher;
 
   constructor(options: SupervisorOptions) {
+    const { inheritance } = options;
     this.#options = options;
+    this.#inCharge = (inheritance?.predecessor ?? null) === null;
     this.#log = options.log;
+    this.#control = options.control;
     this.#plan = options.plan;
     this.#blobs = options.blobs;
+    this.#keys = new TicketKeys(Math.floor(Date.now() / 1_000), inheritance?.keys ?? null);
     this.#names = new NameWatcher({ log: options.log, onChange: (name) => this.#onMoved(name) });
-    const { fd, memory } = createSharedMemory(tableBytes(options.workers));
-    this.#table = SharedTable.create(memory, options.workers);
-    // What a client hashes to must not be known to clients.
-    this.#table.clients.key.set(randomFillSync(new Int32Array(2)));
-    this.#tableFd = fd;
-    this.#workers = Array.from({ length: options.workers }, (_, slot) => new WorkerProcess(slot));
+    const inherited = inheritance?.table ?? null;
+    if (inherited !== null && inherited.table.workers >= options.workers) {
+      this.#table = inherited.table;
+      this.#tableFd = inherited.fd;
+    } else {
+      if (inherited !== null) closeFd(inherited.fd);
+      const rows = Math.min(WORKERS_MAX, 2 * options.workers + SPARE_ROWS);
+      const { fd, memory } = createSharedMemory(tableBytes(rows));
+      this.#table = SharedTable.create(memory, rows);
+      // What a client hashes to must not be known to clients.
+      this.#table.clients.key.set(randomFillSync(new Int32Array(2)));
+      this.#tableFd = fd;
+    }
+    this.#seats = Array.from({ length: options.workers }, (_, index) => emptySeat(index));
     // A stop may reject it while nobody waits for it yet.
-    this.#started.promise.catch(() => {});
+    this.#allReady.promise.catch(() => {});
   }
 
   get plan(): Plan {
     return this.#plan;
   }
 
-  /**
-   * Has every worker run `plan`, whose sockets must be those that are open. Resolves when all have adopted it. Throws TollgateError, with the
-   * old plan running everywhere.
-   */
-  async apply(plan: Plan, blobs: readonly Buffer[]): Promise<void> {
-    const problem = this.#whyNot(plan);
-    if (problem !== null) {
-      for (const blob of blobs) blob.fill(0);
-      throw new TollgateError('reload', problem);
-    }
-    const before = { plan: this.#plan, blobs: this.#blobs };
-    this.#plan = plan;
-    this.#blobs = blobs;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#applying = { planId: plan.id, waiting: new Set(this.#workers.filter((worker) => worker.ready)), resolve, reject };
-    if (this.#applying.waiting.size === 0) resolve();
-    for (const worker of this.#applying.waiting) worker.tell({ type: 'plan', plan }, blobs);
-    const late = setTimeout(() => reject(new TollgateError('reload', 'a worker does not answer')), APPLY_MS);
-    try {
-      await promise;
-      for (const blob of before.blobs) blob.fill(0);
-      this.#names.keep(new Set(namedTargets(plan).map(({ host }) => host.name)));
-      for (const { host, addresses } of namedTargets(plan)) this.#names.watch(host.name, hostAddresses(addresses));
-    } catch (error) {
-      this.#plan = before.plan;
-      this.#blobs = before.blobs;
-      for (const blob of blobs) blob.fill(0);
-      for (const worker of this.#workers) if (worker.ready) worker.tell({ type: 'plan', plan: before.plan }, before.blobs);
-      throw error;
-    } finally {
-      clearTimeout(late);
-      this.#applying = null;
-    }
+  /** The predecessor has left: the runtime directory is ours. */
+  takeCharge(): void {
+    this.#control.moveTo(this.#options.lastingPath);
+    this.#inCharge = true;
+    this.#list();
   }
 
-  /** Why `plan` cannot be run by these workers on these sockets, or null. */
-  #whyNot(plan: Plan): string | null {
-    if (this.#stopping !== null) return 'it is being stopped';
-    if (this.#applying !== null) return 'another change is being applied';
-    const sockets = ({ listeners }: Plan): string[] =>
-      listeners.map(({ address, socket }) => `${addressText(address)} ${JSON.stringify(socket)}`).sort();
-    const [now, then] = [sockets(this.#plan), sockets(plan)];
-    const changed = [...then.filter((each) => !now.includes(each)), ...now.filter((each) => !then.includes(each))];
-    if (changed.length === 0) return null;
-    const addresses = [...new Set(changed.map((each) => each.slice(0, each.indexOf(' '))))];
-    return `listeners cannot be added, removed or changed in their socket settings while running yet (${addresses.join(', ')}); stop and start instead`;
+  /** Workers that are to run. */
+  get workers(): number {
+    return this.#seats.length;
   }
+
+  // --- start ------------------------------------------------------------------------------------------------------------
 
   /** Serves when it resolves: every worker has adopted the plan. Throws one TollgateError that says what is in the way; nothing is left behind. */
-  async start(onCommand: (command: FromCommand) => Promise<unknown>): Promise<void> {
+  async start(onCommand: (command: FromCommand) => Promise<Answer>): Promise<void> {
+    const { inheritance, plan } = this.#options;
     try {
       this.#goOn();
       this.#accessLogFd = openAccessLog(this.#options.accessLog);
-      const opened = await openSockets(this.#options.plan, this.#workers.length);
-      this.#plan = opened.plan;
-      this.#sockets = opened.sockets;
+      this.#keeper.inherit(inheritance?.sockets ?? []);
+      const prepared = await this.#keeper.prepare(plan, this.#seats.length);
+      this.#plan = prepared.plan;
       this.#goOn();
-      this.#control = await ControlServer.open(this.#options.controlPath, {
-        onWorker: (hello, link) => this.#onWorker(hello.slot, hello.generation, link),
-        onCommand,
-      });
-      this.#goOn();
-      for (const worker of this.#workers) this.#startWorker(worker);
+      this.#control.events = { onWorker: (hello, link) => this.#onWorker(hello, link), onCommand };
+      this.#inheritWorkers(inheritance, prepared.opened);
+      for (const seat of this.#seats) if (seat.worker === null) this.#startWorker(seat);
       for (const { host, addresses } of namedTargets(this.#plan)) this.#names.watch(host.name, hostAddresses(addresses));
       this.#timers = [setInterval(() => this.#look(), LOOK_MS), setInterval(() => this.#rotateKeys(), TICKET_ROTATE_MS)];
-      const late = setTimeout(() => this.#started.reject(new TollgateError('start', 'the workers do not start')), START_MS);
-      try {
-        await this.#started.promise;
-      } finally {
-        clearTimeout(late);
-      }
+      await this.#whenReady(START_MS, 'the workers do not start');
+      this.#keeper.commit(this.#plan);
     } catch (error) {
-      await this.stop(0);
-      await this.#release();
+      await this.giveUp();
       throw error;
     }
   }
@@ -182,52 +186,233 @@ export class Supervisor {
     if (this.#stopping !== null) throw new TollgateError('stopped', 'stopped before it had started');
   }
 
+  #inheritWorkers(inheritance: Inheritance | null, opened: readonly SocketPart[]): void {
+    if (inheritance === null) return;
+    const adopts = inheritance.table !== null && inheritance.table.table === this.#table;
+    const adopted = adopts ? inheritance.workers : [];
+    for (const each of adopted) this.#adopt(each, opened);
+    for (const each of [...inheritance.outgoing, ...(adopts ? [] : inheritance.workers)]) this.#letFinish(each.hello, each.link, each);
+    if (!adopts) return;
+    const rows = new Set(adopted.map(({ hello }) => hello.row));
+    for (let row = 0; row < this.#table.workers; row++) {
+      // Nobody counted what died while there was no supervisor.
+      if (!rows.has(row) && this.#table.worker(row).state[S_PID] !== 0) this.#table.fold(row);
+    }
+  }
+
+  #adopt(inherited: InheritedWorker, opened: readonly SocketPart[]): void {
+    const { hello, link, handoff } = inherited;
+    const seat = this.#seats.find((each) => each.worker === null);
+    const worker = WorkerProcess.adopt(hello.row, hello.generation, hello.pid, handoff, (how) => this.#onExit(worker, how));
+    worker.link = link;
+    if (seat === undefined) {
+      this.#finishing.add(worker);
+      inherited.listen(this.#listenerOf(worker));
+      worker.tell({ type: 'drain', drainMs: null });
+      return;
+    }
+    seat.worker = worker;
+    worker.hand(opened);
+    this.#welcome(worker);
+    inherited.listen(this.#listenerOf(worker));
+    this.#list();
+  }
+
+  /** A worker that none of ours is: it finishes what it has. */
+  #letFinish(hello: WorkerHello, link: WorkerLink, inherited: InheritedWorker | null): WorkerListener {
+    const worker = WorkerProcess.adopt(-1, hello.generation, hello.pid, inherited?.handoff ?? -1, () => this.#onExit(worker, 'done'));
+    worker.link = link;
+    this.#finishing.add(worker);
+    worker.tell({ type: 'drain', drainMs: null });
+    const listener = this.#listenerOf(worker);
+    inherited?.listen(listener);
+    this.#list();
+    return listener;
+  }
+
   snapshot(): Snapshot {
     return {
       plan: this.#plan,
       table: this.#table,
       startedMs: this.#startedMs,
       draining: this.#stopping !== null,
-      workers: this.#workers.map(({ slot, pid, ready, restarts }) => ({
-        slot,
-        pid,
-        ready,
+      workers: this.#seats.map(({ index, worker, restarts }) => ({
+        slot: index,
+        row: worker?.row ?? null,
+        pid: worker?.pid ?? null,
+        ready: worker?.ready ?? false,
         restarts,
-        coveredBy: this.#workers.find((other) => other.covers.includes(slot))?.slot ?? null,
       })),
+      finishing: [...this.#finishing].map(({ pid, connections }) => ({ pid, connections })),
     };
+  }
+
+  // --- change -----------------------------------------------------------------------------------------------------------
+
+  /**
+   * Runs `plan` with `workers`: sockets are opened first, every worker adopts the plan, then what is not wanted any more is closed and
+   * surplus workers finish what they have. Throws TollgateError, with the old plan running everywhere.
+   */
+  async apply(plan: Plan, blobs: readonly Buffer[], workers: number): Promise<void> {
+    const before = { plan: this.#plan, blobs: this.#blobs };
+    let late: NodeJS.Timeout | undefined;
+    this.#begin(blobs);
+    try {
+      if (this.#rowsFor(workers) < 0) {
+        throw new TollgateError('reload', `workers: ${workers} are more than were foreseen at the start; stop and start instead`);
+      }
+      const prepared = await this.#keeper.prepare(plan, workers);
+      for (const { worker } of this.#seats) worker?.hand(prepared.opened);
+      this.#plan = prepared.plan;
+      this.#blobs = blobs;
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const ready = this.#seats.flatMap(({ worker }) => (worker?.ready === true ? [worker] : []));
+      this.#applying = { planId: plan.id, waiting: new Set(ready), resolve, reject };
+      if (ready.length === 0) resolve();
+      for (const worker of ready) worker.tell({ type: 'plan', plan: this.#plan }, blobs);
+      late = setTimeout(() => reject(new TollgateError('reload', 'a worker does not answer')), APPLY_MS);
+      await promise;
+      for (const blob of before.blobs) blob.fill(0);
+      this.#keeper.commit(this.#plan);
+      this.#names.keep(new Set(namedTargets(plan).map(({ host }) => host.name)));
+      for (const { host, addresses } of namedTargets(plan)) this.#names.watch(host.name, hostAddresses(addresses));
+    } catch (error) {
+      this.#plan = before.plan;
+      this.#blobs = before.blobs;
+      for (const blob of blobs) blob.fill(0);
+      if (this.#applying !== null) {
+        for (const { worker } of this.#seats) if (worker?.ready === true) worker.tell({ type: 'plan', plan: before.plan }, before.blobs);
+      }
+      this.#keeper.commit(before.plan);
+      throw error;
+    } finally {
+      clearTimeout(late);
+      this.#applying = null;
+      this.#changing = false;
+      // New slots may have been opened either way: somebody must accept from them.
+      this.#assign();
+    }
+    this.#resize(workers);
+    await this.#whenReady(START_MS, 'the configuration runs, but not every new worker has started yet').catch((error: unknown) => {
+      this.#log.warn(error instanceof Error ? error.message : String(error));
+    });
+  }
+
+  /** Whether `plan` could be run: opens and changes nothing. Throws as `apply` does. */
+  async tryOut(plan: Plan, workers: number): Promise<Plan> {
+    if (this.#rowsFor(workers) < 0) {
+      throw new TollgateError('reload', `workers: ${workers} are more than were foreseen at the start; stop and start instead`);
+    }
+    return (await this.#keeper.prepare(plan, workers, true)).plan;
+  }
+
+  #begin(blobs: readonly Buffer[] = []): void {
+    const problem = this.#stopping !== null ? 'it is being stopped' : this.#changing ? 'another change is being applied' : null;
+    if (problem === null) {
+      this.#changing = true;
+      return;
+    }
+    for (const blob of blobs) blob.fill(0);
+    throw new TollgateError('reload', problem);
+  }
+
+  /** Rows left beside `workers` seats. */
+  #rowsFor(workers: number): number {
+    const finishing = [...this.#finishing].filter(({ row }) => row >= 0).length;
+    return this.#table.workers - finishing - Math.max(workers, this.#seats.length);
+  }
+
+  #resize(workers: number): void {
+    const surplus = this.#seats.slice(workers);
+    this.#seats = this.#seats.slice(0, workers);
+    for (const { worker } of surplus) {
+      if (worker === null) continue;
+      worker.ready = false;
+      this.#finishing.add(worker);
+      worker.tell({ type: 'drain', drainMs: null });
+    }
+    // A worker in its start that has lost its seat is told so when it says hello.
+    while (this.#seats.length < workers) {
+      const seat = emptySeat(this.#seats.length);
+      this.#seats.push(seat);
+      this.#startWorker(seat);
+    }
+    this.#assign();
+    this.#list();
+  }
+
+  async #whenReady(ms: number, problem: string): Promise<void> {
+    if (this.#seats.every(({ worker }) => worker?.ready === true)) return;
+    this.#allReady = Promise.withResolvers<void>();
+    const { promise, reject } = this.#allReady;
+    const late = setTimeout(() => reject(new TollgateError('start', problem)), ms);
+    try {
+      if (this.#stopping !== null) throw new TollgateError('stopped', 'stopped before the workers had started');
+      await promise;
+    } finally {
+      clearTimeout(late);
+    }
   }
 
   // --- workers ----------------------------------------------------------------------------------------------------------
 
-  #startWorker(worker: WorkerProcess): void {
+  #startWorker(seat: Seat): void {
+    const row = this.#freeRow();
     const environment: WorkerEnvironment = {
-      controlPath: this.#options.controlPath,
+      controlPath: this.#control.path,
+      lastingPath: this.#options.lastingPath,
       tableFd: this.#tableFd,
       accessLogFd: this.#accessLogFd,
       flags: this.#options.nodeFlags,
     };
-    const { state } = this.#table.worker(worker.slot);
+    const { state } = this.#table.worker(row);
     state[S_STATE] = STATE_STARTING;
     state[S_HEARTBEAT_S] = monotonicS();
-    worker.start(environment, this.#sockets, (how) => this.#onExit(worker, how));
-    state[S_GENERATION] = worker.generation;
+    state[S_GENERATION]!++;
+    const sockets = this.#keeper.sets.map(({ address, fds }) => ({ address, slots: fds.map((_, slot) => slot), fds }));
+    const worker = WorkerProcess.start(row, state[S_GENERATION]!, environment, sockets, (how) => this.#onExit(worker, how));
+    state[S_PID] = worker.pid;
+    seat.worker = worker;
+    this.#list();
   }
 
-  #onWorker(slot: number, generation: number, link: WorkerLink): ((message: FromWorker) => void) | null {
-    const worker = this.#workers[slot];
-    if (worker === undefined || worker.generation !== generation || worker.pid === null || worker.link !== null) return null;
+  #freeRow(): number {
+    const taken = new Set([...this.#seats.map(({ worker }) => worker?.row), ...[...this.#finishing].map(({ row }) => row)]);
+    for (let row = 0; row < this.#table.workers; row++) if (!taken.has(row)) return row;
+    throw new TollgateError('rows', 'the shared table has no row left');
+  }
+
+  /** Leaves word of who runs to a supervisor that comes after this one was killed. */
+  #list(): void {
+    if (this.#inCharge) writeWorkerList(dirname(this.#options.lastingPath), this.#all());
+  }
+
+  #onWorker(hello: WorkerHello, link: WorkerLink): WorkerListener | null {
+    const worker = this.#all().find(({ pid, generation }) => pid === hello.pid && generation === hello.generation);
+    if (worker === undefined) return hello.orphan ? this.#letFinish(hello, link, null) : null;
+    if (worker.link !== null) return null;
     worker.link = link;
+    if (this.#finishing.has(worker)) worker.tell({ type: 'drain', drainMs: null });
+    else this.#welcome(worker);
+    return this.#listenerOf(worker);
+  }
+
+  #listenerOf(worker: WorkerProcess): WorkerListener {
+    return { onMessage: (message) => this.#onMessage(worker, message), onClose: () => worker.onLinkClosed() };
+  }
+
+  /** Tells a worker all that it needs to serve. */
+  #welcome(worker: WorkerProcess): void {
     const { keys, secrets } = this.#keys.all;
     worker.tell({ type: 'tickets', keys }, secrets);
     worker.tell({ type: 'plan', plan: this.#plan }, this.#blobs);
     for (const { slot: target, host } of namedTargets(this.#plan)) this.#tellAddresses(worker, target, host);
-    return (message) => this.#onMessage(worker, message);
   }
 
   #onMoved(name: string): void {
     for (const { slot, host } of namedTargets(this.#plan)) {
-      if (host.name === name) for (const worker of this.#workers) this.#tellAddresses(worker, slot, host);
+      if (host.name !== name) continue;
+      for (const { worker } of this.#seats) if (worker !== null) this.#tellAddresses(worker, slot, host);
     }
   }
 
@@ -237,8 +422,16 @@ export class Supervisor {
   }
 
   #onMessage(worker: WorkerProcess, message: FromWorker): void {
+    if (message.type === 'draining') {
+      worker.connections = message.connections;
+      return;
+    }
+    if (message.type !== 'adopted' && message.type !== 'refused') return;
+    const seat = this.#seats.find((each) => each.worker === worker);
+    // One that has lost its seat meanwhile.
+    if (seat === undefined) return;
     const applying = this.#applying;
-    if (message.type !== 'drained' && applying !== null && message.planId === applying.planId && applying.waiting.delete(worker)) {
+    if (applying !== null && message.planId === applying.planId && applying.waiting.delete(worker)) {
       if (message.type === 'refused') applying.reject(new TollgateError('reload', message.error));
       else if (applying.waiting.size === 0) applying.resolve();
       if (message.type === 'refused') return;
@@ -248,51 +441,57 @@ export class Supervisor {
       worker.tell({ type: 'plan', plan: this.#plan }, this.#blobs);
       return;
     }
-    if (message.type === 'adopted') {
-      worker.ready = true;
-      this.#log.debug({ worker: worker.slot, pid: worker.pid, plan: message.planId, ms: message.ms }, 'worker serves');
-      if (worker.restarts > 0 && applying === null) this.#log.info({ worker: worker.slot, pid: worker.pid }, 'worker replaced');
-      this.#assignCovers();
-      if (this.#workers.every((each) => each.ready)) this.#started.resolve();
-    } else if (message.type === 'refused') {
-      this.#log.error({ worker: worker.slot, plan: message.planId, reason: message.error }, 'worker refused the plan');
-      this.#started.reject(new TollgateError('plan', message.error));
+    if (message.type === 'refused') {
+      this.#log.error({ worker: seat.index, plan: message.planId, reason: message.error }, 'worker refused the plan');
+      this.#allReady.reject(new TollgateError('plan', message.error));
       worker.kill('SIGKILL');
+      return;
     }
+    worker.ready = true;
+    this.#log.debug({ worker: seat.index, pid: worker.pid, plan: message.planId, ms: message.ms }, 'worker serves');
+    if (seat.restarts > 0 && applying === null) this.#log.info({ worker: seat.index, pid: worker.pid }, 'worker replaced');
+    this.#assign();
+    if (this.#seats.every((each) => each.worker?.ready === true)) this.#allReady.resolve();
   }
 
   #onExit(worker: WorkerProcess, how: string): void {
     const livedMs = performance.now() - worker.startedMs;
-    this.#table.fold(worker.slot);
+    if (worker.row >= 0) this.#table.fold(worker.row);
+    const seat = this.#seats.find((each) => each.worker === worker);
     // The next process in its place gets the new plan anyway.
     if (this.#applying?.waiting.delete(worker) === true && this.#applying.waiting.size === 0) this.#applying.resolve();
+    if (seat !== undefined) seat.worker = null;
+    if (this.#finishing.delete(worker)) this.#log.info({ pid: worker.pid }, 'a worker has finished what it had');
     if (this.#stopping !== null) {
       this.#onWorkerGone?.();
       return;
     }
-    const delayMs = worker.delay.afterDeath(livedMs);
-    worker.restarts++;
+    this.#list();
+    if (seat === undefined) return;
+    const delayMs = seat.delay.afterDeath(livedMs);
+    seat.restarts++;
     this.#log.error(
-      { worker: worker.slot, ended: how, livedS: Math.round(livedMs / 1_000), restartInMs: delayMs },
+      { worker: seat.index, ended: how, livedS: Math.round(livedMs / 1_000), restartInMs: delayMs },
       'worker ended; starting another',
     );
-    this.#assignCovers();
+    this.#assign();
     const timer = setTimeout(() => {
       this.#restarts.delete(timer);
-      if (this.#stopping === null) this.#startWorker(worker);
+      if (this.#stopping === null && this.#seats.includes(seat) && seat.worker === null) this.#startWorker(seat);
     }, delayMs);
     this.#restarts.add(timer);
   }
 
-  /** Every slot without a serving worker is accepted for by one that serves, in turn. */
-  #assignCovers(): void {
-    const living = this.#workers.filter((worker) => worker.ready);
-    const gone = this.#workers.filter((worker) => !worker.ready).map((worker) => worker.slot);
-    living.forEach((worker, i) => {
-      const covers = gone.filter((_, k) => k % living.length === i);
-      if (covers.join() === worker.covers.join()) return;
-      worker.covers = covers;
-      worker.tell({ type: 'cover', slots: covers });
+  /** Every slot is accepted from by the worker in its seat, or by another one that serves, in turn. */
+  #assign(): void {
+    const living = this.#seats.filter(({ worker }) => worker?.ready === true);
+    const taken = new Set(living.map(({ index }) => index));
+    const free = Array.from({ length: this.#keeper.slots }, (_, slot) => slot).filter((slot) => !taken.has(slot));
+    living.forEach(({ index, worker }, i) => {
+      const slots = [index, ...free.filter((_, k) => k % living.length === i)];
+      if (slots.join() === worker!.accepts.join()) return;
+      worker!.accepts = slots;
+      worker!.tell({ type: 'accept', slots });
     });
   }
 
@@ -302,12 +501,12 @@ export class Supervisor {
     const late = this.#lookedMs > 0 && nowMs - this.#lookedMs > 2 * LOOK_MS;
     this.#lookedMs = nowMs;
     if (late || this.#stopping !== null) return;
-    for (const worker of this.#workers) {
-      if (worker.pid === null) continue;
-      const quietS = monotonicS() - this.#table.worker(worker.slot).state[S_HEARTBEAT_S]!;
+    for (const { index, worker } of this.#seats) {
+      if (worker === null) continue;
+      const quietS = monotonicS() - this.#table.worker(worker.row).state[S_HEARTBEAT_S]!;
       const allowedS = worker.ready ? STUCK_S : START_MS / 1_000;
       if (quietS <= allowedS) continue;
-      this.#log.error({ worker: worker.slot, pid: worker.pid, quietS }, 'worker does not turn its loop; killing it');
+      this.#log.error({ worker: index, pid: worker.pid, quietS }, 'worker does not turn its loop; killing it');
       worker.kill('SIGKILL');
     }
   }
@@ -315,7 +514,63 @@ export class Supervisor {
   #rotateKeys(): void {
     this.#keys.rotate(Math.floor(Date.now() / 1_000));
     const { keys, secrets } = this.#keys.all;
-    for (const worker of this.#workers) worker.tell({ type: 'tickets', keys }, secrets);
+    for (const { worker } of this.#seats) worker?.tell({ type: 'tickets', keys }, secrets);
+  }
+
+  // --- succession -------------------------------------------------------------------------------------------------------
+
+  /** Hands the sockets to a successor that listens on `path`. Nothing else changes: it may still fail. */
+  handOver(path: string, admin: { readonly address: ListenAddress; readonly fd: number } | null): Answer {
+    const channel = connectHandoff(path);
+    if (channel < 0) throw new TollgateError('succession', `nobody listens on ${path}`);
+    try {
+      for (const { address, fds } of this.#keeper.sets) {
+        for (let at = 0; at < fds.length; at += DESCRIPTORS_PER_MESSAGE) {
+          const part = fds.slice(at, at + DESCRIPTORS_PER_MESSAGE);
+          sendDescriptors(channel, { kind: 'sockets', address, slots: part.map((_, i) => at + i) }, part);
+        }
+      }
+      if (admin !== null) sendDescriptors(channel, { kind: 'admin', address: admin.address }, [admin.fd]);
+      sendDescriptors(channel, { kind: 'end', pid: process.pid }, []);
+    } finally {
+      closeFd(channel);
+    }
+    const { keys, secrets } = this.#keys.all;
+    return { value: { pid: process.pid, version: tollgateVersion(), plan: this.#plan, keys }, blobs: secrets };
+  }
+
+  /** A successor serves: our workers finish what they have, and it looks after them. Resolves when nothing of ours is left in this process. */
+  async leave(): Promise<void> {
+    this.#stopping ??= Promise.resolve();
+    for (const timer of [...this.#timers, ...this.#restarts]) clearTimeout(timer);
+    for (const worker of this.#all()) {
+      worker.tell({ type: 'drain', drainMs: null });
+      worker.release();
+    }
+    await this.#release();
+  }
+
+  /** A start that failed, or never came: whom we found goes on as before, whom we started ends. */
+  async giveUp(): Promise<void> {
+    if (this.#options.inheritance === null) await this.stop(0);
+    else this.#abandon();
+    await this.#release();
+  }
+
+  #abandon(): void {
+    this.#stopping ??= Promise.resolve();
+    for (const timer of [...this.#timers, ...this.#restarts]) clearTimeout(timer);
+    const all = this.#all();
+    const found = all.filter(({ isChild }) => !isChild);
+    for (const worker of all) {
+      if (worker.isChild) worker.kill('SIGKILL');
+      worker.release();
+    }
+    if (this.#inCharge) writeWorkerList(dirname(this.#options.lastingPath), found);
+  }
+
+  #all(): WorkerProcess[] {
+    return [...this.#seats.flatMap(({ worker }) => (worker === null ? [] : [worker])), ...this.#finishing];
   }
 
   // --- the end ----------------------------------------------------------------------------------------------------------
@@ -328,44 +583,51 @@ export class Supervisor {
 
   /** Ends the workers at once, while a `stop` waits for them. */
   hurry(): void {
-    for (const worker of this.#workers) worker.kill('SIGKILL');
+    for (const worker of this.#all()) worker.kill('SIGKILL');
   }
 
   async #stop(drainMs: number): Promise<void> {
-    this.#started.reject(new TollgateError('stopped', 'stopped before the workers had started'));
+    this.#allReady.reject(new TollgateError('stopped', 'stopped before the workers had started'));
     for (const timer of [...this.#timers, ...this.#restarts]) clearTimeout(timer);
     // Ours first: with the last copy of a socket the port is free, and nobody waits in a queue that no one empties.
-    closeSockets(this.#sockets);
-    this.#sockets = [];
-    for (const worker of this.#workers) {
+    this.#giveUpSockets();
+    for (const worker of this.#all()) {
       if (worker.link === null || drainMs === 0) worker.kill('SIGKILL');
       else worker.tell({ type: 'drain', drainMs });
     }
     const late = setTimeout(() => this.hurry(), drainMs + KILL_MS);
     await new Promise<void>((resolve) => {
       this.#onWorkerGone = () => {
-        if (this.#workers.every((worker) => worker.pid === null)) resolve();
+        if (this.#all().length === 0) resolve();
       };
       this.#onWorkerGone();
     });
     clearTimeout(late);
+    removeWorkerList(dirname(this.#options.lastingPath));
     await this.#release();
+  }
+
+  #giveUpSockets(): void {
+    const paths = this.#keeper.sets.flatMap(({ address }) => (address.family === 0 ? [address.path] : []));
+    this.#keeper.close();
+    for (const path of paths) rmSync(path, { force: true });
   }
 
   /** Gives back what is held. Called twice where a stop overtakes a start. */
   async #release(): Promise<void> {
-    closeSockets(this.#sockets);
-    this.#sockets = [];
+    this.#keeper.close();
     this.#names.close();
-    const control = this.#control;
-    this.#control = null;
-    await control?.close();
+    await this.#control.close();
     for (const blob of this.#blobs) blob.fill(0);
     if (this.#accessLogFd > 2) closeFd(this.#accessLogFd);
     this.#accessLogFd = -1;
     if (this.#tableFd >= 0) closeFd(this.#tableFd);
     this.#tableFd = -1;
   }
+}
+
+function emptySeat(index: number): Seat {
+  return { index, delay: new RestartDelay(), restarts: 0, worker: null };
 }
 
 /** A change of plan that not every worker has answered yet. */

@@ -16,9 +16,14 @@ const SECRET_BYTES = 32;
 export class TicketKeys {
   readonly #keys: { readonly key: TicketKey; readonly secret: Buffer }[] = [];
 
-  /** Begins with one key that is in use at once. `nowS`: Unix time in seconds. */
-  constructor(nowS: number) {
-    this.#add(nowS - 1);
+  /** Begins with the keys of a predecessor (copied), or with one that is in use at once. `nowS`: Unix time in seconds. */
+  constructor(nowS: number, inherited: { readonly keys: readonly TicketKey[]; readonly secrets: readonly Uint8Array[] } | null = null) {
+    inherited?.keys.forEach((key, i) => {
+      const secret = Buffer.alloc(SECRET_BYTES);
+      secret.set(inherited.secrets[i]!);
+      this.#keys.push({ key, secret });
+    });
+    if (this.#keys.length === 0) this.#add(nowS - 1);
   }
 
   #add(fromS: number): void {

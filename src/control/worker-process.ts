@@ -1,12 +1,12 @@
-/** One worker slot: the process in it, and what is known of it. The supervisor decides; this starts, tells and ends. */
+/** One worker process, started by this supervisor or taken over from one that is gone. The supervisor decides; this starts, tells and ends. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { closeFd, openHandoffPair, sendSockets } from '../native/listen-sockets.ts';
+import { DESCRIPTORS_PER_MESSAGE, openHandoffPair, sendDescriptors } from '../native/handoff.ts';
+import { closeFd } from '../native/listen-sockets.ts';
 import type { ToWorker } from '../plan/messages.ts';
 import type { WorkerLink } from './control-server.ts';
-import type { SocketSet } from './listen-sockets.ts';
-import { RestartDelay } from './restart-delay.ts';
+import { isProcess, startTimeOf } from './process-identity.ts';
+import type { SocketPart } from './socket-keeper.ts';
 
 /**
  * V8's young generation. What a worker allocates per event dies at once: with room for many turns of it a scavenge finds next to nothing
@@ -15,11 +15,14 @@ import { RestartDelay } from './restart-delay.ts';
 const SEMI_SPACE_MIB = 16;
 /** SIGUSR1 would open Node's inspector. Compiled code is kept: a worker lives for months. */
 const WORKER_FLAGS = ['--disable-sigusr1', '--disable-warning=ExperimentalWarning', `--max-semi-space-size=${SEMI_SPACE_MIB}`];
-/** Descriptors in one message on the handoff pair (the kernel takes 253). */
-const SOCKETS_PER_MESSAGE = 200;
+/** How often a process that is not our child is looked for once it has gone silent, and how long. Milliseconds. */
+const LOOK_MS = 50;
+const GONE_MS = 5_000;
 
 export interface WorkerEnvironment {
+  /** Where it finds this supervisor, and where the next one. */
   readonly controlPath: string;
+  readonly lastingPath: string;
   readonly tableFd: number;
   readonly accessLogFd: number;
   /** More flags for node, from TOLLGATE_NODE_FLAGS: profiling and tracing. */
@@ -27,67 +30,131 @@ export interface WorkerEnvironment {
 }
 
 export class WorkerProcess {
-  readonly slot: number;
-  readonly delay = new RestartDelay();
-  generation = 0;
-  startedMs = 0;
-  restarts = 0;
-  /** It has adopted the plan, and accepts. */
+  readonly row: number;
+  readonly generation: number;
+  readonly pid: number;
+  readonly startTime: string;
+  readonly startedMs = performance.now();
+  /** It has adopted the plan, and may accept. */
   ready = false;
-  /** Slots it accepts for besides its own. */
-  covers: readonly number[] = [];
+  /** Socket slots it was told to accept from. */
+  accepts: readonly number[] = [];
   link: WorkerLink | null = null;
-  #child: ChildProcess | null = null;
+  /** While it drains: connections it has left, as it last said. */
+  connections: number | null = null;
+  readonly #onExit: (how: string) => void;
+  readonly #child: ChildProcess | null;
+  #handoff: number;
+  #ended = false;
 
-  constructor(slot: number) {
-    this.slot = slot;
-  }
-
-  get pid(): number | null {
-    return this.#child?.pid ?? null;
-  }
-
-  /** Starts a process and hands it the sockets. `onExit` is called once, with what ended it. */
-  start(environment: WorkerEnvironment, sockets: readonly SocketSet[], onExit: (how: string) => void): void {
-    const [ours, theirs] = openHandoffPair();
-    this.generation++;
-    this.startedMs = performance.now();
-    this.ready = false;
-    this.covers = [];
-    const script = fileURLToPath(new URL(`../worker/main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url));
-    const child = spawn(
-      process.execPath,
-      [...WORKER_FLAGS, ...environment.flags, script, String(this.slot), String(this.generation), environment.controlPath],
-      { stdio: ['ignore', 'inherit', 'inherit', theirs, environment.tableFd, environment.accessLogFd], env: {} },
-    );
+  private constructor(
+    row: number,
+    generation: number,
+    pid: number,
+    child: ChildProcess | null,
+    handoff: number,
+    onExit: (how: string) => void,
+  ) {
+    this.row = row;
+    this.generation = generation;
+    this.pid = pid;
+    this.startTime = startTimeOf(pid) ?? '';
     this.#child = child;
+    this.#handoff = handoff;
+    this.#onExit = onExit;
+  }
+
+  /** Starts a process and hands it the sockets. `onExit` is called once, with what ended it, and not before this returns. */
+  static start(
+    row: number,
+    generation: number,
+    environment: WorkerEnvironment,
+    sockets: readonly SocketPart[],
+    onExit: (how: string) => void,
+  ): WorkerProcess {
+    const [ours, theirs] = openHandoffPair();
+    const script = fileURLToPath(new URL(`../worker/main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url));
+    const { controlPath, lastingPath, flags } = environment;
+    const child = spawn(process.execPath, [...WORKER_FLAGS, ...flags, script, String(row), String(generation), controlPath, lastingPath], {
+      stdio: ['ignore', 'inherit', 'inherit', theirs, environment.tableFd, environment.accessLogFd],
+      env: {},
+    });
     closeFd(theirs);
-    for (const { address, fds } of sockets) {
-      for (let at = 0; at < fds.length; at += SOCKETS_PER_MESSAGE) {
-        const part = fds.slice(at, at + SOCKETS_PER_MESSAGE);
-        sendSockets(ours, { address, slots: part.map((_, i) => at + i) }, part);
+    const worker = new WorkerProcess(row, generation, child.pid ?? 0, child, ours, onExit);
+    child.once('error', (error) => worker.#end(error.message));
+    child.once('exit', (code, signal) => worker.#end(signal === null ? `exit ${code}` : signal));
+    worker.hand(sockets);
+    return worker;
+  }
+
+  /** Takes over a process that said hello. `handoff`: a channel to it. */
+  static adopt(row: number, generation: number, pid: number, handoff: number, onExit: (how: string) => void): WorkerProcess {
+    return new WorkerProcess(row, generation, pid, null, handoff, onExit);
+  }
+
+  /** Started by this process. */
+  get isChild(): boolean {
+    return this.#child !== null;
+  }
+
+  /** Hands sockets over; the supervisor keeps its copies. */
+  hand(sockets: readonly SocketPart[]): void {
+    for (const { address, slots, fds } of sockets) {
+      for (let at = 0; at < fds.length; at += DESCRIPTORS_PER_MESSAGE) {
+        const to = at + DESCRIPTORS_PER_MESSAGE;
+        if (sendDescriptors(this.#handoff, { kind: 'sockets', address, slots: slots.slice(at, to) }, fds.slice(at, to))) continue;
+        // It does not take what it needs: another one will.
+        this.kill('SIGKILL');
+        return;
       }
     }
-    let ended = false;
-    const end = (how: string): void => {
-      if (ended) return;
-      ended = true;
-      closeSync(ours);
-      this.#child = null;
-      this.ready = false;
-      this.link?.close();
-      this.link = null;
-      onExit(how);
-    };
-    child.once('error', (error) => end(error.message));
-    child.once('exit', (code, signal) => end(signal === null ? `exit ${code}` : signal));
   }
 
   tell(message: ToWorker, blobs?: readonly Uint8Array[]): void {
     this.link?.send(message, blobs);
   }
 
+  /** The control connection ended. A child's end is told by the system; another process's is looked for. */
+  onLinkClosed(): void {
+    this.link = null;
+    if (this.#child !== null || this.#ended) return;
+    const untilMs = performance.now() + GONE_MS;
+    const look = (): void => {
+      if (this.#ended || this.link !== null) return;
+      if (!isProcess(this.pid, this.startTime)) this.#end('it was started by another supervisor');
+      else {
+        if (performance.now() > untilMs) this.kill('SIGKILL');
+        setTimeout(look, LOOK_MS);
+      }
+    };
+    look();
+  }
+
   kill(signal: NodeJS.Signals): void {
-    this.#child?.kill(signal);
+    if (this.#ended) return;
+    if (this.#child !== null) this.#child.kill(signal);
+    else if (isProcess(this.pid, this.startTime)) process.kill(this.pid, signal);
+  }
+
+  /** It goes on without us: its end is somebody else's affair. */
+  release(): void {
+    this.#ended = true;
+    this.#child?.unref();
+    this.#closeHandoff();
+  }
+
+  #closeHandoff(): void {
+    if (this.#handoff >= 0) closeFd(this.#handoff);
+    this.#handoff = -1;
+  }
+
+  #end(how: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#closeHandoff();
+    this.ready = false;
+    this.link?.close();
+    this.link = null;
+    this.#onExit(how);
   }
 }

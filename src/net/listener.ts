@@ -63,6 +63,11 @@ export class Listener extends Watched {
     this.#socket = -1;
   }
 
+  /** Takes every connection that waits, over the turn's budgets: the socket is about to go. */
+  empty(): void {
+    for (let fd = accept(this.#socket); fd > 0; fd = accept(this.#socket)) this.#events.onConnection(fd);
+  }
+
   override onEvents(): void {
     for (let i = 0; i < ACCEPTS_PER_TURN; i++) {
       if (!this.#events.hasRoom()) return;

@@ -153,12 +153,12 @@ test('an exception on the event path says where it was, not what, and ends the p
       onReady() {}
       onDeadline() {}
     }
-    import { openHandoffPair, sendSockets } from ${JSON.stringify(new URL('../native/listen-sockets.ts', import.meta.url).href)};
+    import { openHandoffPair, sendDescriptors } from ${JSON.stringify(new URL('../native/handoff.ts', import.meta.url).href)};
     const reactor = new Reactor(() => {}, () => {});
     reactor.start();
     const [a, b] = openHandoffPair();
     reactor.watch(new Thrower(), b);
-    sendSockets(a, { address: '', slots: [0] }, [0]);`;
+    sendDescriptors(a, { kind: 'table' }, [0]);`;
   const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', timeout: 20_000 });
   assert.equal(run.signal, 'SIGABRT', run.stderr);
   assert.match(run.stderr, /stops on an internal error \(Error\)/);

@@ -26,7 +26,16 @@ export interface MetricsSource {
   readonly table: SharedTable;
   readonly version: string;
   readonly startedMs: number;
-  readonly workers: readonly { readonly slot: number; readonly pid: number | null; readonly ready: boolean; readonly restarts: number }[];
+  /** How often configurations came to run, and did not; Unix time of the last that did, milliseconds. */
+  readonly changes: { readonly applied: number; readonly refused: number; readonly lastAppliedMs: number };
+  readonly workers: readonly {
+    readonly slot: number;
+    /** In the table; null: nobody sits there. */
+    readonly row: number | null;
+    readonly pid: number | null;
+    readonly ready: boolean;
+    readonly restarts: number;
+  }[];
 }
 
 export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -58,6 +67,7 @@ export async function renderMetrics(source: MetricsSource): Promise<string> {
   addFaults(registry, source.table);
   addTargets(registry, source);
   addWorkers(registry, source);
+  addChanges(registry, source);
   const text = await registry.metrics();
   return `${text}\n${durationText(source.table)}`;
 }
@@ -117,13 +127,28 @@ function addWorkers(registry: Registry, { table, workers, version, startedMs }: 
     const label = { worker: String(worker.slot) };
     up.set(label, worker.ready ? 1 : 0);
     restarts.inc(label, worker.restarts);
-    quiet.set(label, worker.pid === null ? 0 : Math.max(0, monotonicS() - table.worker(worker.slot).state[S_HEARTBEAT_S]!));
+    quiet.set(label, worker.row === null ? 0 : Math.max(0, monotonicS() - table.worker(worker.row).state[S_HEARTBEAT_S]!));
   }
   new Gauge({ name: 'tollgate_build_info', help: 'Always 1.', labelNames: ['version', 'node'], registers }).set(
     { version, node: process.version },
     1,
   );
   new Gauge({ name: 'tollgate_start_time_seconds', help: 'Unix time of the start.', registers }).set(startedMs / 1_000);
+}
+
+function addChanges(registry: Registry, { plan, changes }: MetricsSource): void {
+  const registers = [registry];
+  const all = new Counter({
+    name: 'tollgate_config_changes_total',
+    help: 'Configurations that came to run, and that were refused.',
+    labelNames: ['result'],
+    registers,
+  });
+  all.inc({ result: 'applied' }, changes.applied);
+  all.inc({ result: 'refused' }, changes.refused);
+  const last = new Gauge({ name: 'tollgate_config_last_applied_seconds', help: 'Unix time since when the configuration runs.', registers });
+  last.set(changes.lastAppliedMs / 1_000);
+  new Gauge({ name: 'tollgate_config_number', help: 'Number of the configuration that runs.', registers }).set(plan.id);
 }
 
 /** prom-client fills histograms by observation; ours come counted. */

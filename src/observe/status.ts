@@ -23,6 +23,10 @@ export interface Status {
   readonly pid: number;
   readonly uptimeS: number;
   readonly plan: number;
+  /** The configuration that runs was read from it. */
+  readonly file: string;
+  /** Unix time at which the configuration is taken back unless somebody confirms it, milliseconds; null: it stays. */
+  readonly trialUntilMs: number | null;
   readonly draining: boolean;
   readonly connections: { readonly open: number; readonly total: number };
   readonly requests: { readonly open: number; readonly total: number };
@@ -46,6 +50,8 @@ export interface Status {
     readonly connections: number;
     readonly residentBytes: number;
   }[];
+  /** Workers of an earlier program or number that finish what they have; their connections, where they have said. */
+  readonly finishing: readonly { readonly pid: number; readonly connections: number | null }[];
   readonly certificates: readonly { readonly names: readonly string[]; readonly source: string; readonly daysLeft: number }[];
   /** What went wrong so far, by reason; reasons that never occurred are left out. */
   readonly faults: Readonly<Record<string, number>>;
@@ -56,6 +62,9 @@ export interface Status {
 export interface StatusSource extends MetricsSource {
   readonly draining: boolean;
   readonly fastOpenActive: boolean;
+  readonly trialUntilMs: number | null;
+  readonly file: string;
+  readonly finishing: Status['finishing'];
 }
 
 const DAY_MS = 86_400_000;
@@ -71,6 +80,8 @@ export function makeStatus(source: StatusSource): Status {
     pid: process.pid,
     uptimeS: Math.round((Date.now() - source.startedMs) / 1_000),
     plan: plan.id,
+    file: source.file,
+    trialUntilMs: source.trialUntilMs,
     draining: source.draining,
     connections: { open: table.counter(C_CONNECTIONS_OPEN), total: table.counter(C_CONNECTIONS) },
     requests: { open: table.counter(C_REQUESTS_OPEN), total: table.counter(C_REQUESTS) },
@@ -94,14 +105,15 @@ export function makeStatus(source: StatusSource): Status {
         failures: table.target(slot, T_FAILURES),
       })),
     })),
-    workers: workers.map(({ slot, pid, ready, restarts }) => ({
+    workers: workers.map(({ slot, row, pid, ready, restarts }) => ({
       slot,
       pid,
       serves: ready,
       restarts,
-      connections: table.worker(slot).counters[C_CONNECTIONS_OPEN]!,
-      residentBytes: table.worker(slot).counters[C_RSS_BYTES]!,
+      connections: row === null ? 0 : table.worker(row).counters[C_CONNECTIONS_OPEN]!,
+      residentBytes: row === null ? 0 : table.worker(row).counters[C_RSS_BYTES]!,
     })),
+    finishing: source.finishing,
     certificates: plan.certificates.map(({ names, source: from, notAfterMs }) => ({
       names,
       source: from,
@@ -118,6 +130,7 @@ export function makeStatus(source: StatusSource): Status {
 export function statusText(status: Status): string {
   const lines = [
     `tollgate ${status.version}, pid ${status.pid}, up ${duration(status.uptimeS)}${status.draining ? ', draining' : ''}`,
+    `configuration ${status.plan} of ${status.file}${status.trialUntilMs === null ? '' : `, tried until ${new Date(status.trialUntilMs).toISOString()}: confirm it or it is taken back`}`,
     `connections ${status.connections.open} open, ${status.connections.total} in all; requests ${status.requests.open} open, ${status.requests.total} in all; handshakes ${status.handshakes.full} full, ${status.handshakes.resumed} resumed`,
     '',
     'LISTENERS',
@@ -148,6 +161,7 @@ export function statusText(status: Status): string {
         each.restarts === 0 ? '' : `${each.restarts} restarts`,
       ]),
     ),
+    ...table(status.finishing.map(({ pid, connections }) => ['-', `pid ${pid}`, 'finishes', `${connections ?? '?'} connections`])),
   ];
   if (status.certificates.length > 0) {
     lines.push(

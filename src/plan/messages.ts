@@ -1,10 +1,21 @@
 /** What travels on the control socket (frame.ts), by direction. Both ends of a connection are processes of the same user. */
-import type { Plan, TargetAddress } from './plan.ts';
+import type { ListenAddress, Plan, TargetAddress } from './plan.ts';
 
 /** The first message of every connection says who calls. */
-export type Hello =
-  | { readonly type: 'hello'; readonly role: 'worker'; readonly slot: number; readonly pid: number; readonly generation: number }
-  | { readonly type: 'hello'; readonly role: 'command'; readonly pid: number };
+export type Hello = WorkerHello | { readonly type: 'hello'; readonly role: 'command'; readonly pid: number };
+
+export interface WorkerHello {
+  readonly type: 'hello';
+  readonly role: 'worker';
+  /** Its row in the shared table. */
+  readonly row: number;
+  readonly pid: number;
+  readonly generation: number;
+  /** Tollgate's version, and whether it came from a supervisor that is gone. */
+  readonly version: string;
+  readonly orphan: boolean;
+  readonly draining: boolean;
+}
 
 /** Supervisor to worker. */
 export type ToWorker =
@@ -12,17 +23,24 @@ export type ToWorker =
   | { readonly type: 'plan'; readonly plan: Plan }
   /** Ticket keys, newest first; blob n is key n (32 bytes of secret). Sent before the first plan, and on rotation. */
   | { readonly type: 'tickets'; readonly keys: readonly TicketKey[] }
-  /** Accept from these worker slots' sockets as well as your own, until told otherwise; the whole list, each time. */
-  | { readonly type: 'cover'; readonly slots: readonly number[] }
+  /** Accept from these socket slots, until told otherwise; the whole list, each time. */
+  | { readonly type: 'accept'; readonly slots: readonly number[] }
   /** A target's name has other addresses now, in the order to try. */
   | { readonly type: 'addresses'; readonly target: number; readonly addresses: readonly TargetAddress[] }
-  /** Stop accepting, end idle connections, let open exchanges finish, then exit 0. */
-  | { readonly type: 'drain'; readonly drainMs: number };
+  /** Open a handoff channel to this path, and with `share` hand over what you hold. Answered on the channel. */
+  | { readonly type: 'handoff'; readonly path: string; readonly share: boolean }
+  /** Tell which plan you run. Answered by `running`. */
+  | { readonly type: 'describe' }
+  /** Stop accepting, end idle connections, let open exchanges finish, then exit 0. Null: for as long as they last. */
+  | { readonly type: 'drain'; readonly drainMs: number | null };
 
 /** Worker to supervisor. */
 export type FromWorker =
   | { readonly type: 'adopted'; readonly planId: number; readonly ms: number }
   | { readonly type: 'refused'; readonly planId: number; readonly error: string }
+  | { readonly type: 'running'; readonly plan: Plan | null }
+  /** How many connections a draining worker has left; now and then. */
+  | { readonly type: 'draining'; readonly connections: number }
   | { readonly type: 'drained' };
 
 export interface TicketKey {
@@ -32,29 +50,55 @@ export interface TicketKey {
   readonly fromS: number;
 }
 
-/** A command (`tollgate status`, `stop`, `reload`) to the supervisor, and its answer. */
-export type FromCommand = { readonly type: 'status' } | { readonly type: 'stop' } | { readonly type: 'reload' };
+/** Who asked for a change, for the history. */
+export interface Author {
+  readonly user: string;
+  /** The command, or `start`, `SIGHUP`, `watch`. */
+  readonly by: string;
+}
+
+/** A command to the supervisor, and its answer. */
+export type FromCommand =
+  | { readonly type: 'status' }
+  | { readonly type: 'stop' }
+  | { readonly type: 'reload'; readonly author: Author; readonly dryRun: boolean }
+  | { readonly type: 'apply'; readonly author: Author; readonly file: string | null; readonly confirmMs: number }
+  | { readonly type: 'confirm'; readonly author: Author }
+  | { readonly type: 'rollback'; readonly author: Author; readonly to: number | null }
+  | { readonly type: 'history' }
+  | { readonly type: 'upgrade'; readonly author: Author }
+  /** A successor (control/succession.ts): hand over what you hold to this path; then that it serves, or why it cannot. */
+  | { readonly type: 'succeed'; readonly pid: number; readonly path: string }
+  | { readonly type: 'succeeded'; readonly pid: number }
+  | { readonly type: 'failed'; readonly pid: number; readonly message: string };
+
 export type ToCommand =
   | { readonly type: 'answer'; readonly ok: boolean; readonly value: unknown }
   | { readonly type: 'error'; readonly message: string };
 
 /**
- * Sockets travel over a socket pair (SOCK_SEQPACKET) as SCM_RIGHTS; the bytes beside them are this, as JSON.
- * `slot` owns the socket; every worker holds every slot's, so that it can accept for a dead neighbour.
+ * Descriptors travel over socket pairs (SOCK_SEQPACKET) as SCM_RIGHTS; the bytes beside them are this, as JSON. Every worker holds the
+ * sockets of every slot, so that it can accept for a dead neighbour.
  */
-export interface SocketTag {
-  readonly address: string;
-  readonly slots: readonly number[];
-}
+export type HandoffTag =
+  | { readonly kind: 'sockets'; readonly address: ListenAddress; readonly slots: readonly number[] }
+  /** The shared table's memory. */
+  | { readonly kind: 'table' }
+  /** The listening socket of the admin address. */
+  | { readonly kind: 'admin'; readonly address: ListenAddress }
+  /** Everything that is handed over has been. Without descriptors. */
+  | { readonly kind: 'end'; readonly pid: number };
 
 /** Descriptors a worker is born with. */
 export const HANDOFF_FD = 3;
 export const TABLE_FD = 4;
 export const ACCESS_LOG_FD = 5;
 
-/** Command line of a worker: `worker/main.ts SLOT GENERATION CONTROL_PATH`. */
+/** Command line of a worker: `worker/main.ts ROW GENERATION CONTROL_PATH RUNTIME_PATH`. */
 export interface WorkerArguments {
-  readonly slot: number;
+  readonly row: number;
   readonly generation: number;
+  /** Where it finds the supervisor that started it, and where the one that runs when that is gone. */
   readonly controlPath: string;
+  readonly lastingPath: string;
 }

@@ -30,6 +30,8 @@ export class Site {
   /** What X-Forwarded-Proto and X-Forwarded-Port say. */
   readonly scheme: 'http' | 'https';
   readonly port: string;
+  /** Its listener is no more: connections end with their next answer. */
+  retired = false;
   /** Host for an HTTP/1.0 request that names none. */
   readonly fallbackHost: string;
 

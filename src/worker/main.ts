@@ -1,9 +1,10 @@
 /**
- * A worker's beginning: `main.ts SLOT GENERATION CONTROL_PATH`, with the descriptors of plan/messages.ts. Started by the supervisor, and
+ * A worker's beginning: `main.ts ROW GENERATION CONTROL_PATH LASTING_PATH`, with the descriptors of plan/messages.ts. Started by the supervisor, and
  * of no use by hand. The TLS library is loaded last, and no native addon after it.
  */
 import { closeOnExec } from '../native/listen-sockets.ts';
 import { abortOn } from '../native/loop.ts';
+import { keepNothing } from '../native/privileges.ts';
 import { openSharedMemory } from '../native/shared-memory.ts';
 import { ACCESS_LOG_FD, HANDOFF_FD, TABLE_FD, type WorkerArguments } from '../plan/messages.ts';
 import { SharedTable } from '../plan/table.ts';
@@ -11,12 +12,12 @@ import { S2nEngine } from '../tls/s2n-engine.ts';
 import { Worker } from './worker.ts';
 
 function readArguments(argv: readonly string[]): WorkerArguments {
-  const [slot, generation, controlPath] = argv;
-  if (controlPath === undefined || !/^\d+$/.test(slot ?? '') || !/^\d+$/.test(generation ?? '')) {
+  const [row, generation, controlPath, lastingPath] = argv;
+  if (controlPath === undefined || lastingPath === undefined || !/^\d+$/.test(row ?? '') || !/^\d+$/.test(generation ?? '')) {
     process.stderr.write('This is a part of tollgate, started by it. Run "tollgate run".\n');
     process.exit(2);
   }
-  return { slot: Number(slot), generation: Number(generation), controlPath };
+  return { row: Number(row), generation: Number(generation), controlPath, lastingPath };
 }
 
 const values = readArguments(process.argv.slice(2));
@@ -25,7 +26,8 @@ for (const fd of [HANDOFF_FD, TABLE_FD, ACCESS_LOG_FD]) closeOnExec(fd);
 process.on('uncaughtException', abortOn);
 // The supervisor decides when a worker ends; a terminal's Ctrl-C reaches the whole group.
 process.on('SIGINT', () => {});
-process.on('SIGTERM', () => {});
+process.on('SIGTERM', () => worker.onTerminate());
 process.on('SIGHUP', () => {});
+keepNothing();
 const table = SharedTable.open(openSharedMemory(TABLE_FD));
-new Worker(values, table, new S2nEngine());
+const worker = new Worker(values, table, new S2nEngine());

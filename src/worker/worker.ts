@@ -5,7 +5,7 @@
 import { FAULT_ACCESS_DENIED, FAULT_CLIENT_CONNECTIONS, FAULT_CONNECTIONS_MAX, FAULT_DESCRIPTORS } from '../base/faults.ts';
 import { HANDSHAKES_PER_TURN } from '../base/limits.ts';
 import { ClientTable } from '../guard/client-table.ts';
-import { receiveSockets } from '../native/listen-sockets.ts';
+import { connectHandoff, DESCRIPTORS_PER_MESSAGE, receiveDescriptors, sendDescriptors } from '../native/handoff.ts';
 import { trimHeap } from '../native/memory.ts';
 import { acceptedAddress, closeDescriptor } from '../native/sockets.ts';
 import { Listener, type ListenerEvents } from '../net/listener.ts';
@@ -24,8 +24,8 @@ import {
   C_TURNS,
 } from '../plan/counters.ts';
 import type { Frame } from '../plan/frame.ts';
-import { ACCESS_LOG_FD, HANDOFF_FD, type ToWorker, type WorkerArguments } from '../plan/messages.ts';
-import { addressText, type Plan } from '../plan/plan.ts';
+import { ACCESS_LOG_FD, HANDOFF_FD, TABLE_FD, type ToWorker, type WorkerArguments } from '../plan/messages.ts';
+import { addressText, type ListenAddress, type Plan } from '../plan/plan.ts';
 import {
   monotonicS,
   S_HEARTBEAT_S,
@@ -66,15 +66,18 @@ interface Running {
   readonly upstreams: readonly Upstream[];
 }
 
-/** A listening socket this worker holds, its own or a neighbour's. */
+/** A listening socket this worker holds, whether it accepts from it or not. */
 interface HeldSocket {
-  readonly address: string;
+  readonly address: ListenAddress;
+  /** `addressText` of it. */
+  readonly key: string;
   readonly slot: number;
+  readonly fd: number;
   readonly listener: Listener;
 }
 
 export class Worker {
-  readonly #slot: number;
+  readonly #arguments: WorkerArguments;
   readonly #table: SharedTable;
   readonly #row: TableRow;
   readonly #engine: TlsEngine;
@@ -84,18 +87,21 @@ export class Worker {
   readonly #errorWriter: LogWriter;
   readonly #gauges: ProcessGauges;
   readonly #keys = new TicketKeyRing();
-  readonly #sockets: HeldSocket[] = [];
-  #covers: ReadonlySet<number> = new Set();
+  #sockets: HeldSocket[] = [];
+  /** Socket slots it accepts from. */
+  #slots: ReadonlySet<number> = new Set();
+  #handoff: Handoff | null = null;
   #context: ProxyContext | null = null;
   #running: Running | null = null;
   #ticks = 0;
   #trimMs = 0;
+  #draining = false;
   #drainUntilMs = Number.POSITIVE_INFINITY;
   #ending = false;
 
   constructor(values: WorkerArguments, table: SharedTable, engine: TlsEngine) {
-    const row = table.worker(values.slot);
-    this.#slot = values.slot;
+    const row = table.worker(values.row);
+    this.#arguments = values;
     this.#table = table;
     this.#row = row;
     this.#engine = engine;
@@ -110,13 +116,18 @@ export class Worker {
       () => this.#turnEnded(),
     );
     this.#reactor.start();
-    this.#reactor.watchLevel(new HandoffReader(this), HANDOFF_FD);
-    this.#control = new ControlChannel(
-      values,
-      (frame) => this.#onMessage(frame),
-      // Without a supervisor nobody would replace this process, or tell it anything: it gives its ports back and finishes what it has.
-      () => this.#drain(this.#running?.plan.timeouts.drainMs ?? 0),
-    );
+    this.#listenToHandoff(HANDOFF_FD);
+    this.#control = new ControlChannel(values, {
+      onMessage: (frame) => this.#onMessage(frame),
+      // The next supervisor hands sockets over a channel of its own.
+      onOrphaned: () => this.#handoff?.close(),
+      isDraining: () => this.#draining,
+    });
+  }
+
+  /** SIGTERM is the supervisor's to act on, unless there is none. */
+  onTerminate(): void {
+    if (this.#control.orphaned) this.#drain(this.#running?.plan.timeouts.drainMs ?? 0);
   }
 
   #onMessage({ message, blobs }: Frame<ToWorker>): void {
@@ -129,14 +140,20 @@ export class Worker {
       case 'plan':
         this.#adopt(message.plan, blobs);
         return;
-      case 'cover':
-        this.#covers = new Set(message.slots);
+      case 'accept':
+        this.#slots = new Set(message.slots);
         this.#openListeners();
         return;
       case 'addresses':
         for (const upstream of this.#running?.upstreams ?? []) {
           for (const target of upstream.targets) if (target.plan.slot === message.target) target.moveTo(message.addresses);
         }
+        return;
+      case 'handoff':
+        this.#openHandoff(message.path, message.share);
+        return;
+      case 'describe':
+        this.#control.send({ type: 'running', plan: this.#running?.plan ?? null });
         return;
       case 'drain':
         this.#drain(message.drainMs);
@@ -149,8 +166,9 @@ export class Worker {
     try {
       const running = this.#build(plan, blobs);
       const before = this.#running;
+      this.#giveBack(new Set(running.sites.keys()));
       this.#running = running;
-      const clients = new ClientTable(this.#table.clients, this.#slot, this.#row.counters, plan.clients);
+      const clients = new ClientTable(this.#table.clients, this.#arguments.row, this.#row.counters, plan.clients);
       if (this.#context === null) {
         const log = new HandshakeLog(this.#errorWriter);
         this.#context = new ProxyContext(this.#reactor, this.#row, log, clients, plan.timeouts, plan.limits);
@@ -174,10 +192,26 @@ export class Worker {
     }
   }
 
-  /** Connections live on under the new rules, from their next request on; what is at work ends as it began. */
+  /**
+   * Connections live on under the new rules, from their next request on; what is at work ends as it began. Those of a listener that is no
+   * more end with their next answer.
+   */
   #moveConnections({ sites }: Running): void {
     this.#reactor.forEach((watched) => {
-      if (watched instanceof ClientConnection) watched.site = sites.get(watched.site.address) ?? watched.site;
+      if (!(watched instanceof ClientConnection)) return;
+      const site = sites.get(watched.site.address);
+      if (site === undefined) watched.site.retired = true;
+      else watched.site = site;
+    });
+  }
+
+  /** Closes the sockets whose address is not in `wanted`. What the kernel has accepted for us is served: nobody in the queue is reset. */
+  #giveBack(wanted: ReadonlySet<string>): void {
+    this.#sockets = this.#sockets.filter((held) => {
+      if (wanted.has(held.key)) return true;
+      if (held.listener.accepting) held.listener.empty();
+      held.listener.close();
+      return false;
     });
   }
 
@@ -197,19 +231,56 @@ export class Worker {
     return { plan, sites, upstreams };
   }
 
-  /** Takes over what the supervisor handed: every slot's sockets, of which it accepts from its own. */
-  onSockets(): void {
+  #listenToHandoff(fd: number): void {
+    const handoff = new Handoff(this.#reactor, (channel) => this.#onDescriptors(channel));
+    if (this.#reactor.watchLevel(handoff, fd)) this.#handoff = handoff;
+  }
+
+  /** Takes over what the supervisor handed: every slot's sockets. */
+  #onDescriptors(channel: number): void {
     for (;;) {
-      const received = receiveSockets(HANDOFF_FD);
+      const received = receiveDescriptors(channel);
       if (received === null) break;
-      if (received === 'closed') return;
+      if (received === 'closed') {
+        this.#handoff?.close();
+        return;
+      }
+      const { tag } = received;
       received.fds.forEach((fd, i) => {
-        const { address } = received.tag;
-        const slot = received.tag.slots[i] ?? -1;
-        this.#sockets.push({ address, slot, listener: new Listener(this.#reactor, fd, this.#listenerEvents(address)) });
+        if (tag.kind === 'sockets' && !this.#draining) this.#hold(tag.address, tag.slots[i] ?? -1, fd);
+        else closeDescriptor(fd);
       });
     }
     this.#openListeners();
+  }
+
+  #hold(address: ListenAddress, slot: number, fd: number): void {
+    const key = addressText(address);
+    this.#sockets.push({ address, key, slot, fd, listener: new Listener(this.#reactor, fd, this.#listenerEvents(key)) });
+  }
+
+  /** A supervisor that did not start this worker takes it over, and with `share` what it holds. */
+  #openHandoff(path: string, share: boolean): void {
+    const channel = connectHandoff(path);
+    if (channel < 0) return;
+    this.#handoff?.close();
+    this.#listenToHandoff(channel);
+    if (share) {
+      for (const held of Map.groupBy(this.#sockets, ({ key }) => key).values()) {
+        for (let at = 0; at < held.length; at += DESCRIPTORS_PER_MESSAGE) {
+          const part = held.slice(at, at + DESCRIPTORS_PER_MESSAGE);
+          const slots = part.map(({ slot }) => slot);
+          const tag = { kind: 'sockets', address: part[0]!.address, slots } as const;
+          sendDescriptors(
+            channel,
+            tag,
+            part.map(({ fd }) => fd),
+          );
+        }
+      }
+      sendDescriptors(channel, { kind: 'table' }, [TABLE_FD]);
+    }
+    sendDescriptors(channel, { kind: 'end', pid: process.pid }, []);
   }
 
   #listenerEvents(address: string): ListenerEvents {
@@ -270,28 +341,29 @@ export class Worker {
   #openListeners(): void {
     if (this.#running === null) return;
     for (const held of this.#sockets) {
-      const wanted = (held.slot === this.#slot || this.#covers.has(held.slot)) && this.#running.sites.has(held.address);
+      const wanted = this.#slots.has(held.slot) && this.#running.sites.has(held.key);
       if (wanted) held.listener.open();
       else held.listener.pause();
     }
   }
 
-  #drain(drainMs: number): void {
+  /** `drainMs` null: connections may last as long as they like, and go with their next answer. Called again it may get shorter. */
+  #drain(drainMs: number | null): void {
     const context = this.#context;
     this.#row.state[S_STATE] = STATE_DRAINING;
-    this.#drainUntilMs = this.#reactor.nowMs + drainMs;
-    if (context === null || context.draining) {
-      if (context === null) this.#end();
+    if (drainMs !== null) this.#drainUntilMs = this.#reactor.nowMs + drainMs;
+    if (context === null) {
+      this.#end();
       return;
     }
-    context.draining = true;
-    // What the kernel has accepted for us is served; then the sockets go, and with the last holder the port.
-    for (const held of this.#sockets) {
-      if (held.listener.accepting) held.listener.onEvents();
-      held.listener.close();
+    if (!this.#draining) {
+      this.#draining = true;
+      context.draining = true;
+      // What the kernel has accepted for us is served; then the sockets go, and with the last holder the port.
+      this.#giveBack(new Set());
+      for (const upstream of this.#running?.upstreams ?? []) upstream.retire();
     }
-    this.#sockets.length = 0;
-    for (const upstream of this.#running?.upstreams ?? []) upstream.retire();
+    if (drainMs === null) return;
     this.#reactor.forEach((watched) => {
       if (watched instanceof ClientConnection) watched.drain();
     });
@@ -318,8 +390,9 @@ export class Worker {
       }
       this.#trim();
     }
-    if (this.#drainUntilMs !== Number.POSITIVE_INFINITY) {
+    if (this.#draining) {
       if (counters[C_CONNECTIONS_OPEN] === 0 || this.#reactor.nowMs >= this.#drainUntilMs) this.#end();
+      else if (this.#ticks % SLOW_TICKS === 0) this.#control.send({ type: 'draining', connections: counters[C_CONNECTIONS_OPEN]! });
     }
   }
 
@@ -343,16 +416,26 @@ export class Worker {
   }
 }
 
-class HandoffReader extends Watched {
-  readonly #worker: Worker;
+/** The channel on which a supervisor hands descriptors over. */
+class Handoff extends Watched {
+  readonly #reactor: Reactor;
+  readonly #onReadable: (channel: number) => void;
 
-  constructor(worker: Worker) {
+  constructor(reactor: Reactor, onReadable: (channel: number) => void) {
     super();
-    this.#worker = worker;
+    this.#reactor = reactor;
+    this.#onReadable = onReadable;
+  }
+
+  close(): void {
+    if (this.fd < 0) return;
+    const { fd } = this;
+    this.#reactor.forget(this);
+    closeDescriptor(fd);
   }
 
   override onEvents(): void {
-    this.#worker.onSockets();
+    this.#onReadable(this.fd);
   }
 
   override onReady(): void {}

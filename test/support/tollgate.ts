@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../src/config/free-port.ts';
+import { livingWorkers, startTimeOf } from '../../src/control/process-identity.ts';
 import type { Status } from '../../src/observe/status.ts';
 import { leaf } from './certificates.ts';
 
@@ -34,21 +35,36 @@ export class Tollgate {
   readonly port: number;
   readonly adminPort: number;
   readonly directory: string;
-  readonly child: ChildProcess;
+  child: ChildProcess;
   output = '';
   errors = '';
+  /** Supervisors that took the place of the first: to be ended with it. */
+  readonly successors: number[] = [];
+  readonly #start: () => ChildProcess;
 
-  private constructor(port: number, adminPort: number, directory: string, child: ChildProcess) {
+  private constructor(port: number, adminPort: number, directory: string, start: () => ChildProcess) {
     this.port = port;
     this.adminPort = adminPort;
     this.directory = directory;
-    this.child = child;
+    this.#start = start;
+    this.child = this.#run();
+  }
+
+  #run(): ChildProcess {
+    const child = this.#start();
     child.stdout?.on('data', (data) => {
       this.output += String(data);
     });
     child.stderr?.on('data', (data) => {
       this.errors += String(data);
     });
+    return child;
+  }
+
+  /** Starts the program again, once it has ended, and waits until it is ready. */
+  async restart(): Promise<void> {
+    this.child = this.#run();
+    await this.answers('readyz');
   }
 
   /** Starts it and waits until it is ready. Ended when the test is. */
@@ -61,12 +77,13 @@ export class Tollgate {
       path,
       head(directory, adminPort, options.workers ?? 1) + (options.config ?? standard(options)).replaceAll('PORT', String(port)),
     );
-    const child = spawn(process.execPath, [PROGRAM, 'run', '--config', path], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      cwd: directory,
-      env: { ...process.env, TOLLGATE_NODE_FLAGS: options.nodeFlags ?? '' },
-    });
-    const tollgate = new Tollgate(port, adminPort, directory, child);
+    const start = (): ChildProcess =>
+      spawn(process.execPath, [PROGRAM, 'run', '--config', path], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        cwd: directory,
+        env: { ...process.env, TOLLGATE_NODE_FLAGS: options.nodeFlags ?? '', TOLLGATE_DATA: join(directory, 'data') },
+      });
+    const tollgate = new Tollgate(port, adminPort, directory, start);
     test.after(() => tollgate.end());
     await tollgate.answers(options.path ?? 'readyz');
     return tollgate;
@@ -135,6 +152,9 @@ export class Tollgate {
       clearTimeout(hurry);
       clearTimeout(last);
     }
+    // What a killed supervisor leaves behind serves on.
+    const others = [...this.successors, ...livingWorkers(join(this.directory, 'run')).map(({ pid }) => pid)];
+    for (const pid of others) if (startTimeOf(pid) !== null) process.kill(pid, 'SIGKILL');
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
