@@ -1,87 +1,19 @@
 /** What runs is changed while it runs: nobody loses a connection, and what goes wrong changes nothing. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
-import { type TestContext, test } from 'node:test';
+import { existsSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
 import { freePort } from '../src/config/free-port.ts';
 import { startTimeOf } from '../src/control/process-identity.ts';
 import { exchange, plainExchange } from './support/client.ts';
 import { ledger, Tunnels } from './support/ledger.ts';
-import { httpOrigin, rawOrigin } from './support/origin.ts';
-import { descriptors, PROGRAM, residentBytes, Tollgate, until } from './support/tollgate.ts';
+import { httpOrigin } from './support/origin.ts';
+import { echoOrigin, startSite } from './support/site.ts';
+import { descriptors, residentBytes, until } from './support/tollgate.ts';
 
 const CLOSE = 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 
-/** The configuration file of a running Tollgate, and how it is changed. */
-class Site {
-  readonly tollgate: Tollgate;
-
-  constructor(tollgate: Tollgate) {
-    this.tollgate = tollgate;
-  }
-
-  get path(): string {
-    return `${this.tollgate.directory}/tollgate.yaml`;
-  }
-
-  get text(): string {
-    return readFileSync(this.path, 'utf8');
-  }
-
-  write(text: string): void {
-    writeFileSync(this.path, text);
-  }
-
-  replace(from: string | RegExp, to: string): void {
-    const { text } = this;
-    const changed = text.replace(from, to);
-    assert.notEqual(changed, text, `${from} is in the file`);
-    this.write(changed);
-  }
-
-  /** A command's standard output; throws what it says when it fails. */
-  async run(...args: readonly string[]): Promise<string> {
-    const { status, stdout, stderr } = await this.attempt(...args);
-    if (status !== 0) throw new Error(stderr);
-    return stdout;
-  }
-
-  /** The clients of this process go on meanwhile. */
-  async attempt(...args: readonly string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
-    const child = spawn(process.execPath, [PROGRAM, ...args, '--runtime', `${this.tollgate.directory}/run`], { timeout: 100_000 });
-    const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-    return { status, stdout, stderr };
-  }
-}
-
-/** An origin that answers `ok`, and echoes for who upgrades. */
-async function origin(t: TestContext) {
-  return await rawOrigin(t, (socket) => {
-    let tunnel = false;
-    socket.on('data', (data: Buffer) => {
-      if (tunnel) socket.write(data);
-      else if (String(data).includes('Upgrade: echo')) {
-        tunnel = true;
-        socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
-      } else {
-        // Requests come one at a time here.
-        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
-      }
-    });
-    socket.on('error', () => {});
-  });
-}
-
-async function start(t: TestContext, port: number, workers = 2, extra = ''): Promise<Site> {
-  const tollgate = await Tollgate.start(t, { to: port, workers, extra });
-  await until(async () => (await tollgate.status()).workers.every(({ serves }) => serves));
-  return new Site(tollgate);
-}
-
 test('listeners and workers come and go under load; tunnels live on, and no request fails', async (t) => {
-  const site = await start(t, (await origin(t)).port);
+  const site = await startSite(t, (await echoOrigin(t)).port);
   const { tollgate } = site;
   const tunnels = await Tunnels.open(t, tollgate.port, 20);
   const load = ledger(t, tollgate.port, 6);
@@ -117,7 +49,7 @@ test('listeners and workers come and go under load; tunnels live on, and no requ
 });
 
 test('the program is replaced by itself: no request fails, tunnels live on, and who cannot start changes nothing', async (t) => {
-  const site = await start(t, (await origin(t)).port);
+  const site = await startSite(t, (await echoOrigin(t)).port);
   const { tollgate } = site;
   const tunnels = await Tunnels.open(t, tollgate.port, 20);
   const load = ledger(t, tollgate.port, 6);
@@ -159,7 +91,7 @@ test('the program is replaced by itself: no request fails, tunnels live on, and 
 });
 
 test('what ran is kept, and runs again', async (t) => {
-  const site = await start(t, (await origin(t)).port, 1);
+  const site = await startSite(t, (await echoOrigin(t)).port, 1);
   const { tollgate } = site;
   const body = async (): Promise<string> => (await exchange(tollgate.port, CLOSE)).split('\r\n\r\n')[1] ?? '';
   for (const word of ['one', 'two']) {
@@ -211,7 +143,7 @@ test('what ran is kept, and runs again', async (t) => {
 });
 
 test('a trial is taken back when nobody confirms it, when things get worse, and when the supervisor dies', async (t) => {
-  const site = await start(t, (await origin(t)).port, 1);
+  const site = await startSite(t, (await echoOrigin(t)).port, 1);
   const { tollgate } = site;
   const body = async (): Promise<string> => (await exchange(tollgate.port, CLOSE)).split('\r\n\r\n')[1] ?? '';
   const good = site.text;
@@ -251,7 +183,7 @@ test('a trial is taken back when nobody confirms it, when things get worse, and 
 });
 
 test('files that change are read again by themselves, and SIGHUP does so at once', async (t) => {
-  const site = await start(t, (await origin(t)).port, 1, 'watch: true');
+  const site = await startSite(t, (await echoOrigin(t)).port, 1, 'watch: true');
   const { tollgate } = site;
   const body = async (): Promise<string> => (await exchange(tollgate.port, CLOSE)).split('\r\n\r\n')[1] ?? '';
   const page = `${tollgate.directory}/page.html`;
@@ -270,7 +202,7 @@ test('files that change are read again by themselves, and SIGHUP does so at once
 });
 
 test('after 200 changes memory and descriptors are level', async (t) => {
-  const site = await start(t, (await origin(t)).port, 1);
+  const site = await startSite(t, (await echoOrigin(t)).port, 1);
   const { tollgate } = site;
   const worker = (await tollgate.status()).workers[0]!.pid!;
   const second = await freePort(tollgate.port + 10);

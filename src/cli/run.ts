@@ -102,11 +102,12 @@ export async function run(options: RunOptions): Promise<void> {
  */
 async function startingConfig(file: string, history: History, log: Log): Promise<LoadedConfig> {
   const { trial } = history;
-  const back = trial === null ? null : history.find(trial.back);
+  if (trial === null) return await loadConfig(file);
+  const back = history.find(trial.back);
   history.endTrial();
   if (back === null) return await loadConfig(file);
   log.warn(
-    { tried: trial?.id, runs: back.id, file },
+    { tried: trial.id, runs: back.id, file },
     'nobody had confirmed the configuration that was tried: the one before it runs, whatever the file says',
   );
   return await loadConfig(back.file, back.sources);

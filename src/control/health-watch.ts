@@ -15,9 +15,10 @@ export interface HealthSample {
 const SAMPLES_MAX = 60;
 /** Events after the change below which nothing can be said. */
 const EVENTS_MIN = 20;
-/** Clearly worse: this many times the usual share, and this much more of all. */
-const TIMES = 2;
+/** Clearly worse: this much more of all, and this many times the usual share; or very much more of all. */
 const SHARE = 0.05;
+const TIMES = 2;
+const LARGE_SHARE = 0.25;
 
 export class HealthWatch {
   readonly #samples: HealthSample[] = [];
@@ -55,7 +56,7 @@ export class HealthWatch {
 }
 
 function isWorse(usual: number, now: number): boolean {
-  return now > TIMES * usual && now > usual + SHARE;
+  return now > usual + LARGE_SHARE || (now > usual + SHARE && now > TIMES * usual);
 }
 
 function shares(from: HealthSample, to: HealthSample): { readonly handshakes: number; readonly answers: number } {

@@ -1,6 +1,5 @@
 /** A running Tollgate: supervisor, admin address, and the answers to commands, put together from a loaded configuration. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chownSync, mkdirSync } from 'node:fs';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { tollgateVersion } from '../base/version.ts';
 import { compile, continued } from '../config/compile.ts';
@@ -34,7 +33,7 @@ import type { HealthSample } from './health-watch.ts';
 import type { History } from './history.ts';
 import { type Inheritance, inheritFromSupervisor, inheritFromWorkers, type Predecessor } from './inheritance.ts';
 import { livingWorkers } from './process-identity.ts';
-import { controlSocketPath, prepareRuntimeDirectory } from './runtime-directory.ts';
+import { controlSocketPath, makeDirectoryFor, prepareRuntimeDirectory } from './runtime-directory.ts';
 import { Supervisor } from './supervisor.ts';
 import { findUser } from './user.ts';
 
@@ -101,10 +100,7 @@ export class Instance {
     const { plan, blobs, warnings } = await compile(loaded, { planId: 1 });
     for (const warning of warnings) log.warn(findingText(warning));
     const user = becomes(loaded, log, options.file !== null);
-    if (user !== null && history !== null) {
-      mkdirSync(history.directory, { recursive: true, mode: 0o700 });
-      chownSync(history.directory, user.uid, user.gid);
-    }
+    if (user !== null && history !== null) makeDirectoryFor(history.directory, user);
     const lastingPath = succeeds ? controlSocketPath(runtimeDirectory) : await prepareRuntimeDirectory(runtimeDirectory, user);
     if (user !== null) becomeUser(user.uid, user.gid, user.groups);
     passNothingOn();

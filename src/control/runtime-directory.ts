@@ -4,7 +4,7 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { TollgateError } from '../base/tollgate-error.ts';
 
 const SOCKET_NAME = 'control.sock';
@@ -84,6 +84,14 @@ export async function answers(socket: string): Promise<boolean> {
     connection.once('connect', () => end(true));
     connection.once('error', () => end(false));
   });
+}
+
+/** Makes `directory`, closed to others; what had to be made for it belongs to `owner`. */
+export function makeDirectoryFor(directory: string, owner: Owner): void {
+  const first = mkdirSync(directory, { recursive: true, mode: 0o700 });
+  chownSync(directory, owner.uid, owner.gid);
+  if (first === undefined) return;
+  for (let path = directory; path !== first; path = dirname(path)) chownSync(dirname(path), owner.uid, owner.gid);
 }
 
 function codeOf(error: unknown): string {

@@ -20,8 +20,8 @@ export interface Ledger {
   end(): Promise<Tally>;
 }
 
-/** `lanes` clients side by side: every second one keeps its connection, the others open one for each request. An answer ends with `ok`. */
-export function ledger(test: TestContext, port: number, lanes: number): Ledger {
+/** `lanes` clients side by side: every second one (with `keep` each) keeps its connection, the others open one for each request. An answer ends with `ok`. */
+export function ledger(test: TestContext, port: number, lanes: number, keep = false): Ledger {
   let stop = false;
   test.after(() => {
     stop = true;
@@ -34,7 +34,7 @@ export function ledger(test: TestContext, port: number, lanes: number): Ledger {
         client ??= await new Client(port).open();
         const asked: Client = client;
         const from = asked.text.length;
-        asked.send(lane % 2 === 0 ? GET : CLOSE);
+        asked.send(keep || lane % 2 === 0 ? GET : CLOSE);
         await asked.wait(() => asked.text.endsWith('ok') || asked.ended || asked.closed);
         const text = asked.text.slice(from);
         assert.match(text, /^HTTP\/1\.1 200 [\s\S]*ok$/);
