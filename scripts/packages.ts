@@ -29,6 +29,8 @@ export const NEEDED_PROGRAMS: readonly NeededProgram[] = Object.freeze([
   { command: 'ps', package: 'procps' },
   { command: 'ss', package: 'iproute2' },
   { command: 'taskset', package: 'util-linux' },
+  { command: 'tmux', package: 'tmux' },
+  { command: 'promtool', package: 'prometheus' },
 ]);
 
 /** Servers live in sbin, which an ordinary user's PATH leaves out. */

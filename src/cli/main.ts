@@ -14,11 +14,12 @@ import { livingWorkers } from '../control/process-identity.ts';
 import { defaultRuntimeDirectory } from '../control/runtime-directory.ts';
 import { s2nLibraryPath } from '../native/library-path.ts';
 import { libraryVersions } from '../native/versions.ts';
-import { type Status, statusText } from '../observe/status.ts';
-import type { FromCommand } from '../plan/messages.ts';
+import { columns, type Status, statusText } from '../observe/status.ts';
+import type { ConnectionView, FromCommand } from '../plan/messages.ts';
 import { me } from './author.ts';
 import { readSecret } from './read-secret.ts';
 import { type RunOptions, run } from './run.ts';
+import { watchStatus } from './watch-status.ts';
 
 /** A supervisor answers within this time. Milliseconds. */
 const ANSWER_MS = 10_000;
@@ -75,8 +76,14 @@ program
   .description('what a running instance does')
   .option(...RUNTIME)
   .option('--json', 'for programs')
-  .addHelpText('after', '\nExample:\n  tollgate status --json')
-  .action(async (options: { runtime: string; json?: boolean }) => {
+  .option('--watch', 'a screen that lives, until Ctrl-C or q')
+  .addHelpText('after', '\nExamples:\n  tollgate status\n  tollgate status --watch\n  tollgate status --json')
+  .action(async (options: { runtime: string; json?: boolean; watch?: boolean }) => {
+    if (options.watch === true) {
+      if (options.json === true) throw new TollgateError('usage', '--watch is for people: --json does not go with it');
+      await watchStatus(options.runtime);
+      return;
+    }
     const status = (await ask(options.runtime, { type: 'status' }, ANSWER_MS)).value as Status;
     process.stdout.write(options.json === true ? `${JSON.stringify(status, null, 2)}\n` : statusText(status));
   });
@@ -146,6 +153,46 @@ program
     const { value } = await ask(options.runtime, { type: 'history' }, ANSWER_MS);
     const entries = value as HistoryView[];
     process.stdout.write(options.json === true ? `${JSON.stringify(entries, null, 2)}\n` : historyText(entries));
+  });
+
+program
+  .command('connections')
+  .description('the clients that are connected, oldest first; with --close they are ended')
+  .argument('[id]', 'one of them')
+  .option(...RUNTIME)
+  .option('--client <network>', 'only of this address or network')
+  .option('--listener <name>', 'only of this listener')
+  .option('--close', 'end them')
+  .option('--most <number>', 'how many are shown', parseNumber, 100)
+  .option('--json', 'for programs')
+  .addHelpText('after', '\nExamples:\n  tollgate connections --listener web\n  tollgate connections --client 192.0.2.0/24 --close')
+  .action(async (id: string | undefined, options: ConnectionsOptions) => {
+    const { client = null, listener = null, close = false, most } = options;
+    if (close && id === undefined && client === null && listener === null) {
+      throw new TollgateError('usage', 'name what is to be ended: an id, --client or --listener');
+    }
+    const filter = { id: id ?? null, client, listener };
+    const { value } = await ask(options.runtime, { type: 'connections', author: me('connections'), filter, close, most }, ANSWER_MS);
+    const answer = value as { total: number; list: ConnectionView[] };
+    process.stdout.write(options.json === true ? `${JSON.stringify(answer, null, 2)}\n` : connectionsText(answer, close));
+  });
+
+program
+  .command('debug')
+  .description('log closely, for a while, what one client or one route does')
+  .argument('[off]', "'off' ends it early")
+  .option(...RUNTIME)
+  .option('--client <network>', 'this address or network')
+  .option('--route <name>', 'this route')
+  .option('--for <time>', 'how long, as 30s', parseWait, 60_000)
+  .addHelpText('after', '\nExamples:\n  tollgate debug --client 192.0.2.7 --for 5m\n  tollgate debug off')
+  .action(async (off: string | undefined, options: { runtime: string; client?: string; route?: string; for: number }) => {
+    const { client = null, route = null } = options;
+    if (off !== undefined && off !== 'off') throw new TollgateError('usage', `'${off}' is not known; did you mean 'off'?`);
+    if (off === undefined && client === null && route === null) throw new TollgateError('usage', 'name a --client, a --route, or both');
+    const forMs = off === 'off' ? 0 : options.for;
+    await ask(options.runtime, { type: 'debug', author: me('debug'), client, route, forMs }, ANSWER_MS);
+    process.stdout.write(forMs === 0 ? 'the debug log is off\n' : `the error log tells closely for ${Math.round(forMs / 1_000)} s\n`);
   });
 
 program
@@ -246,6 +293,29 @@ function tellChange(answer: ChangeAnswer, json: boolean, verb: string): void {
   if (answer.untilMs !== null) {
     process.stdout.write(`it is taken back at ${new Date(answer.untilMs).toLocaleTimeString('sv-SE')} unless you run "tollgate confirm"\n`);
   }
+}
+
+interface ConnectionsOptions {
+  readonly runtime: string;
+  readonly client?: string;
+  readonly listener?: string;
+  readonly close?: boolean;
+  readonly most: number;
+  readonly json?: boolean;
+}
+
+function connectionsText({ total, list }: { total: number; list: ConnectionView[] }, closed: boolean): string {
+  const rows = list.map(({ id, client, listener, sni, state, seconds, requests }) => [
+    id,
+    client,
+    listener,
+    state,
+    `${seconds} s`,
+    `${requests} requests`,
+    sni ?? '',
+  ]);
+  const last = closed ? `${total} ended` : `${total} in all`;
+  return `${[...columns(rows), last].join('\n')}\n`;
 }
 
 type HistoryView = HistoryEntry & { readonly runs: boolean };

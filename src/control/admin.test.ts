@@ -62,7 +62,8 @@ function source(): StatusSource {
     version: '1.2.3',
     startedMs: Date.now() - 3_700_000,
     draining: false,
-    fastOpenActive: false,
+    inactive: ['TCP Fast Open: the kernel does not let servers (net.ipv4.tcp_fastopen lacks 2)'],
+    rates: { requests: 1_234.5, handshakes: 3.25, handshakeFailures: 0, answers5xx: 0, bytesIn: 100, bytesOut: 3_000_000 },
     trialUntilMs: null,
     file: '/etc/tollgate.yaml',
     changes: { applied: 1, refused: 0, lastAppliedMs: 0 },
@@ -150,6 +151,7 @@ test('statusText() tells a person what serves, what went wrong, and what is inac
     `tollgate 1.2.3, pid PID, up 1h 1m
 configuration 4 of /etc/tollgate.yaml
 connections 0 open, 0 in all; requests 0 open, 0 in all; handshakes 0 full, 0 resumed
+a second: 1235 requests, 3.3 handshakes, 0 failed ones, 0 answers 5xx, 100 B in, 2.9 MiB out
 
 LISTENERS
   web  192.0.2.1:443  https  modern (s2n)

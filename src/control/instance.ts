@@ -6,17 +6,21 @@ import { compile, continued } from '../config/compile.ts';
 import { filesOf } from '../config/files-of.ts';
 import { findingText } from '../config/findings.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { isFastOpenActive } from '../native/listen-sockets.ts';
+import { parseNetwork } from '../config/networks.ts';
 import { becomeUser, hideMemory, passingOn, passNothingOn } from '../native/privileges.ts';
 import type { Log } from '../observe/log.ts';
 import { renderMetrics } from '../observe/metrics.ts';
+import { RateMeter } from '../observe/rates.ts';
 import { makeStatus, type Status } from '../observe/status.ts';
 import {
+  C_BYTES_IN,
+  C_BYTES_OUT,
   C_FAULTS,
   C_HANDSHAKES_TLS12,
   C_HANDSHAKES_TLS12_RESUMED,
   C_HANDSHAKES_TLS13,
   C_HANDSHAKES_TLS13_RESUMED,
+  C_REQUESTS,
   C_RESPONSES_1XX,
   C_RESPONSES_2XX,
   C_RESPONSES_3XX,
@@ -32,6 +36,7 @@ import { FileWatch } from './file-watch.ts';
 import type { HealthSample } from './health-watch.ts';
 import type { History } from './history.ts';
 import { type Inheritance, inheritFromSupervisor, inheritFromWorkers, type Predecessor } from './inheritance.ts';
+import { machineLimits } from './machine-limits.ts';
 import { livingWorkers } from './process-identity.ts';
 import { controlSocketPath, makeDirectoryFor, prepareRuntimeDirectory } from './runtime-directory.ts';
 import { Supervisor } from './supervisor.ts';
@@ -39,6 +44,9 @@ import { findUser } from './user.ts';
 
 /** A successor must serve within this time. Milliseconds. */
 const SUCCESSOR_MS = 60_000;
+const SECOND_MS = 1_000;
+/** Connections in one answer. */
+const CONNECTIONS_SHOWN_MAX = 100_000;
 /** Faults of handshakes, whoever is to blame: base/faults.ts. */
 const FIRST_HANDSHAKE_FAULT = 20;
 const LAST_HANDSHAKE_FAULT = 52;
@@ -71,6 +79,8 @@ export class Instance {
   #watch: FileWatch | null = null;
   #successor: Successor | null = null;
   readonly #ended = Promise.withResolvers<void>();
+  readonly #meter = new RateMeter();
+  readonly #ticker: NodeJS.Timeout;
   #stopping = false;
 
   private constructor(options: InstanceOptions, control: ControlServer, supervisor: Supervisor, inheritance: Inheritance | null) {
@@ -80,6 +90,8 @@ export class Instance {
     this.#supervisor = supervisor;
     this.#predecessor = inheritance?.predecessor ?? null;
     this.#inheritedAdmin = inheritance?.admin ?? null;
+    this.#ticker = setInterval(() => this.#tick(), SECOND_MS);
+    this.#ticker.unref();
     this.#changes = new Changes({
       runner: supervisor,
       log: options.log,
@@ -153,6 +165,7 @@ export class Instance {
       return !this.#stopping;
     } catch (error) {
       this.#changes.close();
+      clearInterval(this.#ticker);
       await this.#supervisor.giveUp();
       await this.#admin?.close(false);
       const message = error instanceof Error ? error.message : String(error);
@@ -175,7 +188,8 @@ export class Instance {
     return makeStatus({
       ...this.#supervisor.snapshot(),
       version: tollgateVersion(),
-      fastOpenActive: isFastOpenActive(),
+      inactive: machineLimits(this.plan, this.#supervisor.workers),
+      rates: this.#meter.rates(),
       changes: this.#changes.counts,
       trialUntilMs: this.#changes.trialUntilMs,
       file: this.#changes.loaded.file,
@@ -214,6 +228,20 @@ export class Instance {
         return { value: await this.#andWatch(changes.rollback(command.author, command.to)) };
       case 'history':
         return { value: changes.history() };
+      case 'connections': {
+        const { filter, close, most } = command;
+        const client = filter.client === null ? null : networkOf(filter.client);
+        const answer = await this.#supervisor.connections({ ...filter, client }, close, Math.min(most, CONNECTIONS_SHOWN_MAX));
+        if (close) this.#log.info({ author: authorText(command.author), filter, connections: answer.total }, 'connections were ended');
+        return { value: answer };
+      }
+      case 'debug': {
+        const client = command.client === null ? null : networkOf(command.client);
+        const { route, forMs } = command;
+        this.#supervisor.watchClosely(client, route, forMs);
+        this.#log.info({ author: authorText(command.author), client, route, seconds: forMs / 1_000 }, 'debug log');
+        return { value: null };
+      }
       case 'upgrade':
         return { value: await this.#upgrade(command.author) };
       case 'succeed':
@@ -288,6 +316,20 @@ export class Instance {
     return await AdminSocket.open(admin, address, inherited);
   }
 
+  #tick(): void {
+    const { table } = this.#supervisor.snapshot();
+    const { handshakes, handshakeFailures, answers5xx } = this.#health();
+    const counts = {
+      requests: table.counter(C_REQUESTS),
+      handshakes,
+      handshakeFailures,
+      answers5xx,
+      bytesIn: table.counter(C_BYTES_IN),
+      bytesOut: table.counter(C_BYTES_OUT),
+    };
+    this.#meter.add(counts, performance.now());
+  }
+
   #health(): HealthSample {
     const { table } = this.#supervisor.snapshot();
     const sum = (...places: readonly number[]): number => places.reduce((total, place) => total + table.counter(place), 0);
@@ -327,6 +369,7 @@ export class Instance {
     this.#stopping = true;
     this.#control.leave();
     this.#changes.close();
+    clearInterval(this.#ticker);
     this.#watch?.close();
     successor.succeeded(pid);
     void this.#leave(successor);
@@ -355,6 +398,7 @@ export class Instance {
     }
     this.#stopping = true;
     this.#changes.close();
+    clearInterval(this.#ticker);
     this.#watch?.close();
     this.#successor?.failed('it is being stopped');
     await this.#supervisor.stop(this.plan.timeouts.drainMs);
@@ -409,6 +453,12 @@ class Successor {
   release(): void {
     this.#child.unref();
   }
+}
+
+function networkOf(text: string): string {
+  const parsed = parseNetwork(text);
+  if (typeof parsed === 'string') throw new TollgateError('network', parsed);
+  return parsed.network;
 }
 
 /** Who a process started as root is to become; null: it stays who it is. */

@@ -16,7 +16,7 @@ import { connectHandoff, DESCRIPTORS_PER_MESSAGE, sendDescriptors } from '../nat
 import { closeFd } from '../native/listen-sockets.ts';
 import { createSharedMemory } from '../native/shared-memory.ts';
 import type { Log } from '../observe/log.ts';
-import type { FromCommand, FromWorker, WorkerHello } from '../plan/messages.ts';
+import type { ConnectionFilter, ConnectionView, FromCommand, FromWorker, WorkerHello } from '../plan/messages.ts';
 import type { ListenAddress, Plan, TargetAddress, TargetPlan } from '../plan/plan.ts';
 import { monotonicS, S_GENERATION, S_HEARTBEAT_S, S_PID, S_STATE, SharedTable, STATE_STARTING, tableBytes } from '../plan/table.ts';
 import type { Answer, ControlServer, WorkerLink, WorkerListener } from './control-server.ts';
@@ -37,6 +37,8 @@ const START_MS = 30_000;
 const KILL_MS = 2_000;
 /** Time for all workers to adopt a plan. Milliseconds. */
 const APPLY_MS = 20_000;
+/** A worker tells of its connections within this time. Milliseconds. */
+const ANSWER_MS = 5_000;
 /** Rows of the shared table beyond two for every worker: for workers that finish what they have while others sit in their seats. */
 const SPARE_ROWS = 16;
 
@@ -110,6 +112,9 @@ export class Supervisor {
   #stopping: Promise<void> | null = null;
   #onWorkerGone: (() => void) | null = null;
   #lookedMs = 0;
+  #asked = 0;
+  readonly #questions = new Map<number, (answer: { readonly total: number; readonly list: readonly ConnectionView[] }) => void>();
+  #debug: { readonly client: string | null; readonly route: string | null; readonly untilMs: number } | null = null;
   readonly #names: NameWatcher;
 
   constructor(options: SupervisorOptions) {
@@ -426,6 +431,7 @@ export class Supervisor {
       worker.connections = message.connections;
       return;
     }
+    if (message.type === 'connections') this.#questions.get(message.ask)?.(message);
     if (message.type !== 'adopted' && message.type !== 'refused') return;
     const seat = this.#seats.find((each) => each.worker === worker);
     // One that has lost its seat meanwhile.
@@ -448,6 +454,9 @@ export class Supervisor {
       return;
     }
     worker.ready = true;
+    const debug = this.#debug;
+    const leftMs = debug === null ? 0 : debug.untilMs - performance.now();
+    if (debug !== null && leftMs > 0) worker.tell({ type: 'debug', client: debug.client, route: debug.route, forMs: leftMs });
     this.#log.debug({ worker: seat.index, pid: worker.pid, plan: message.planId, ms: message.ms }, 'worker serves');
     if (seat.restarts > 0 && applying === null) this.#log.info({ worker: seat.index, pid: worker.pid }, 'worker replaced');
     this.#assign();
@@ -515,6 +524,31 @@ export class Supervisor {
     this.#keys.rotate(Math.floor(Date.now() / 1_000));
     const { keys, secrets } = this.#keys.all;
     for (const { worker } of this.#seats) worker?.tell({ type: 'tickets', keys }, secrets);
+  }
+
+  /** Connections of all workers, those that finish too; with `close` they are ended. */
+  async connections(filter: ConnectionFilter, close: boolean, most: number): Promise<{ total: number; list: readonly ConnectionView[] }> {
+    const ask = ++this.#asked;
+    const workers = this.#all().filter(({ link }) => link !== null);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const answers: { total: number; list: readonly ConnectionView[] }[] = [];
+    this.#questions.set(ask, (answer) => {
+      answers.push(answer);
+      if (answers.length === workers.length) resolve();
+    });
+    for (const worker of workers) worker.tell({ type: 'connections', ask, filter, close, most });
+    const late = setTimeout(resolve, ANSWER_MS);
+    if (workers.length > 0) await promise;
+    clearTimeout(late);
+    this.#questions.delete(ask);
+    const list = answers.flatMap((answer) => answer.list).sort((a, b) => b.seconds - a.seconds);
+    return { total: answers.reduce((sum, { total }) => sum + total, 0), list: list.slice(0, most) };
+  }
+
+  /** Has the workers log what `client` and `route` do, for a while; those that are started meanwhile too. */
+  watchClosely(client: string | null, route: string | null, forMs: number): void {
+    this.#debug = { client, route, untilMs: performance.now() + forMs };
+    for (const worker of this.#all()) worker.tell({ type: 'debug', client, route, forMs });
   }
 
   // --- succession -------------------------------------------------------------------------------------------------------

@@ -12,11 +12,13 @@ import {
   C_REQUESTS_OPEN,
   C_RSS_BYTES,
   T_FAILURES,
+  T_FIRST_BYTE_S,
   T_IN_FLIGHT,
   T_REQUESTS,
 } from '../plan/counters.ts';
 import { addressText } from '../plan/plan.ts';
 import type { MetricsSource } from './metrics.ts';
+import type { Rates } from './rates.ts';
 
 export interface Status {
   readonly version: string;
@@ -31,6 +33,8 @@ export interface Status {
   readonly connections: { readonly open: number; readonly total: number };
   readonly requests: { readonly open: number; readonly total: number };
   readonly handshakes: { readonly full: number; readonly resumed: number };
+  /** A second's worth, over the last ten. */
+  readonly rates: Rates;
   readonly listeners: readonly {
     readonly name: string;
     readonly address: string;
@@ -40,7 +44,16 @@ export interface Status {
   }[];
   readonly upstreams: readonly {
     readonly name: string;
-    readonly targets: readonly { readonly address: string; readonly open: number; readonly requests: number; readonly failures: number }[];
+    readonly targets: readonly {
+      readonly address: string;
+      readonly open: number;
+      readonly requests: number;
+      readonly failures: number;
+      /** From request to response head, over all requests; null: there was none. Milliseconds. */
+      readonly firstByteMs: number | null;
+      /** Much slower than its neighbours. */
+      readonly slow: boolean;
+    }[];
   }[];
   readonly workers: readonly {
     readonly slot: number;
@@ -61,7 +74,9 @@ export interface Status {
 
 export interface StatusSource extends MetricsSource {
   readonly draining: boolean;
-  readonly fastOpenActive: boolean;
+  /** What is configured and not in force, with the reason. */
+  readonly inactive: readonly string[];
+  readonly rates: Rates;
   readonly trialUntilMs: number | null;
   readonly file: string;
   readonly finishing: Status['finishing'];
@@ -71,10 +86,6 @@ const DAY_MS = 86_400_000;
 
 export function makeStatus(source: StatusSource): Status {
   const { plan, table, workers } = source;
-  const inactive: string[] = [];
-  if (!source.fastOpenActive && plan.listeners.some((listener) => listener.socket.fastOpen)) {
-    inactive.push('TCP Fast Open: the kernel does not let servers (net.ipv4.tcp_fastopen lacks 2)');
-  }
   return {
     version: source.version,
     pid: process.pid,
@@ -89,6 +100,7 @@ export function makeStatus(source: StatusSource): Status {
       full: table.counter(C_HANDSHAKES_TLS12) + table.counter(C_HANDSHAKES_TLS13),
       resumed: table.counter(C_HANDSHAKES_TLS12_RESUMED) + table.counter(C_HANDSHAKES_TLS13_RESUMED),
     },
+    rates: source.rates,
     listeners: plan.listeners.map(({ name, address, tls }) => ({
       name,
       address: addressText(address),
@@ -98,12 +110,18 @@ export function makeStatus(source: StatusSource): Status {
     })),
     upstreams: plan.upstreams.map(({ name, targets }) => ({
       name,
-      targets: targets.map(({ label, slot }) => ({
-        address: label,
-        open: table.target(slot, T_IN_FLIGHT),
-        requests: table.target(slot, T_REQUESTS),
-        failures: table.target(slot, T_FAILURES),
-      })),
+      targets: withSlow(
+        targets.map(({ label, slot }) => {
+          const requests = table.target(slot, T_REQUESTS);
+          return {
+            address: label,
+            open: table.target(slot, T_IN_FLIGHT),
+            requests,
+            failures: table.target(slot, T_FAILURES),
+            firstByteMs: requests === 0 ? null : (1_000 * table.target(slot, T_FIRST_BYTE_S)) / requests,
+          };
+        }),
+      ),
     })),
     workers: workers.map(({ slot, row, pid, ready, restarts }) => ({
       slot,
@@ -122,8 +140,23 @@ export function makeStatus(source: StatusSource): Status {
     faults: Object.fromEntries(
       FAULTS.map(({ code, reason }) => [reason, table.counter(C_FAULTS - code)] as const).filter(([, count]) => count > 0),
     ),
-    inactive,
+    inactive: source.inactive,
   };
+}
+
+type TargetView = Status['upstreams'][number]['targets'][number];
+
+/** A target is slow when it takes SLOW_TIMES as long as the median of its upstream, and long enough to matter. */
+const SLOW_TIMES = 3;
+const SLOW_MS_MIN = 20;
+
+function withSlow(targets: readonly Omit<TargetView, 'slow'>[]): TargetView[] {
+  const known = targets.flatMap(({ firstByteMs }) => firstByteMs ?? []).sort((a, b) => a - b);
+  const median = known[Math.floor((known.length - 1) / 2)] ?? 0;
+  return targets.map((target) => ({
+    ...target,
+    slow: (target.firstByteMs ?? 0) > Math.max(SLOW_MS_MIN, SLOW_TIMES * median) && known.length > 1,
+  }));
 }
 
 /** For people. */
@@ -132,9 +165,10 @@ export function statusText(status: Status): string {
     `tollgate ${status.version}, pid ${status.pid}, up ${duration(status.uptimeS)}${status.draining ? ', draining' : ''}`,
     `configuration ${status.plan} of ${status.file}${status.trialUntilMs === null ? '' : `, tried until ${new Date(status.trialUntilMs).toISOString()}: confirm it or it is taken back`}`,
     `connections ${status.connections.open} open, ${status.connections.total} in all; requests ${status.requests.open} open, ${status.requests.total} in all; handshakes ${status.handshakes.full} full, ${status.handshakes.resumed} resumed`,
+    `a second: ${rate(status.rates.requests)} requests, ${rate(status.rates.handshakes)} handshakes, ${rate(status.rates.handshakeFailures)} failed ones, ${rate(status.rates.answers5xx)} answers 5xx, ${size(status.rates.bytesIn)} in, ${size(status.rates.bytesOut)} out`,
     '',
     'LISTENERS',
-    ...table(
+    ...columns(
       status.listeners.map((each) => [
         each.name,
         each.address,
@@ -144,14 +178,21 @@ export function statusText(status: Status): string {
     ),
     '',
     'UPSTREAMS',
-    ...table(
+    ...columns(
       status.upstreams.flatMap(({ name, targets }) =>
-        targets.map((each) => [name, each.address, `${each.requests} requests`, `${each.open} open`, `${each.failures} failed`]),
+        targets.map((each) => [
+          name,
+          each.address,
+          `${each.requests} requests`,
+          `${each.open} open`,
+          `${each.failures} failed`,
+          each.firstByteMs === null ? '' : `first byte ${each.firstByteMs.toFixed(1)} ms${each.slow ? ', slow' : ''}`,
+        ]),
       ),
     ),
     '',
     'WORKERS',
-    ...table(
+    ...columns(
       status.workers.map((each) => [
         String(each.slot),
         each.pid === null ? 'gone' : `pid ${each.pid}`,
@@ -161,22 +202,38 @@ export function statusText(status: Status): string {
         each.restarts === 0 ? '' : `${each.restarts} restarts`,
       ]),
     ),
-    ...table(status.finishing.map(({ pid, connections }) => ['-', `pid ${pid}`, 'finishes', `${connections ?? '?'} connections`])),
+    ...columns(status.finishing.map(({ pid, connections }) => ['-', `pid ${pid}`, 'finishes', `${connections ?? '?'} connections`])),
   ];
   if (status.certificates.length > 0) {
     lines.push(
       '',
       'CERTIFICATES',
-      ...table(status.certificates.map((each) => [each.names.join(' '), each.source, `${each.daysLeft} days left`])),
+      ...columns(status.certificates.map((each) => [each.names.join(' '), each.source, `${each.daysLeft} days left`])),
     );
   }
   const faults = Object.entries(status.faults);
-  if (faults.length > 0) lines.push('', 'WHAT WENT WRONG', ...table(faults.map(([reason, count]) => [reason, String(count)])));
+  if (faults.length > 0) lines.push('', 'WHAT WENT WRONG', ...columns(faults.map(([reason, count]) => [reason, String(count)])));
   if (status.inactive.length > 0) lines.push('', 'INACTIVE', ...status.inactive.map((each) => `  ${each}`));
   return `${lines.join('\n')}\n`;
 }
 
-function table(rows: readonly (readonly string[])[]): string[] {
+function rate(value: number): string {
+  return value >= 10 || value === 0 ? value.toFixed(0) : value.toFixed(1);
+}
+
+function size(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1_024 && unit < units.length - 1) {
+    value /= 1_024;
+    unit++;
+  }
+  return `${value >= 10 || unit === 0 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Rows as lines, cells below each other. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
   for (const row of rows)
     row.forEach((cell, i) => {

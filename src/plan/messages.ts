@@ -29,6 +29,16 @@ export type ToWorker =
   | { readonly type: 'addresses'; readonly target: number; readonly addresses: readonly TargetAddress[] }
   /** Open a handoff channel to this path, and with `share` hand over what you hold. Answered on the channel. */
   | { readonly type: 'handoff'; readonly path: string; readonly share: boolean }
+  /** List, or with `close` end, the connections that the filter names. Answered by `connections`. */
+  | {
+      readonly type: 'connections';
+      readonly ask: number;
+      readonly filter: ConnectionFilter;
+      readonly close: boolean;
+      readonly most: number;
+    }
+  /** Log what this client (a network; null: any) and this route (null: any) do, for so long; 0: no more. */
+  | { readonly type: 'debug'; readonly client: string | null; readonly route: string | null; readonly forMs: number }
   /** Tell which plan you run. Answered by `running`. */
   | { readonly type: 'describe' }
   /** Stop accepting, end idle connections, let open exchanges finish, then exit 0. Null: for as long as they last. */
@@ -39,6 +49,8 @@ export type FromWorker =
   | { readonly type: 'adopted'; readonly planId: number; readonly ms: number }
   | { readonly type: 'refused'; readonly planId: number; readonly error: string }
   | { readonly type: 'running'; readonly plan: Plan | null }
+  /** `total` were meant; those listed are the first. */
+  | { readonly type: 'connections'; readonly ask: number; readonly total: number; readonly list: readonly ConnectionView[] }
   /** How many connections a draining worker has left; now and then. */
   | { readonly type: 'draining'; readonly connections: number }
   | { readonly type: 'drained' };
@@ -48,6 +60,28 @@ export interface TicketKey {
   readonly name: string;
   /** Unix time from which it encrypts. Seconds. */
   readonly fromS: number;
+}
+
+/** Null: any. */
+export interface ConnectionFilter {
+  readonly id: string | null;
+  /** A network, canonical. */
+  readonly client: string | null;
+  readonly listener: string | null;
+}
+
+/** A client's connection, as an operator sees it. */
+export interface ConnectionView {
+  /** Not used again while the worker lives. */
+  readonly id: string;
+  readonly client: string;
+  readonly listener: string;
+  readonly sni: string | null;
+  /** `handshake`, `idle`, `request`, `tunnel`, `ends`. */
+  readonly state: string;
+  /** Since it was accepted. */
+  readonly seconds: number;
+  readonly requests: number;
 }
 
 /** Who asked for a change, for the history. */
@@ -66,6 +100,20 @@ export type FromCommand =
   | { readonly type: 'confirm'; readonly author: Author }
   | { readonly type: 'rollback'; readonly author: Author; readonly to: number | null }
   | { readonly type: 'history' }
+  | {
+      readonly type: 'connections';
+      readonly author: Author;
+      readonly filter: { readonly id: string | null; readonly client: string | null; readonly listener: string | null };
+      readonly close: boolean;
+      readonly most: number;
+    }
+  | {
+      readonly type: 'debug';
+      readonly author: Author;
+      readonly client: string | null;
+      readonly route: string | null;
+      readonly forMs: number;
+    }
   | { readonly type: 'upgrade'; readonly author: Author }
   /** A successor (control/succession.ts): hand over what you hold to this path; then that it serves, or why it cannot. */
   | { readonly type: 'succeed'; readonly pid: number; readonly path: string }

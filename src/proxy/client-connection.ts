@@ -51,8 +51,9 @@ import {
   C_LIMIT_BLINDED,
   C_LIMIT_HANDSHAKES_TURN,
 } from '../plan/counters.ts';
+import type { ConnectionView } from '../plan/messages.ts';
 import type { TlsSession } from '../tls/engine.ts';
-import { BLINDED, CLOSING, EXCHANGE, GONE, HANDSHAKE, HEAD, HELLO, TUNNEL } from './client-state.ts';
+import { BLINDED, CLOSING, EXCHANGE, GONE, HANDSHAKE, HEAD, HELLO, STATE_NAMES, TUNNEL } from './client-state.ts';
 import { COMPOSE_AT, type ProxyContext, READ_AT } from './context.ts';
 import { Exchange } from './exchange.ts';
 import type { Site } from './site.ts';
@@ -324,6 +325,7 @@ export class ClientConnection extends Watched {
     else context.counters[resumed ? C_HANDSHAKES_TLS12_RESUMED : C_HANDSHAKES_TLS12]!++;
     context.counters[C_HANDSHAKES_OPEN]!--;
     if (context.accessLog !== null) this.logText = this.#describe(version, session.suite());
+    if (context.debug !== null) this.#tellWatcher(version, session.suite(), resumed);
     this.#enterHead(context.timeouts.requestHeadMs);
     this.readable = this.hungUp || session.mayHaveMore();
     if (this.readable) this.#readHead();
@@ -332,6 +334,47 @@ export class ClientConnection extends Watched {
   #describe(version: number, suite: number): string {
     const sni = this.sni === null ? '' : `,"sni":"${this.sni}"`;
     return `,"client":"${this.address}","tls":"${versionName(version)}","cipher":"${suiteName(suite)}"${sni}`;
+  }
+
+  /** Somebody looks closely. Cold. */
+  #tellWatcher(version: number, suite: number, resumed: boolean): void {
+    const { context } = this;
+    if (context.debug?.wantsHandshake(this.address) !== true) return;
+    context.debug.write(context.unixMs(), {
+      what: 'handshake',
+      client: this.address,
+      listener: this.site.name,
+      sni: this.sni,
+      tls: versionName(version),
+      cipher: suiteName(suite),
+      resumed,
+      durationUs: Math.round((performance.now() - this.#acceptedMs) * 1_000),
+    });
+  }
+
+  /** What an operator sees of it. */
+  view(): ConnectionView {
+    const { reactor } = this.context;
+    const seconds = (sinceMs: number): number => Math.round((reactor.nowMs - sinceMs) / 100) / 10;
+    return {
+      id: `${process.pid}.${this.fd}.${this.generation}`,
+      client: this.address,
+      listener: this.site.name,
+      sni: this.sni,
+      state: STATE_NAMES[this.state] ?? 'ends',
+      seconds: seconds(this.#acceptedMs),
+      requests: this.requests,
+    };
+  }
+
+  /** Ends it now, whatever is at work. */
+  cut(): void {
+    if (this.exchange !== null) this.exchange.onClientGone();
+    else if (this.tunnel !== null) this.tunnel.close();
+    else {
+      if (this.state === HELLO || this.state === HANDSHAKE) this.context.counters[C_HANDSHAKES_OPEN]!--;
+      this.destroy();
+    }
   }
 
   /** As `logText`, for a request that a trusted proxy brought from `client`. */

@@ -7,3 +7,5 @@ export const TUNNEL = 4;
 export const CLOSING = 5;
 export const BLINDED = 6;
 export const GONE = 7;
+/** For people, by state. */
+export const STATE_NAMES: readonly string[] = ['handshake', 'handshake', 'idle', 'request', 'tunnel', 'ends', 'ends', 'ends'];

@@ -16,6 +16,7 @@ import type { AccessLog } from '../record/access-log.ts';
 import type { HandshakeLog } from '../record/handshake-log.ts';
 import { RequestIds } from '../record/request-ids.ts';
 import { CompressorSlots } from './compressor.ts';
+import type { DebugWatch } from './debug-watch.ts';
 import { RequestValues } from './request-values.ts';
 import type { Site } from './site.ts';
 
@@ -34,6 +35,8 @@ export class ProxyContext {
   readonly handshakeLog: HandshakeLog;
   /** Null: off. */
   accessLog: AccessLog | null = null;
+  /** Null: nobody watches. */
+  debug: DebugWatch | null = null;
   /** What each client costs, over all workers. */
   clients: ClientTable;
   timeouts: TimeoutsPlan;

@@ -218,7 +218,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#requestDone = head.framing === FRAMING_NONE || (head.framing === FRAMING_LENGTH && head.contentLength === 0);
     this.#wantsUpgrade = head.upgradeEnd > head.upgradeStart;
     if (head.framing === FRAMING_CHUNKED) this.#requestDecoder.reset();
-    if (context.accessLog !== null) this.#keepForLog(head);
+    if (context.accessLog !== null || context.debug !== null) this.#keepForLog(head);
 
     this.#provenance.hear(head);
     const { clients } = context;
@@ -1206,6 +1206,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     counters[C_DURATION_SUM_S]! += seconds;
     counters[C_REQUESTS_OPEN]!--;
     if (this.#headSent) counters[C_RESPONSES_1XX + Math.floor(this.#record.status / 100) - 1]!++;
+    if (context.debug !== null) this.#tellWatcher();
     context.accessLog?.write(this.#record, this.#provenance.logText ?? client.logText, reactor.nowMs, context.unixMs());
     this.#dropReplay();
     this.#admission.stop();
@@ -1213,6 +1214,29 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#compressor = null;
     this.#client = null;
     if (spares.length < SPARES_MAX) spares.push(this);
+  }
+
+  /** Somebody looks closely. Cold. */
+  #tellWatcher(): void {
+    const client = this.#client!;
+    const { context } = client;
+    const route = this.#route?.name ?? null;
+    const record = this.#record;
+    if (context.debug?.wantsRequest(client.address, route) !== true) return;
+    const members = {
+      what: 'request',
+      client: client.address,
+      listener: client.site.name,
+      route,
+      requestId: Buffer.from(record.requestId).toString('latin1'),
+      onConnection: client.requests,
+      status: record.status,
+      bytes: record.bytes,
+      durationMs: Math.round((context.reactor.nowMs - record.startMs) * 1_000) / 1_000,
+      keptAlive: this.#keepAlive,
+    };
+    const request = record.fragment.latin1Slice(0, record.fragmentBytes);
+    context.debug.write(context.unixMs(), members, `${request}${record.upstream}${record.reason}`);
   }
 }
 

@@ -5,6 +5,7 @@
 import { FAULT_ACCESS_DENIED, FAULT_CLIENT_CONNECTIONS, FAULT_CONNECTIONS_MAX, FAULT_DESCRIPTORS } from '../base/faults.ts';
 import { HANDSHAKES_PER_TURN } from '../base/limits.ts';
 import { ClientTable } from '../guard/client-table.ts';
+import { NetworkList } from '../guard/network-list.ts';
 import { connectHandoff, DESCRIPTORS_PER_MESSAGE, receiveDescriptors, sendDescriptors } from '../native/handoff.ts';
 import { trimHeap } from '../native/memory.ts';
 import { acceptedAddress, closeDescriptor } from '../native/sockets.ts';
@@ -24,7 +25,15 @@ import {
   C_TURNS,
 } from '../plan/counters.ts';
 import type { Frame } from '../plan/frame.ts';
-import { ACCESS_LOG_FD, HANDOFF_FD, TABLE_FD, type ToWorker, type WorkerArguments } from '../plan/messages.ts';
+import {
+  ACCESS_LOG_FD,
+  type ConnectionFilter,
+  type ConnectionView,
+  HANDOFF_FD,
+  TABLE_FD,
+  type ToWorker,
+  type WorkerArguments,
+} from '../plan/messages.ts';
 import { addressText, type ListenAddress, type Plan } from '../plan/plan.ts';
 import {
   monotonicS,
@@ -40,6 +49,7 @@ import {
 } from '../plan/table.ts';
 import { ClientConnection } from '../proxy/client-connection.ts';
 import { ProxyContext } from '../proxy/context.ts';
+import { DebugWatch } from '../proxy/debug-watch.ts';
 import { Site } from '../proxy/site.ts';
 import { AccessLog } from '../record/access-log.ts';
 import { HandshakeLog } from '../record/handshake-log.ts';
@@ -152,6 +162,12 @@ export class Worker {
       case 'handoff':
         this.#openHandoff(message.path, message.share);
         return;
+      case 'connections':
+        this.#control.send({ type: 'connections', ask: message.ask, ...this.#connections(message.filter, message.close, message.most) });
+        return;
+      case 'debug':
+        this.#watchClosely(message.client, message.route, message.forMs);
+        return;
       case 'describe':
         this.#control.send({ type: 'running', plan: this.#running?.plan ?? null });
         return;
@@ -229,6 +245,28 @@ export class Worker {
       throw error;
     }
     return { plan, sites, upstreams };
+  }
+
+  #connections(filter: ConnectionFilter, close: boolean, most: number): { total: number; list: ConnectionView[] } {
+    const clients = filter.client === null ? null : new NetworkList([{ network: filter.client, verdict: 1 }]);
+    const meant: ClientConnection[] = [];
+    this.#reactor.forEach((watched) => {
+      if (!(watched instanceof ClientConnection)) return;
+      if (clients !== null && clients.lookUp(watched.address) === 0) return;
+      if (filter.listener !== null && watched.site.name !== filter.listener) return;
+      if (filter.id !== null && watched.view().id !== filter.id) return;
+      meant.push(watched);
+    });
+    const list = meant.slice(0, most).map((connection) => connection.view());
+    if (close) for (const connection of meant) connection.cut();
+    return { total: meant.length, list };
+  }
+
+  #watchClosely(client: string | null, route: string | null, forMs: number): void {
+    const context = this.#context;
+    if (context === null) return;
+    const clients = client === null ? null : new NetworkList([{ network: client, verdict: 1 }]);
+    context.debug = forMs === 0 ? null : new DebugWatch(this.#errorWriter, clients, route, this.#reactor.nowMs + forMs);
   }
 
   #listenToHandoff(fd: number): void {
@@ -390,6 +428,8 @@ export class Worker {
       }
       this.#trim();
     }
+    const debug = this.#context?.debug ?? null;
+    if (debug !== null && this.#reactor.nowMs > debug.untilMs) this.#context!.debug = null;
     if (this.#draining) {
       if (counters[C_CONNECTIONS_OPEN] === 0 || this.#reactor.nowMs >= this.#drainUntilMs) this.#end();
       else if (this.#ticks % SLOW_TICKS === 0) this.#control.send({ type: 'draining', connections: counters[C_CONNECTIONS_OPEN]! });

@@ -1,0 +1,63 @@
+/**
+ * What an operator wants to see closely for a while: the handshakes and requests of one client or network, or the requests of one route. A
+ * line of JSON each, `event: "debug"`; bounded in time and in rate. Cold: while nobody watches, the event path pays one comparison.
+ */
+import { LOG_LINE_BYTES_MAX } from '../base/limits.ts';
+import type { NetworkList } from '../guard/network-list.ts';
+import type { LogWriter } from '../record/log-writer.ts';
+
+/** Lines in one second of one worker; what was left out is said in the next. */
+const LINES_PER_SECOND_MAX = 200;
+
+export class DebugWatch {
+  readonly #writer: LogWriter;
+  readonly #clients: NetworkList | null;
+  readonly #route: string | null;
+  /** On the reactor's clock. */
+  readonly untilMs: number;
+  #second = 0;
+  #lines = 0;
+  #omitted = 0;
+
+  /** Null: any client, any route. */
+  constructor(writer: LogWriter, clients: NetworkList | null, route: string | null, untilMs: number) {
+    this.#writer = writer;
+    this.#clients = clients;
+    this.#route = route;
+    this.untilMs = untilMs;
+  }
+
+  wantsHandshake(client: string): boolean {
+    return this.#route === null && this.#wantsClient(client);
+  }
+
+  wantsRequest(client: string, route: string | null): boolean {
+    return (this.#route === null || this.#route === route) && this.#wantsClient(client);
+  }
+
+  #wantsClient(client: string): boolean {
+    return this.#clients === null || this.#clients.lookUp(client) !== 0;
+  }
+
+  /** `more`: members in JSON, each with a comma in front. */
+  write(unixMs: number, members: object, more = ''): void {
+    const second = Math.floor(unixMs / 1_000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#lines = 0;
+    }
+    if (this.#lines >= LINES_PER_SECOND_MAX) {
+      this.#omitted++;
+      return;
+    }
+    const batch = this.#writer.reserve();
+    if (batch === null) return;
+    this.#lines++;
+    const omitted = this.#omitted === 0 ? {} : { omitted: this.#omitted };
+    this.#omitted = 0;
+    const head = JSON.stringify({ time: new Date(unixMs).toISOString(), event: 'debug', ...members, ...omitted }).slice(0, -1);
+    const line = `${head}${more}}\n`;
+    const text = Buffer.byteLength(line) <= LOG_LINE_BYTES_MAX ? line : `${head}}\n`;
+    this.#writer.commit(batch, batch.at + batch.bytes.write(text, batch.at, 'utf8'));
+  }
+}
