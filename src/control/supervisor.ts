@@ -19,6 +19,7 @@ import type { Log } from '../observe/log.ts';
 import type { ConnectionFilter, ConnectionView, FromCommand, FromWorker, WorkerHello } from '../plan/messages.ts';
 import type { ListenAddress, Plan, TargetAddress, TargetPlan } from '../plan/plan.ts';
 import { monotonicS, S_GENERATION, S_HEARTBEAT_S, S_PID, S_STATE, SharedTable, STATE_STARTING, tableBytes } from '../plan/table.ts';
+import { ClockWatch } from './clock-watch.ts';
 import type { Answer, ControlServer, WorkerLink, WorkerListener } from './control-server.ts';
 import type { Inheritance, InheritedWorker } from './inheritance.ts';
 import { NameWatcher } from './name-watcher.ts';
@@ -63,6 +64,7 @@ export interface Snapshot {
   readonly plan: Plan;
   readonly table: SharedTable;
   readonly startedMs: number;
+  readonly uptimeS: number;
   readonly draining: boolean;
   readonly workers: readonly WorkerView[];
   /** Workers that finish what they have. */
@@ -95,6 +97,8 @@ export class Supervisor {
   readonly #table: SharedTable;
   #tableFd: number;
   readonly #startedMs = Date.now();
+  readonly #bornMs = performance.now();
+  readonly #clock = new ClockWatch(Date.now(), performance.now());
   #seats: Seat[];
   /** Workers that finish what they have. */
   readonly #finishing = new Set<WorkerProcess>();
@@ -240,6 +244,7 @@ export class Supervisor {
       plan: this.#plan,
       table: this.#table,
       startedMs: this.#startedMs,
+      uptimeS: Math.round((performance.now() - this.#bornMs) / 1_000),
       draining: this.#stopping !== null,
       workers: this.#seats.map(({ index, worker, restarts }) => ({
         slot: index,
@@ -506,6 +511,7 @@ export class Supervisor {
 
   /** Replaces workers whose loop does not turn. A supervisor that was itself stopped knows nothing of its workers, and looks again first. */
   #look(): void {
+    this.#lookAtClock();
     const nowMs = performance.now();
     const late = this.#lookedMs > 0 && nowMs - this.#lookedMs > 2 * LOOK_MS;
     this.#lookedMs = nowMs;
@@ -520,8 +526,21 @@ export class Supervisor {
     }
   }
 
+  /** Timers and rates are on a clock that nobody sets. Ticket keys are not: the TLS library goes by the wall clock. */
+  #lookAtClock(): void {
+    const jumpMs = this.#clock.jumped(Date.now(), performance.now());
+    if (jumpMs === 0) return;
+    this.#log.warn({ seconds: Math.round(jumpMs / 1_000) }, 'the wall clock was set; new ticket keys begin');
+    this.#keys.clockSet(Math.floor(Date.now() / 1_000));
+    this.#tellKeys();
+  }
+
   #rotateKeys(): void {
     this.#keys.rotate(Math.floor(Date.now() / 1_000));
+    this.#tellKeys();
+  }
+
+  #tellKeys(): void {
     const { keys, secrets } = this.#keys.all;
     for (const { worker } of this.#seats) worker?.tell({ type: 'tickets', keys }, secrets);
   }

@@ -36,6 +36,16 @@ export class TicketKeys {
   /** A new key, used from a minute on; the oldest goes when there are too many. */
   rotate(nowS: number): void {
     this.#add(nowS + AHEAD_S);
+    this.#forget();
+  }
+
+  /** The wall clock was set: keys from its future are not used, and those of its past have ended. One begins now. */
+  clockSet(nowS: number): void {
+    this.#add(nowS - 1);
+    this.#forget();
+  }
+
+  #forget(): void {
     while (this.#keys.length > TICKET_KEYS_MAX) this.#keys.pop()?.secret.fill(0);
   }
 

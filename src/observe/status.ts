@@ -73,6 +73,7 @@ export interface Status {
 }
 
 export interface StatusSource extends MetricsSource {
+  readonly uptimeS: number;
   readonly draining: boolean;
   /** What is configured and not in force, with the reason. */
   readonly inactive: readonly string[];
@@ -89,7 +90,7 @@ export function makeStatus(source: StatusSource): Status {
   return {
     version: source.version,
     pid: process.pid,
-    uptimeS: Math.round((Date.now() - source.startedMs) / 1_000),
+    uptimeS: source.uptimeS,
     plan: plan.id,
     file: source.file,
     trialUntilMs: source.trialUntilMs,
