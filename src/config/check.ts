@@ -5,6 +5,7 @@
 import { resolve } from 'node:path';
 import type { ListenAddress, TargetAddress } from '../plan/plan.ts';
 import { UNIX_PATH_BYTES_MAX } from './addresses.ts';
+import type { SourceFile } from './assemble.ts';
 import { ConfigError, type Finding, type Place, type SettingPath, settingText } from './findings.ts';
 import { checkReferences } from './references.ts';
 import { type Config, schema } from './schema.ts';
@@ -17,24 +18,25 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Where `path` was written, or the nearest setting around it that was. */
   readonly where: (path: SettingPath) => Place;
-  /** As it was written, before defaults. */
+  /** As it was written: without defaults, variables by their names. */
+  readonly written: unknown;
+  /** With variables put in. */
   readonly value: unknown;
   /** Every file that was read for it, with what was in it. */
   readonly sources: readonly SourceFile[];
-}
-
-export interface SourceFile {
-  readonly path: string;
-  readonly text: string;
+  /** Files whose contents are values, absolute. */
+  readonly secretFiles: readonly string[];
 }
 
 /** Values on their way to a LoadedConfig. */
 export interface Source {
   readonly file: string;
-  /** Where relative paths start; absolute. */
-  readonly directory: string;
+  /** Where relative paths of a setting start; absolute. */
+  readonly directoryOf: (path: SettingPath) => string;
   readonly sources: readonly SourceFile[];
+  readonly secretFiles: readonly string[];
   readonly value: unknown;
+  readonly written: unknown;
   readonly where: (path: SettingPath) => Place;
   readonly whereKey: (path: SettingPath) => Place;
   /** What reading found already; makes the check fail, after it has found the rest. */
@@ -72,7 +74,8 @@ export function checkConfig(source: Source): LoadedConfig {
   }
   const config = result.success ? absolute(result.data, source, blame) : undefined;
   if (findings.length > 0 || config === undefined) throw new ConfigError('config_invalid', unrepeated(findings));
-  return { file: source.file, config, where: source.where, value: source.value, sources: source.sources };
+  const { file, where, written, value, sources, secretFiles } = source;
+  return { file, config, where, written, value, sources, secretFiles };
 }
 
 function isMisspeltAs(found: SettingPath, wanted: SettingPath): boolean {
@@ -95,10 +98,10 @@ function unrepeated(findings: readonly Finding[]): readonly Finding[] {
 type Blame = (place: Place, path: SettingPath, message: string) => void;
 
 function absolute(config: Config, source: Source, blame: Blame): Config {
-  const at = (path: string): string => resolve(source.directory, path);
+  const at = (text: string, path: SettingPath): string => resolve(source.directoryOf(path), text);
   const socket = <Address extends ListenAddress | TargetAddress>(address: Address, path: SettingPath): Address => {
     if (address.family !== 0) return address;
-    const moved = at(address.path);
+    const moved = at(address.path, path);
     const bytes = Buffer.byteLength(moved);
     if (bytes > UNIX_PATH_BYTES_MAX)
       blame(
@@ -108,14 +111,14 @@ function absolute(config: Config, source: Source, blame: Blame): Config {
       );
     return { ...address, path: moved };
   };
-  const lists = (from: Config['listeners'][number]['access']) => {
+  const lists = (from: Config['listeners'][number]['access'], path: SettingPath) => {
     if (from === undefined) return {};
     const { allowFile, denyFile } = from;
     return {
       access: {
         ...from,
-        ...(allowFile === undefined ? {} : { allowFile: at(allowFile) }),
-        ...(denyFile === undefined ? {} : { denyFile: at(denyFile) }),
+        ...(allowFile === undefined ? {} : { allowFile: at(allowFile, [...path, 'access']) }),
+        ...(denyFile === undefined ? {} : { denyFile: at(denyFile, [...path, 'access']) }),
       },
     };
   };
@@ -124,36 +127,41 @@ function absolute(config: Config, source: Source, blame: Blame): Config {
   return {
     ...config,
     admin: { listen: listen === null ? null : socket(listen, ['admin', 'listen']) },
-    ...(config.runtime === undefined ? {} : { runtime: at(config.runtime) }),
-    log: { access: { ...access, path: access.path === '-' || access.path === 'off' ? access.path : at(access.path) } },
-    listeners: config.listeners.map((listener, index) => ({
-      ...listener,
-      address: {
-        ...listener.address,
-        addresses: listener.address.addresses.map((address) => socket(address, ['listeners', index, 'address'])),
-      },
-      ...lists(listener.access),
-      errorPages: Object.fromEntries(Object.entries(listener.errorPages).map(([status, file]) => [status, at(file)])),
-      ...(listener.routes === undefined
-        ? {}
-        : {
-            routes: listener.routes.map((route) => {
-              const file = route.respond?.file;
-              const respond = file === undefined ? {} : { respond: { ...route.respond!, file: at(file) } };
-              const basicAuth =
-                route.basicAuth === undefined ? {} : { basicAuth: { ...route.basicAuth, users: at(route.basicAuth.users) } };
-              return { ...route, ...respond, ...basicAuth, ...lists(route.access) };
+    ...(config.runtime === undefined ? {} : { runtime: at(config.runtime, ['runtime']) }),
+    log: {
+      access: { ...access, path: access.path === '-' || access.path === 'off' ? access.path : at(access.path, ['log', 'access']) },
+    },
+    listeners: config.listeners.map((listener, index) => {
+      const here = ['listeners', index];
+      return {
+        ...listener,
+        address: { ...listener.address, addresses: listener.address.addresses.map((address) => socket(address, [...here, 'address'])) },
+        ...lists(listener.access, here),
+        errorPages: Object.fromEntries(Object.entries(listener.errorPages).map(([status, file]) => [status, at(file, here)])),
+        ...(listener.routes === undefined
+          ? {}
+          : {
+              routes: listener.routes.map((route) => {
+                const file = route.respond?.file;
+                const respond = file === undefined ? {} : { respond: { ...route.respond!, file: at(file, here) } };
+                const basicAuth =
+                  route.basicAuth === undefined ? {} : { basicAuth: { ...route.basicAuth, users: at(route.basicAuth.users, here) } };
+                return { ...route, ...respond, ...basicAuth, ...lists(route.access, here) };
+              }),
             }),
-          }),
-      ...(listener.tls === undefined
-        ? {}
-        : {
-            tls: {
-              ...listener.tls,
-              certificates: listener.tls.certificates.map((entry) => ({ certificate: at(entry.certificate), key: at(entry.key) })),
-            },
-          }),
-    })),
+        ...(listener.tls === undefined
+          ? {}
+          : {
+              tls: {
+                ...listener.tls,
+                certificates: listener.tls.certificates.map((entry) => ({
+                  certificate: at(entry.certificate, here),
+                  key: at(entry.key, here),
+                })),
+              },
+            }),
+      };
+    }),
     upstreams: config.upstreams.map((upstream, index) => ({
       ...upstream,
       targets: upstream.targets.map((target, place) => {

@@ -57,7 +57,7 @@ upstreams:
 `;
 
 async function compiled(text: string, options: Partial<CompileOptions> = {}): Promise<Compiled> {
-  return await compile(parseConfig(text, join(directory, 'site.yaml')), { planId: 1, nowMs: NOW_MS, ipv6: true, ...options });
+  return await compile(await parseConfig(text, join(directory, 'site.yaml')), { planId: 1, nowMs: NOW_MS, ipv6: true, ...options });
 }
 
 /** Errors, or when there are none warnings, a line each, without the directory. */

@@ -3,8 +3,8 @@ import type { LoadedConfig } from './check.ts';
 import type { Config } from './schema.ts';
 
 /** Absolute paths, each once. */
-export function filesOf({ config, sources }: LoadedConfig): readonly string[] {
-  const files = sources.map(({ path }) => path);
+export function filesOf({ config, sources, secretFiles }: LoadedConfig): readonly string[] {
+  const files = [...sources.map(({ path }) => path), ...secretFiles];
   for (const listener of config.listeners) {
     for (const { certificate, key } of listener.tls?.certificates ?? []) files.push(certificate, key);
     files.push(...Object.values(listener.errorPages), ...listsOf(listener.access));

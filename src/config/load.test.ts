@@ -24,14 +24,14 @@ upstreams:
 `;
 
 /** Every error of GOOD with `from` replaced by `to`, a line each. */
-function errorsOf(from: string, to: string): readonly string[] {
+async function errorsOf(from: string, to: string): Promise<readonly string[]> {
   assert.ok(from === '' || GOOD.includes(from), 'the case replaces something');
-  return errorsOfText(GOOD.replace(from, () => to));
+  return await errorsOfText(GOOD.replace(from, () => to));
 }
 
-function errorsOfText(text: string): readonly string[] {
+async function errorsOfText(text: string): Promise<readonly string[]> {
   try {
-    parseConfig(text, 'site.yaml');
+    await parseConfig(text, 'site.yaml');
   } catch (error) {
     assert.ok(error instanceof ConfigError, String(error));
     return error.message.split('\n');
@@ -39,8 +39,8 @@ function errorsOfText(text: string): readonly string[] {
   return [];
 }
 
-test('parseConfig() fills in every default', () => {
-  const { config } = parseConfig(GOOD, '/etc/tollgate/site.yaml');
+test('parseConfig() fills in every default', async () => {
+  const { config } = await parseConfig(GOOD, '/etc/tollgate/site.yaml');
   assert.deepEqual(config.admin, { listen: { family: 4, ip: '127.0.0.1', port: 9901 } });
   assert.equal(config.workers, 'auto');
   assert.equal(config.runtime, undefined);
@@ -71,18 +71,18 @@ test('parseConfig() fills in every default', () => {
   assert.equal(config.upstreams[0]?.idleConnections, 64);
 });
 
-test('parseConfig() starts relative paths at the file', () => {
+test('parseConfig() starts relative paths at the file', async () => {
   const text = `${GOOD}log: { access: logs/access.json }\nruntime: run\nadmin: { listen: "unix:admin.sock" }\n`;
-  const { config } = parseConfig(text, '/etc/tollgate/site.yaml');
+  const { config } = await parseConfig(text, '/etc/tollgate/site.yaml');
   assert.deepEqual(config.listeners[0]?.tls?.certificates, [{ certificate: '/etc/tollgate/shop.pem', key: '/etc/tollgate/shop.key' }]);
   assert.equal(config.log.access.path, '/etc/tollgate/logs/access.json');
   assert.equal(config.runtime, '/etc/tollgate/run');
   assert.deepEqual(config.admin.listen, { family: 0, path: '/etc/tollgate/admin.sock' });
 });
 
-test('parseConfig() takes the short forms', () => {
+test('parseConfig() takes the short forms', async () => {
   const text = GOOD.replace('["10.0.0.1:8080"]', '["10.0.0.1:8080", { address: "10.0.0.2:8080", weight: 3 }]');
-  const { config } = parseConfig(`${text}log: { access: off }\nadmin: { listen: off }\n`, 'site.yaml');
+  const { config } = await parseConfig(`${text}log: { access: off }\nadmin: { listen: off }\n`, 'site.yaml');
   assert.deepEqual(
     config.upstreams[0]?.targets.map(({ weight }) => weight),
     [1, 3],
@@ -91,13 +91,13 @@ test('parseConfig() takes the short forms', () => {
   assert.equal(config.admin.listen, null);
 });
 
-test('parseConfig() makes A-labels of international host names', () => {
-  const { config } = parseConfig(GOOD.replace('shop.example.com', '"*.Bücher.Example."'), 'site.yaml');
+test('parseConfig() makes A-labels of international host names', async () => {
+  const { config } = await parseConfig(GOOD.replace('shop.example.com', '"*.Bücher.Example."'), 'site.yaml');
   assert.equal(config.listeners[0]?.routes?.[0]?.match.host?.host, '*.xn--bcher-kva.example');
 });
 
-test('where() gives the place of a setting, or of the nearest one around it', () => {
-  const { where } = parseConfig(GOOD, 'site.yaml');
+test('where() gives the place of a setting, or of the nearest one around it', async () => {
+  const { where } = await parseConfig(GOOD, 'site.yaml');
   assert.deepEqual(where(['listeners', 0, 'routes', 1, 'to']), { file: 'site.yaml', line: 10, column: 13 });
   assert.deepEqual(where(['listeners', 0, 'socket', 'backlog']), { file: 'site.yaml', line: 2, column: 5 });
   assert.deepEqual(where(['limits']), { file: 'site.yaml', line: 1, column: 1 });
@@ -374,44 +374,46 @@ const WRONG: readonly (readonly [claim: string, from: string, to: string, ...err
 ];
 
 for (const [claim, from, to, ...errors] of WRONG) {
-  test(`parseConfig() refuses ${claim}`, () => {
+  test(`parseConfig() refuses ${claim}`, async () => {
     assert.deepEqual(
-      errorsOf(from, to),
+      await errorsOf(from, to),
       errors.map((error) => `site.yaml:${error}`),
     );
   });
 }
 
-test('parseConfig() gives all errors at once, in the order of the file', () => {
+test('parseConfig() gives all errors at once, in the order of the file', async () => {
   const text = GOOD.replace('name: web', 'name: 7').replace('to: web', 'to: wbe').replace('["10.0.0.3:8080"]', 'none');
   assert.deepEqual(
-    errorsOfText(`${text}timeouts: { idle: 1 }\n`).map((line) => line.split(':').slice(1, 2).join()),
+    (await errorsOfText(`${text}timeouts: { idle: 1 }\n`)).map((line) => line.split(':').slice(1, 2).join()),
     ['2', '10', '15', '16'],
   );
 });
 
-test('parseConfig() never repeats more of a value than a line of it', () => {
-  const [line, ...more] = errorsOf('api\n', `"${'x'.repeat(200)}"\n`);
+test('parseConfig() never repeats more of a value than a line of it', async () => {
+  const [line, ...more] = await errorsOf('api\n', `"${'x'.repeat(200)}"\n`);
   assert.equal(more.length, 0);
   assert.match(line!, /found 'x{57}\.\.\.'/);
-  assert.deepEqual(errorsOf('0.0.0.0:443', 'a\\nb'), [
+  assert.deepEqual(await errorsOf('0.0.0.0:443', 'a\\nb'), [
     `site.yaml:3:14: listeners[0].address: found text of several lines, expected an address as ${ADDRESSES}`,
   ]);
 });
 
-test('parseConfig() refuses what unfolds without end', () => {
+test('parseConfig() refuses what unfolds without end', async () => {
   const levels = Array.from({ length: 9 }, (_, level) => `a${level + 1}: &a${level + 1} [${Array(9).fill(`*a${level}`).join(', ')}]`);
-  assert.match(errorsOfText(['a0: &a0 [x]', ...levels].join('\n')).join('\n'), /more than 200000 values, aliases unfolded/);
-  assert.match(errorsOfText('x: &a [*a]').join('\n'), /1:8: x\[0\]: the alias '\*a' stands inside what it refers to/);
-  assert.match(errorsOfText(`a: ${'['.repeat(70)}${']'.repeat(70)}`).join('\n'), /nested more than 64 deep/);
-  assert.deepEqual(errorsOfText('['.repeat(100_000)), ['site.yaml:1:1: nested more than 64 deep']);
+  assert.match((await errorsOfText(['a0: &a0 [x]', ...levels].join('\n'))).join('\n'), /more than 200000 values, aliases unfolded/);
+  assert.match((await errorsOfText('x: &a [*a]')).join('\n'), /1:8: x\[0\]: the alias '\*a' stands inside what it refers to/);
+  assert.match((await errorsOfText(`a: ${'['.repeat(70)}${']'.repeat(70)}`)).join('\n'), /nested more than 64 deep/);
+  assert.deepEqual(await errorsOfText('['.repeat(100_000)), ['site.yaml:1:1: nested more than 64 deep']);
 });
 
-test('parseConfig() refuses what is no mapping', () => {
+test('parseConfig() refuses what is no mapping', async () => {
   const settings = 'admin, workers, runtime, user, group, watch, log, listeners, upstreams, timeouts, limits, clients';
-  assert.deepEqual(errorsOfText('just text'), [`site.yaml:1:1: found 'just text', expected a mapping of ${settings}`]);
-  assert.deepEqual(errorsOfText('- a\n- b'), [`site.yaml:1:1: found a list, expected a mapping of ${settings}`]);
-  assert.deepEqual(errorsOfText('# nothing\n'), ['site.yaml: the file is empty; a configuration has at least listeners and upstreams']);
+  assert.deepEqual(await errorsOfText('just text'), [`site.yaml:1:1: found 'just text', expected a mapping of ${settings}`]);
+  assert.deepEqual(await errorsOfText('- a\n- b'), [`site.yaml:1:1: found a list, expected a mapping of ${settings}`]);
+  assert.deepEqual(await errorsOfText('# nothing\n'), [
+    'site.yaml: the file is empty; a configuration has at least listeners and upstreams',
+  ]);
 });
 
 test('loadConfig() answers every unreadable file with one sentence', async (t) => {

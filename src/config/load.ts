@@ -1,36 +1,55 @@
 /**
- * Loads a configuration file: bytes to text to values to a checked configuration. Reads this one file and no other;
- * certificates and names are compile.ts's affair.
+ * Loads a configuration: files to text to values to a checked configuration. Certificates and names are compile.ts's affair.
  */
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { readBoundedFile } from '../base/bounded-file.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
-import { checkConfig, type LoadedConfig, type SourceFile } from './check.ts';
+import { type Assembled, assemble, assembleText, type SourceFile } from './assemble.ts';
+import { checkConfig, type LoadedConfig } from './check.ts';
 import { readDocument } from './document.ts';
 import { ConfigError } from './findings.ts';
+import { isProgram, readProgram } from './program.ts';
 
-export type { LoadedConfig, SourceFile } from './check.ts';
+export type { SourceFile } from './assemble.ts';
+export type { LoadedConfig } from './check.ts';
 
 /** Largest configuration file. Bytes. */
 export const CONFIG_BYTES_MAX = 4 * 1024 * 1024;
 
+type Env = Readonly<Record<string, string | undefined>>;
+
 /**
- * Reads and checks a configuration file. Throws ConfigError with every error at once, the file named as the caller did. `kept`: what files
- * are to be taken for, whatever the disk says now.
+ * Reads and checks a configuration file and all it includes. Throws ConfigError with every error at once, the file named as the caller did.
+ * `kept`: what files are to be taken for, whatever the disk says now.
  */
-export async function loadConfig(path: string, kept: readonly SourceFile[] = []): Promise<LoadedConfig> {
-  const known = kept.find((each) => each.path === resolve(path));
-  return parseConfig(known?.text ?? (await readText(path)), path);
+export async function loadConfig(path: string, kept: readonly SourceFile[] = [], env: Env = process.env): Promise<LoadedConfig> {
+  const read = async (file: string) => {
+    const known = kept.find((each) => each.path === resolve(file))?.text;
+    if (isProgram(file)) return await readProgram(file, known);
+    const text = known ?? (await readText(file));
+    return { text, document: readDocument(text, file) };
+  };
+  const readSecret = async (file: string, bytesMax: number): Promise<string> => {
+    const { bytes } = await readBoundedFile(file, bytesMax);
+    const text = decoded(bytes);
+    bytes.fill(0);
+    if (text === null || /[^\P{Cc}\t\n\r]/u.test(text)) throw new TollgateError('file_unreadable', `${file} is no text`);
+    return text;
+  };
+  return checked(await assemble(path, { read, readSecret, env }), path);
 }
 
-/** Checks the text of a configuration. `file` is blamed for its errors, and relative paths start in its directory. Throws ConfigError. */
-export function parseConfig(text: string, file: string): LoadedConfig {
-  const document = readDocument(text, file);
-  if (document.value === undefined) {
-    if (document.errors.length > 0) throw new ConfigError('config_invalid', document.errors);
+/** Checks the text of a configuration that includes nothing. `file` is blamed for its errors, and relative paths start in its directory. Throws ConfigError. */
+export async function parseConfig(text: string, file: string, env: Env = {}): Promise<LoadedConfig> {
+  return checked(await assembleText(text, file, env), file);
+}
+
+function checked(assembled: Assembled, file: string): LoadedConfig {
+  if (assembled.value === undefined) {
+    if (assembled.errors.length > 0) throw new ConfigError('config_invalid', assembled.errors);
     throw unreadable(file, 'the file is empty; a configuration has at least listeners and upstreams');
   }
-  return checkConfig({ ...document, file, directory: dirname(resolve(file)), sources: [{ path: resolve(file), text }] });
+  return checkConfig({ ...assembled, file });
 }
 
 async function readText(path: string): Promise<string> {
@@ -41,12 +60,8 @@ async function readText(path: string): Promise<string> {
     throw error instanceof TollgateError ? unreadable(path, error.message, error) : error;
   }
   if (isUtf16(bytes)) throw unreadable(path, 'the file is UTF-16; save it as UTF-8');
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw unreadable(path, `the file is not UTF-8 text (first bad byte at offset ${firstBadByte(bytes)})`, error);
-  }
+  const text = decoded(bytes);
+  if (text === null) throw unreadable(path, `the file is not UTF-8 text (first bad byte at offset ${firstBadByte(bytes)})`);
   const control = /[^\P{Cc}\t\n\r\u0085]/u.exec(text);
   if (control !== null) {
     const line = text.slice(0, control.index).split('\n').length;
@@ -56,6 +71,15 @@ async function readText(path: string): Promise<string> {
     );
   }
   return text;
+}
+
+/** Null: it is not UTF-8. */
+function decoded(bytes: Buffer): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
 }
 
 function isUtf16(bytes: Buffer): boolean {

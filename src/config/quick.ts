@@ -38,7 +38,17 @@ export function quickConfig(options: QuickOptions): LoadedConfig {
   };
   const where = (): Place => ({ file: FILE, line: 0, column: 0 });
   try {
-    return checkConfig({ file: FILE, directory: process.cwd(), sources: [], value, where, whereKey: where, errors: [] });
+    return checkConfig({
+      file: FILE,
+      directoryOf: () => process.cwd(),
+      sources: [],
+      secretFiles: [],
+      written: value,
+      value,
+      where,
+      whereKey: where,
+      errors: [],
+    });
   } catch (error) {
     throw error instanceof ConfigError ? new ConfigError('config_invalid', error.findings.map(named), [], error) : error;
   }

@@ -130,7 +130,7 @@ export class Changes {
     const { plan } = this.#options.runner;
     try {
       const before = await loadConfig(entry.file, entry.sources);
-      return difference({ value: before.value, plan }, { value: loaded.value, plan });
+      return difference({ value: before.written, plan }, { value: loaded.written, plan });
     } catch {
       return ['what ran before cannot be read by this version'];
     }
@@ -158,7 +158,7 @@ export class Changes {
         plan: this.#planId,
         ms: Math.round(performance.now() - startMs),
         file: this.#running.file,
-        difference: difference(this.#configured(), { value: loaded.value, plan: would }),
+        difference: difference(this.#configured(), { value: loaded.written, plan: would }),
         warnings: warnings.map(findingText),
         untilMs: null,
       };
@@ -259,7 +259,7 @@ export class Changes {
   }
 
   #configured(): Configured {
-    return { value: this.#running.loaded.value, plan: this.#options.runner.plan };
+    return { value: this.#running.loaded.written, plan: this.#options.runner.plan };
   }
 
   async #change(author: Author, loaded: LoadedConfig, file: string, repeats: number): Promise<ChangeAnswer> {
@@ -274,7 +274,7 @@ export class Changes {
     await runner.apply(plan, blobs, workersOf(loaded));
     settled();
     const ms = Math.round(performance.now() - startMs);
-    const lines = difference(before, { value: loaded.value, plan: runner.plan });
+    const lines = difference(before, { value: loaded.written, plan: runner.plan });
     this.#counts = { ...this.#counts, applied: this.#counts.applied + 1, lastAppliedMs: Date.now() };
     if (lines.length > 0 || repeats > 0 || file !== this.#running.file) await this.#keep(author, loaded, file, lines, repeats);
     else this.#running = { ...this.#running, loaded };
