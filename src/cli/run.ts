@@ -8,7 +8,7 @@ import { quickConfig } from '../config/quick.ts';
 import { openDemoOrigin } from '../control/demo-origin.ts';
 import { Instance } from '../control/instance.ts';
 import { answers, controlSocketPath, defaultRuntimeDirectory } from '../control/runtime-directory.ts';
-import { openLog } from '../observe/log.ts';
+import { ErrorLog } from '../observe/log.ts';
 import { addressText } from '../plan/plan.ts';
 
 export interface RunOptions {
@@ -23,7 +23,8 @@ const ADMIN_PORT = 9_901;
 
 /** Runs until it is stopped. Throws what kept it from starting. */
 export async function run(options: RunOptions): Promise<void> {
-  const log = openLog();
+  const errorLog = new ErrorLog();
+  const { log } = errorLog;
   let origin: Server | null = null;
   let loaded: LoadedConfig;
   let greeting: ((instance: Instance) => string) | null = null;
@@ -64,7 +65,7 @@ export async function run(options: RunOptions): Promise<void> {
   try {
     const file = options.config;
     const reload = file === undefined ? {} : { reload: () => loadConfig(file) };
-    instance = await Instance.prepare({ loaded, runtimeDirectory, log, nodeFlags, ...reload });
+    instance = await Instance.prepare({ loaded, runtimeDirectory, log, errorLog, nodeFlags, ...reload });
     if (asked) void instance.stop();
     if (await instance.start()) {
       const addresses = instance.plan.listeners.map((listener) => addressText(listener.address));

@@ -4,7 +4,7 @@
  */
 import { resolve } from 'node:path';
 import type { ListenAddress, TargetAddress } from '../plan/plan.ts';
-import { UNIX_PATH_BYTES_MAX } from './addresses.ts';
+import { type TargetSpec, UNIX_PATH_BYTES_MAX } from './addresses.ts';
 import { ConfigError, type Finding, type Place, type SettingPath, settingText } from './findings.ts';
 import { checkReferences } from './references.ts';
 import { type Config, schema } from './schema.ts';
@@ -109,13 +109,25 @@ function absolute(config: Config, source: Source, blame: Blame): Config {
       },
     };
   };
-  const { access } = config.log;
+  const { access: accessLog, error: errorLog } = config.log;
+  const receiver = (to: TargetSpec): TargetSpec =>
+    'host' in to.address ? to : { ...to, address: socket(to.address, ['log', 'access', 'syslog']) };
   const { listen } = config.admin;
   return {
     ...config,
     admin: { listen: listen === null ? null : socket(listen, ['admin', 'listen']) },
     ...(config.runtime === undefined ? {} : { runtime: at(config.runtime) }),
-    log: { access: { ...access, path: access.path === '-' || access.path === 'off' ? access.path : at(access.path) } },
+    log: {
+      ...config.log,
+      access: {
+        ...accessLog,
+        ...(accessLog.path === undefined
+          ? {}
+          : { path: accessLog.path === '-' || accessLog.path === 'off' ? accessLog.path : at(accessLog.path) }),
+        ...(accessLog.syslog === undefined ? {} : { syslog: { ...accessLog.syslog, to: receiver(accessLog.syslog.to) } }),
+      },
+      error: { ...errorLog, path: errorLog.path === '-' ? '-' : at(errorLog.path) },
+    },
     listeners: config.listeners.map((listener, index) => ({
       ...listener,
       address: {

@@ -7,7 +7,7 @@ import { compile } from '../config/compile.ts';
 import { findingText } from '../config/findings.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { isFastOpenActive } from '../native/listen-sockets.ts';
-import type { Log } from '../observe/log.ts';
+import type { ErrorLog, Log } from '../observe/log.ts';
 import { renderMetrics } from '../observe/metrics.ts';
 import { makeStatus, type Status } from '../observe/status.ts';
 import type { FromCommand } from '../plan/messages.ts';
@@ -20,6 +20,7 @@ export interface InstanceOptions {
   readonly loaded: LoadedConfig;
   readonly runtimeDirectory: string;
   readonly log: Log;
+  readonly errorLog: ErrorLog;
   readonly nodeFlags?: readonly string[];
   /** Reads the configuration again; absent where there is no file. */
   readonly reload?: () => Promise<LoadedConfig>;
@@ -47,7 +48,7 @@ export class Instance {
 
   /** A Tollgate ready to start: its plan is whole, nothing runs yet. Throws ConfigError or TollgateError. */
   static async prepare(options: InstanceOptions): Promise<Instance> {
-    const { loaded, log } = options;
+    const { loaded, log, errorLog } = options;
     const { config } = loaded;
     const controlPath = await prepareRuntimeDirectory(options.runtimeDirectory);
     const { plan, blobs, warnings } = await compile(loaded, { planId: 1 });
@@ -57,8 +58,8 @@ export class Instance {
       blobs,
       workers: config.workers === 'auto' ? availableParallelism() : config.workers,
       controlPath,
-      accessLog: config.log.access.path,
       log,
+      errorLog,
       nodeFlags: options.nodeFlags ?? [],
     });
     return new Instance(options, supervisor, config.admin.listen);
@@ -102,6 +103,7 @@ export class Instance {
       setImmediate(() => void this.stop());
       return { pid: process.pid, drainMs: this.plan.timeouts.drainMs };
     }
+    if (command.type === 'reopen') return await this.#supervisor.reopen();
     if (command.type === 'reload') return await this.reload();
     throw new Error('this tollgate does not know that command');
   }

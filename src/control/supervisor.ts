@@ -3,17 +3,17 @@
  * It holds the plan with its keys, because a worker that is replaced needs them; it moves no byte of traffic.
  */
 import { randomFillSync } from 'node:crypto';
-import { openSync } from 'node:fs';
 import { TollgateError } from '../base/tollgate-error.ts';
 import type { HostAddress } from '../config/resolve-host.ts';
 import { closeFd } from '../native/listen-sockets.ts';
 import { createSharedMemory } from '../native/shared-memory.ts';
-import type { Log } from '../observe/log.ts';
+import type { ErrorLog, Log } from '../observe/log.ts';
 import type { FromCommand, FromWorker } from '../plan/messages.ts';
 import { addressText, type Plan, type TargetAddress, type TargetPlan } from '../plan/plan.ts';
 import { monotonicS, S_GENERATION, S_HEARTBEAT_S, S_STATE, SharedTable, STATE_STARTING, tableBytes } from '../plan/table.ts';
 import { ControlServer, type WorkerLink } from './control-server.ts';
 import { closeSockets, openSockets, type SocketSet } from './listen-sockets.ts';
+import { LogFiles, Reopening } from './log-files.ts';
 import { NameWatcher } from './name-watcher.ts';
 import { TICKET_ROTATE_MS, TicketKeys } from './ticket-keys.ts';
 import { type WorkerEnvironment, WorkerProcess } from './worker-process.ts';
@@ -25,6 +25,8 @@ const LOOK_MS = 1_000;
 const START_MS = 30_000;
 /** Time beyond `drainMs` before what is left is killed. Milliseconds. */
 const KILL_MS = 2_000;
+/** Time for all workers to write out what they have for a log. Milliseconds. */
+const REOPEN_MS = 5_000;
 /** Time for all workers to adopt a plan. Milliseconds. */
 const APPLY_MS = 20_000;
 
@@ -35,9 +37,9 @@ export interface SupervisorOptions {
   readonly workers: number;
   /** The control socket's path, in a directory made ready by `prepareRuntimeDirectory`. */
   readonly controlPath: string;
-  /** `-` standard output, `off`, or a file. */
-  readonly accessLog: string;
   readonly log: Log;
+  /** Where `log` goes; a plan says where to. */
+  readonly errorLog: ErrorLog;
   /** More flags for the workers' node. */
   readonly nodeFlags: readonly string[];
 }
@@ -69,7 +71,8 @@ export class Supervisor {
   #blobs: readonly Buffer[];
   #applying: Applying | null = null;
   #sockets: readonly SocketSet[] = [];
-  #accessLogFd = -1;
+  #logs: LogFiles | null = null;
+  #reopening: Reopening<WorkerProcess> | null = null;
   #control: ControlServer | null = null;
   #timers: NodeJS.Timeout[] = [];
   readonly #restarts = new Set<NodeJS.Timeout>();
@@ -109,9 +112,12 @@ export class Supervisor {
       for (const blob of blobs) blob.fill(0);
       throw new TollgateError('reload', problem);
     }
-    const before = { plan: this.#plan, blobs: this.#blobs };
+    const before = { plan: this.#plan, blobs: this.#blobs, logs: this.#logs! };
+    const logs = LogFiles.open(plan);
     this.#plan = plan;
     this.#blobs = blobs;
+    this.#logs = logs;
+    for (const worker of this.#workers) worker.handLogs(logs);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#applying = { planId: plan.id, waiting: new Set(this.#workers.filter((worker) => worker.ready)), resolve, reject };
     if (this.#applying.waiting.size === 0) resolve();
@@ -120,17 +126,55 @@ export class Supervisor {
     try {
       await promise;
       for (const blob of before.blobs) blob.fill(0);
+      this.#speakTo(logs);
+      before.logs.close();
       this.#names.keep(new Set(namedTargets(plan).map(({ host }) => host.name)));
       for (const { host, addresses } of namedTargets(plan)) this.#names.watch(host.name, hostAddresses(addresses));
     } catch (error) {
       this.#plan = before.plan;
       this.#blobs = before.blobs;
+      this.#logs = before.logs;
+      logs.close();
       for (const blob of blobs) blob.fill(0);
+      for (const worker of this.#workers) worker.handLogs(before.logs);
       for (const worker of this.#workers) if (worker.ready) worker.tell({ type: 'plan', plan: before.plan }, before.blobs);
       throw error;
     } finally {
       clearTimeout(late);
       this.#applying = null;
+    }
+  }
+
+  /** Has the control plane's own log go where `logs` says. */
+  #speakTo({ error }: LogFiles): void {
+    const { format, level } = this.#plan.errorLog;
+    this.#options.errorLog.use(
+      error.fd,
+      error.output === 'file',
+      (format ?? (error.output === 'terminal' ? 'text' : 'json')) === 'text',
+      level,
+    );
+  }
+
+  /** Opens the logs anew. Resolves when every worker has written out what it had for the ones before, and closed them. */
+  async reopen(): Promise<{ readonly workers: number }> {
+    if (this.#stopping !== null || this.#applying !== null || this.#reopening !== null) {
+      throw new TollgateError('reopen', 'another change is being made; try again');
+    }
+    const before = this.#logs!;
+    const logs = LogFiles.open(this.#plan);
+    this.#logs = logs;
+    this.#speakTo(logs);
+    before.close();
+    const ready = this.#workers.filter((worker) => worker.ready);
+    const reopening = new Reopening(logs, ready);
+    this.#reopening = reopening;
+    try {
+      for (const worker of this.#workers) worker.handLogs(logs);
+      await reopening.whenDone(REOPEN_MS);
+      return { workers: ready.length };
+    } finally {
+      this.#reopening = null;
     }
   }
 
@@ -151,7 +195,8 @@ export class Supervisor {
   async start(onCommand: (command: FromCommand) => Promise<unknown>): Promise<void> {
     try {
       this.#goOn();
-      this.#accessLogFd = openAccessLog(this.#options.accessLog);
+      this.#logs = LogFiles.open(this.#plan);
+      this.#speakTo(this.#logs);
       const opened = await openSockets(this.#options.plan, this.#workers.length);
       this.#plan = opened.plan;
       this.#sockets = opened.sockets;
@@ -204,7 +249,7 @@ export class Supervisor {
     const environment: WorkerEnvironment = {
       controlPath: this.#options.controlPath,
       tableFd: this.#tableFd,
-      accessLogFd: this.#accessLogFd,
+      logs: this.#logs!,
       flags: this.#options.nodeFlags,
     };
     const { state } = this.#table.worker(worker.slot);
@@ -238,6 +283,10 @@ export class Supervisor {
 
   #onMessage(worker: WorkerProcess, message: FromWorker): void {
     const applying = this.#applying;
+    if (message.type === 'reopened') {
+      this.#reopening?.onReopened(worker, message.serial);
+      return;
+    }
     if (message.type !== 'drained' && applying !== null && message.planId === applying.planId && applying.waiting.delete(worker)) {
       if (message.type === 'refused') applying.reject(new TollgateError('reload', message.error));
       else if (applying.waiting.size === 0) applying.resolve();
@@ -245,6 +294,7 @@ export class Supervisor {
     }
     if (message.type === 'adopted' && applying === null && message.planId !== this.#plan.id) {
       // It was born while a change was tried that has been taken back since.
+      worker.handLogs(this.#logs!);
       worker.tell({ type: 'plan', plan: this.#plan }, this.#blobs);
       return;
     }
@@ -265,6 +315,7 @@ export class Supervisor {
     const livedMs = performance.now() - worker.startedMs;
     this.#table.fold(worker.slot);
     // The next process in its place gets the new plan anyway.
+    this.#reopening?.onGone(worker);
     if (this.#applying?.waiting.delete(worker) === true && this.#applying.waiting.size === 0) this.#applying.resolve();
     if (this.#stopping !== null) {
       this.#onWorkerGone?.();
@@ -361,8 +412,8 @@ export class Supervisor {
     this.#control = null;
     await control?.close();
     for (const blob of this.#blobs) blob.fill(0);
-    if (this.#accessLogFd > 2) closeFd(this.#accessLogFd);
-    this.#accessLogFd = -1;
+    this.#logs?.close(true);
+    this.#logs = null;
     if (this.#tableFd >= 0) closeFd(this.#tableFd);
     this.#tableFd = -1;
   }
@@ -385,14 +436,4 @@ function namedTargets(plan: Plan): (TargetPlan & { readonly host: TargetHost })[
 
 function hostAddresses(addresses: readonly TargetAddress[]): HostAddress[] {
   return addresses.flatMap((address) => (address.family === 0 ? [] : [{ address: address.ip, family: address.family }]));
-}
-
-function openAccessLog(path: string): number {
-  if (path === '-') return 1;
-  try {
-    return openSync(path === 'off' ? '/dev/null' : path, 'a', 0o640);
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
-    throw new TollgateError('access_log', `the access log ${path} cannot be written: ${code}`, cause);
-  }
 }

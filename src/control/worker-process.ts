@@ -6,6 +6,7 @@ import { closeFd, openHandoffPair, sendSockets } from '../native/listen-sockets.
 import type { ToWorker } from '../plan/messages.ts';
 import type { WorkerLink } from './control-server.ts';
 import type { SocketSet } from './listen-sockets.ts';
+import type { LogFiles } from './log-files.ts';
 import { RestartDelay } from './restart-delay.ts';
 
 /**
@@ -21,7 +22,7 @@ const SOCKETS_PER_MESSAGE = 200;
 export interface WorkerEnvironment {
   readonly controlPath: string;
   readonly tableFd: number;
-  readonly accessLogFd: number;
+  readonly logs: LogFiles;
   /** More flags for node, from TOLLGATE_NODE_FLAGS: profiling and tracing. */
   readonly flags: readonly string[];
 }
@@ -38,6 +39,7 @@ export class WorkerProcess {
   covers: readonly number[] = [];
   link: WorkerLink | null = null;
   #child: ChildProcess | null = null;
+  #handoff = -1;
 
   constructor(slot: number) {
     this.slot = slot;
@@ -58,21 +60,24 @@ export class WorkerProcess {
     const child = spawn(
       process.execPath,
       [...WORKER_FLAGS, ...environment.flags, script, String(this.slot), String(this.generation), environment.controlPath],
-      { stdio: ['ignore', 'inherit', 'inherit', theirs, environment.tableFd, environment.accessLogFd], env: {} },
+      { stdio: ['ignore', 'inherit', 'inherit', theirs, environment.tableFd], env: {} },
     );
     this.#child = child;
     closeFd(theirs);
     for (const { address, fds } of sockets) {
       for (let at = 0; at < fds.length; at += SOCKETS_PER_MESSAGE) {
         const part = fds.slice(at, at + SOCKETS_PER_MESSAGE);
-        sendSockets(ours, { address, slots: part.map((_, i) => at + i) }, part);
+        sendSockets(ours, { kind: 'sockets', address, slots: part.map((_, i) => at + i) }, part);
       }
     }
+    this.#handoff = ours;
+    this.handLogs(environment.logs);
     let ended = false;
     const end = (how: string): void => {
       if (ended) return;
       ended = true;
       closeSync(ours);
+      this.#handoff = -1;
       this.#child = null;
       this.ready = false;
       this.link?.close();
@@ -85,6 +90,12 @@ export class WorkerProcess {
 
   tell(message: ToWorker, blobs?: readonly Uint8Array[]): void {
     this.link?.send(message, blobs);
+  }
+
+  /** Before the plan that they belong to is told. False when the worker cannot take them. */
+  handLogs(logs: LogFiles): boolean {
+    if (this.#handoff < 0) return false;
+    return logs.tags.every(({ tag, fd }) => sendSockets(this.#handoff, tag, [fd]));
   }
 
   kill(signal: NodeJS.Signals): void {

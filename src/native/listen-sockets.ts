@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { assert } from '../base/assert.ts';
-import type { SocketTag } from '../plan/messages.ts';
+import type { HandoffTag } from '../plan/messages.ts';
 import type { ListenAddress, SocketPlan } from '../plan/plan.ts';
 import * as libc from './ffi/libc.ts';
 import { NativeMemory } from './ffi/native-memory.ts';
@@ -119,7 +119,7 @@ class Message {
 }
 
 /** Sends `fds` with `tag` beside them. False when the other end is gone or full. The sender keeps its descriptors. */
-export function sendSockets(channel: number, tag: SocketTag, fds: readonly number[]): boolean {
+export function sendSockets(channel: number, tag: HandoffTag, fds: readonly number[]): boolean {
   assert(fds.length > 0 && fds.length <= DESCRIPTORS_PER_MESSAGE, 'descriptors fit one message');
   const message = new Message();
   const textBytes = message.text.bytes.write(JSON.stringify(tag));
@@ -136,7 +136,7 @@ export function sendSockets(channel: number, tag: SocketTag, fds: readonly numbe
 }
 
 export interface ReceivedSockets {
-  readonly tag: SocketTag;
+  readonly tag: HandoffTag;
   readonly fds: readonly number[];
 }
 
@@ -150,7 +150,7 @@ export function receiveSockets(channel: number): ReceivedSockets | 'closed' | nu
   const fds: number[] = [];
   const used = Number(message.control.bytes.readBigUInt64LE(0));
   for (let at = 16; at + 4 <= used; at += 4) fds.push(message.control.bytes.readInt32LE(at));
-  const tag = JSON.parse(message.text.bytes.toString('utf8', 0, n)) as SocketTag;
+  const tag = JSON.parse(message.text.bytes.toString('utf8', 0, n)) as HandoffTag;
   return { tag, fds };
 }
 

@@ -1,4 +1,5 @@
 /** What travels on the control socket (frame.ts), by direction. Both ends of a connection are processes of the same user. */
+import type { LogOutput } from './log-plan.ts';
 import type { Plan, TargetAddress } from './plan.ts';
 
 /** The first message of every connection says who calls. */
@@ -23,6 +24,8 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: 'adopted'; readonly planId: number; readonly ms: number }
   | { readonly type: 'refused'; readonly planId: number; readonly error: string }
+  /** Everything goes to the log descriptors that were handed over with this number; the ones before are closed. */
+  | { readonly type: 'reopened'; readonly serial: number }
   | { readonly type: 'drained' };
 
 export interface TicketKey {
@@ -32,25 +35,36 @@ export interface TicketKey {
   readonly fromS: number;
 }
 
-/** A command (`tollgate status`, `stop`, `reload`) to the supervisor, and its answer. */
-export type FromCommand = { readonly type: 'status' } | { readonly type: 'stop' } | { readonly type: 'reload' };
+/** A command (`tollgate status`, `stop`, `reload`, `reopen`) to the supervisor, and its answer. */
+export type FromCommand =
+  | { readonly type: 'status' }
+  | { readonly type: 'stop' }
+  | { readonly type: 'reload' }
+  | { readonly type: 'reopen' };
 export type ToCommand =
   | { readonly type: 'answer'; readonly ok: boolean; readonly value: unknown }
   | { readonly type: 'error'; readonly message: string };
 
+/** Descriptors travel over a socket pair (SOCK_SEQPACKET) as SCM_RIGHTS; the bytes beside them are this, as JSON. */
+export type HandoffTag =
+  /** `slots` own the sockets; every worker holds every slot's, so that it can accept for a dead neighbour. */
+  { readonly kind: 'sockets'; readonly address: string; readonly slots: readonly number[] } | LogTag;
+
 /**
- * Sockets travel over a socket pair (SOCK_SEQPACKET) as SCM_RIGHTS; the bytes beside them are this, as JSON.
- * `slot` owns the socket; every worker holds every slot's, so that it can accept for a dead neighbour.
+ * A log's descriptor, for plan `planId`: used from its adoption on, or at once where that plan runs. Handed over before the plan is told.
+ * `serial` rises with every opening.
  */
-export interface SocketTag {
-  readonly address: string;
-  readonly slots: readonly number[];
+export interface LogTag {
+  readonly kind: 'log';
+  readonly log: 'access' | 'error';
+  readonly planId: number;
+  readonly serial: number;
+  readonly output: LogOutput;
 }
 
 /** Descriptors a worker is born with. */
 export const HANDOFF_FD = 3;
 export const TABLE_FD = 4;
-export const ACCESS_LOG_FD = 5;
 
 /** Command line of a worker: `worker/main.ts SLOT GENERATION CONTROL_PATH`. */
 export interface WorkerArguments {

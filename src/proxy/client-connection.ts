@@ -85,8 +85,9 @@ export class ClientConnection extends Watched {
   stash: Chunk | null = null;
   exchange: Exchange | null = null;
   tunnel: Tunnel | null = null;
-  /** What every access-log line of this connection says: `,"client":"…","tls":"…"`. */
-  logText = '';
+  /** `TLSv1.3` and the suite's name; empty without TLS, and before the end of the handshake. */
+  tlsVersion = '';
+  cipher = '';
   /** Requests begun. */
   requests = 0;
 
@@ -119,7 +120,6 @@ export class ClientConnection extends Watched {
   begin(): void {
     const { context } = this;
     if (this.site.certificates === null) {
-      this.logText = `,"client":"${this.address}"`;
       this.#enterHead(context.timeouts.requestHeadMs);
       this.#readHead();
       return;
@@ -323,20 +323,11 @@ export class ClientConnection extends Watched {
     if (version === 0x0304) context.counters[resumed ? C_HANDSHAKES_TLS13_RESUMED : C_HANDSHAKES_TLS13]!++;
     else context.counters[resumed ? C_HANDSHAKES_TLS12_RESUMED : C_HANDSHAKES_TLS12]!++;
     context.counters[C_HANDSHAKES_OPEN]!--;
-    if (context.accessLog !== null) this.logText = this.#describe(version, session.suite());
+    this.tlsVersion = versionName(version);
+    this.cipher = suiteName(session.suite());
     this.#enterHead(context.timeouts.requestHeadMs);
     this.readable = this.hungUp || session.mayHaveMore();
     if (this.readable) this.#readHead();
-  }
-
-  #describe(version: number, suite: number): string {
-    const sni = this.sni === null ? '' : `,"sni":"${this.sni}"`;
-    return `,"client":"${this.address}","tls":"${versionName(version)}","cipher":"${suiteName(suite)}"${sni}`;
-  }
-
-  /** As `logText`, for a request that a trusted proxy brought from `client`. */
-  logTextFor(client: string): string {
-    return `,"client":"${client}","peer":"${this.address}"${this.logText.slice(this.logText.indexOf('"', 11) + 1)}`;
   }
 
   /** Whether the request in `head` names a host that another certificate of this listener is for. */
@@ -352,15 +343,6 @@ export class ClientConnection extends Watched {
     }
     const host = bytes.latin1Slice(head.hostStart, head.hostEnd).toLowerCase();
     return certificates.isMisdirected(sni, host.endsWith('.') ? host.slice(0, -1) : host);
-  }
-
-  /** `TLSv1.3`; '' without TLS. */
-  tlsVersion(): string {
-    return this.#session === null ? '' : versionName(this.#session.version());
-  }
-
-  tlsSuite(): string {
-    return this.#session === null ? '' : suiteName(this.#session.suite());
   }
 
   #handshakeFailed(fault: number): void {
@@ -398,7 +380,7 @@ export class ClientConnection extends Watched {
     context.counters[C_FAULTS - fault]!++;
     if (fault === FAULT_HELLO_GONE && this.#helloBytes === 0) return;
     const known = fault === FAULT_HELLO_NO_SHARED_VERSION || fault === FAULT_HELLO_NO_SHARED_PROTOCOL;
-    context.handshakeLog.failed(
+    context.logs.handshakes.failed(
       {
         fault,
         client: this.address,

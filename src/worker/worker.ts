@@ -24,7 +24,7 @@ import {
   C_TURNS,
 } from '../plan/counters.ts';
 import type { Frame } from '../plan/frame.ts';
-import { ACCESS_LOG_FD, HANDOFF_FD, type ToWorker, type WorkerArguments } from '../plan/messages.ts';
+import { HANDOFF_FD, TABLE_FD, type ToWorker, type WorkerArguments } from '../plan/messages.ts';
 import { addressText, type Plan } from '../plan/plan.ts';
 import {
   monotonicS,
@@ -41,15 +41,13 @@ import {
 import { ClientConnection } from '../proxy/client-connection.ts';
 import { ProxyContext } from '../proxy/context.ts';
 import { Site } from '../proxy/site.ts';
-import { AccessLog } from '../record/access-log.ts';
-import { HandshakeLog } from '../record/handshake-log.ts';
-import { LogWriter } from '../record/log-writer.ts';
 import { CertificateTable } from '../tls/certificate-table.ts';
 import type { TlsEngine } from '../tls/engine.ts';
 import { TicketKeyRing } from '../tls/ticket-keys.ts';
 import { Upstream } from '../upstream/upstream.ts';
 import { ControlChannel } from './control-channel.ts';
 import { ProcessGauges } from './process-gauges.ts';
+import { WorkerLogs } from './worker-logs.ts';
 
 /** Ticks between two looks at memory and the wall clock. */
 const SLOW_TICKS = 10;
@@ -57,7 +55,6 @@ const SLOW_TICKS = 10;
 const TRIM_RESTED = 512;
 /** Time between two trims at least. Milliseconds. */
 const TRIM_EVERY_MS = 10_000;
-const STANDARD_ERROR = 2;
 
 /** A plan made runnable. */
 interface Running {
@@ -80,8 +77,7 @@ export class Worker {
   readonly #engine: TlsEngine;
   readonly #reactor: Reactor;
   readonly #control: ControlChannel;
-  readonly #accessWriter: LogWriter;
-  readonly #errorWriter: LogWriter;
+  readonly #logs: WorkerLogs;
   readonly #gauges: ProcessGauges;
   readonly #keys = new TicketKeyRing();
   readonly #sockets: HeldSocket[] = [];
@@ -102,8 +98,7 @@ export class Worker {
     row.state[S_PID] = process.pid;
     row.state[S_STATE] = STATE_STARTING;
     this.#beat();
-    this.#accessWriter = new LogWriter(ACCESS_LOG_FD, row.counters);
-    this.#errorWriter = new LogWriter(STANDARD_ERROR, row.counters);
+    this.#logs = new WorkerLogs(row.counters, TABLE_FD, (serial) => this.#control.send({ type: 'reopened', serial }));
     this.#gauges = new ProcessGauges(row.counters);
     this.#reactor = new Reactor(
       () => this.#tick(),
@@ -146,20 +141,21 @@ export class Worker {
 
   #adopt(plan: Plan, blobs: readonly Buffer[]): void {
     const startMs = performance.now();
+    // What belongs to a plan is handed over before it is told.
+    this.onDescriptors();
     try {
       const running = this.#build(plan, blobs);
       const before = this.#running;
       this.#running = running;
       const clients = new ClientTable(this.#table.clients, this.#slot, this.#row.counters, plan.clients);
       if (this.#context === null) {
-        const log = new HandshakeLog(this.#errorWriter);
-        this.#context = new ProxyContext(this.#reactor, this.#row, log, clients, plan.timeouts, plan.limits);
+        this.#context = new ProxyContext(this.#reactor, this.#row, this.#logs, clients, plan.timeouts, plan.limits);
       } else {
         this.#context.clients = clients;
         this.#context.timeouts = plan.timeouts;
         this.#context.limits = plan.limits;
       }
-      this.#context.accessLog = plan.accessLog ? new AccessLog(this.#accessWriter) : null;
+      this.#logs.adopt(plan);
       for (const upstream of before?.upstreams ?? []) upstream.retire();
       for (const site of before?.sites.values() ?? []) site.certificates?.retire();
       if (before !== null) this.#moveConnections(running);
@@ -197,15 +193,20 @@ export class Worker {
     return { plan, sites, upstreams };
   }
 
-  /** Takes over what the supervisor handed: every slot's sockets, of which it accepts from its own. */
-  onSockets(): void {
+  /** Takes over what the supervisor handed: every slot's sockets, of which it accepts from its own, and descriptors of logs. */
+  onDescriptors(): void {
     for (;;) {
       const received = receiveSockets(HANDOFF_FD);
       if (received === null) break;
       if (received === 'closed') return;
+      const { tag } = received;
       received.fds.forEach((fd, i) => {
-        const { address } = received.tag;
-        const slot = received.tag.slots[i] ?? -1;
+        if (tag.kind === 'log') {
+          this.#logs.take(tag, fd);
+          return;
+        }
+        const { address } = tag;
+        const slot = tag.slots[i] ?? -1;
         this.#sockets.push({ address, slot, listener: new Listener(this.#reactor, fd, this.#listenerEvents(address)) });
       });
     }
@@ -304,8 +305,7 @@ export class Worker {
   #tick(): void {
     const { counters } = this.#row;
     this.#beat();
-    this.#accessWriter.flush();
-    this.#errorWriter.flush();
+    if (!this.#ending) this.#logs.flush();
     counters[C_LOOP_LAG_S] = this.#reactor.lagMs / 1_000;
     counters[C_TURNS] = this.#reactor.turns;
     counters[C_DESCRIPTORS_OPEN] = this.#reactor.open;
@@ -339,7 +339,7 @@ export class Worker {
   #end(): void {
     if (this.#ending) return;
     this.#ending = true;
-    this.#accessWriter.end(() => this.#errorWriter.end(() => this.#control.end({ type: 'drained' }, () => process.exit(0))));
+    this.#logs.end(() => this.#control.end({ type: 'drained' }, () => process.exit(0)));
   }
 }
 
@@ -352,7 +352,7 @@ class HandoffReader extends Watched {
   }
 
   override onEvents(): void {
-    this.#worker.onSockets();
+    this.#worker.onDescriptors();
   }
 
   override onReady(): void {}
