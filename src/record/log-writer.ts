@@ -14,6 +14,8 @@ const WRITE_BYTES = 65_536;
 /** How long a writer that is to end goes on trying. Milliseconds. */
 const END_MS = 1_000;
 const END_EVERY_MS = 10;
+/** Time after which a destination that took some is tried again. Milliseconds. */
+const RETRY_MS = 5;
 const LINE_END = 0x0a;
 
 export class LogWriter {
@@ -26,6 +28,8 @@ export class LogWriter {
   #writing: Batch | null = null;
   /** The sink has `#writing`. */
   #busy = false;
+  #comingBack = false;
+  #closed = false;
   #whenIdle: (() => void) | null = null;
   #triesLeft = END_MS / END_EVERY_MS;
 
@@ -57,15 +61,30 @@ export class LogWriter {
 
   /** Writes what there is and can be written. Called by the worker's tick. */
   flush(): void {
-    while (!this.#busy) {
+    let moved = false;
+    while (!this.#busy && !this.#closed) {
       this.#writing ??= this.#waiting.shift() ?? this.#takeCurrent();
       if (this.#writing === null) break;
+      const before = this.#writing.written;
       const outcome = this.#sink.write(this.#writing);
+      moved ||= this.#writing.written > before;
       if (outcome === PENDING) this.#busy = true;
-      else if (outcome === BLOCKED) return;
-      else this.#settle(outcome);
+      else if (outcome === BLOCKED) {
+        if (moved) this.#comeBack();
+        return;
+      } else this.#settle(outcome);
     }
     if (!this.#busy && this.#whenIdle !== null) this.#idle();
+  }
+
+  /** Somebody reads, and will have made room long before the next tick. */
+  #comeBack(): void {
+    if (this.#comingBack) return;
+    this.#comingBack = true;
+    setTimeout(() => {
+      this.#comingBack = false;
+      this.flush();
+    }, RETRY_MS);
   }
 
   /** Writes out what there is, closes the sink and calls back, once: a second later at the latest. No line is written from now on. */
@@ -97,6 +116,7 @@ export class LogWriter {
   #idle(): void {
     const done = this.#whenIdle;
     this.#whenIdle = null;
+    this.#closed = true;
     this.#sink.close();
     done?.();
   }
