@@ -66,8 +66,8 @@ export const LISTENERS_MAX = 256;
 export const FRAME_BYTES_MAX = 256 * 1024 * 1024;
 /** Log bytes waiting for a slow destination in one worker; past it lines are dropped and counted. */
 export const LOG_PENDING_BYTES_MAX = 4 * 1024 * 1024;
-/** Longest log line. Bytes. Longer values are cut before it is reached. */
-export const LOG_LINE_BYTES_MAX = 8_192;
+/** Longest log line. Bytes. Longer values are cut before it is reached. The kernel's PIPE_BUF: a line in one write is whole in any pipe. */
+export const LOG_LINE_BYTES_MAX = 4_096;
 
 assert(HEADROOM_BYTES >= HEAD_BYTES_MAX + 4_096, 'headroom holds the largest head with the fields we add');
 assert(READ_BYTES >= HEAD_BYTES_MAX, 'one read can hold the largest head');

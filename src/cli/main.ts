@@ -210,6 +210,17 @@ program
   });
 
 program
+  .command('reopen')
+  .description('have a running instance open its log files anew, once they were moved away; answers when the old ones are complete')
+  .option(...RUNTIME)
+  .option('--json', 'for programs')
+  .addHelpText('after', '\nExample:\n  mv access.log access.log.1 && tollgate reopen && gzip access.log.1')
+  .action(async (options: { runtime: string; json?: boolean }) => {
+    const { workers } = (await ask(options.runtime, { type: 'reopen' }, ANSWER_MS)).value as { workers: number };
+    process.stdout.write(options.json === true ? `${JSON.stringify({ workers })}\n` : `${workers} workers write to the logs anew\n`);
+  });
+
+program
   .command('stop')
   .description('drain a running instance and end it')
   .option(...RUNTIME)

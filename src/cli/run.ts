@@ -9,7 +9,7 @@ import { openDemoOrigin } from '../control/demo-origin.ts';
 import { History } from '../control/history.ts';
 import { Instance } from '../control/instance.ts';
 import { answers, controlSocketPath, defaultRuntimeDirectory } from '../control/runtime-directory.ts';
-import { type Log, openLog } from '../observe/log.ts';
+import { ErrorLog, type Log } from '../observe/log.ts';
 import { addressText } from '../plan/plan.ts';
 import { me } from './author.ts';
 
@@ -27,7 +27,8 @@ const ADMIN_PORT = 9_901;
 
 /** Runs until it is stopped. Throws what kept it from starting. */
 export async function run(options: RunOptions): Promise<void> {
-  const log = openLog();
+  const errorLog = new ErrorLog();
+  const { log } = errorLog;
   let origin: Server | null = null;
   let loaded: LoadedConfig;
   let greeting: ((instance: Instance) => string) | null = null;
@@ -73,6 +74,7 @@ export async function run(options: RunOptions): Promise<void> {
       loaded,
       runtimeDirectory,
       log,
+      errorLog,
       nodeFlags,
       file,
       history,

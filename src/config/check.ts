@@ -4,7 +4,7 @@
  */
 import { resolve } from 'node:path';
 import type { ListenAddress, TargetAddress } from '../plan/plan.ts';
-import { UNIX_PATH_BYTES_MAX } from './addresses.ts';
+import { type TargetSpec, UNIX_PATH_BYTES_MAX } from './addresses.ts';
 import type { SourceFile } from './assemble.ts';
 import { ConfigError, type Finding, type Place, type SettingPath, settingText } from './findings.ts';
 import { checkReferences } from './references.ts';
@@ -122,14 +122,24 @@ function absolute(config: Config, source: Source, blame: Blame): Config {
       },
     };
   };
-  const { access } = config.log;
+  const { access: accessLog, error: errorLog } = config.log;
+  const receiver = (to: TargetSpec): TargetSpec =>
+    'host' in to.address ? to : { ...to, address: socket(to.address, ['log', 'access', 'syslog']) };
   const { listen } = config.admin;
   return {
     ...config,
     admin: { listen: listen === null ? null : socket(listen, ['admin', 'listen']) },
     ...(config.runtime === undefined ? {} : { runtime: at(config.runtime, ['runtime']) }),
     log: {
-      access: { ...access, path: access.path === '-' || access.path === 'off' ? access.path : at(access.path, ['log', 'access']) },
+      ...config.log,
+      access: {
+        ...accessLog,
+        ...(accessLog.path === undefined
+          ? {}
+          : { path: accessLog.path === '-' || accessLog.path === 'off' ? accessLog.path : at(accessLog.path, ['log', 'access']) }),
+        ...(accessLog.syslog === undefined ? {} : { syslog: { ...accessLog.syslog, to: receiver(accessLog.syslog.to) } }),
+      },
+      error: { ...errorLog, path: errorLog.path === '-' ? '-' : at(errorLog.path, ['log', 'error']) },
     },
     listeners: config.listeners.map((listener, index) => {
       const here = ['listeners', index];

@@ -96,7 +96,7 @@ log: { access: off }
   const { plan, blobs, warnings } = await compiled(text, { planId: 7, resolve: async () => [{ address: '192.0.2.9', family: 4 }] });
   assert.deepEqual(warnings, []);
   assert.equal(plan.id, 7);
-  assert.equal(plan.accessLog, false);
+  assert.equal(plan.accessLog, null);
   assert.deepEqual(plan.listeners, [
     {
       name: 'web',

@@ -5,6 +5,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { LISTENERS_MAX, TARGETS_MAX } from '../base/limits.ts';
+import type { AccessLogPlan } from '../plan/log-plan.ts';
 import {
   addressText,
   type CertificatePlan,
@@ -17,6 +18,7 @@ import {
 } from '../plan/plan.ts';
 import { type CertificateFile, CertificateFileError, readCertificateFile } from './certificate-file.ts';
 import type { LoadedConfig } from './check.ts';
+import { compileAccessLog, compileErrorLog } from './compile-logs.ts';
 import { compileListenerRules } from './compile-routes.ts';
 import { ConfigError, type Finding, inFileOrder, type SettingPath, settingText } from './findings.ts';
 import { type Resolve, resolveHost } from './resolve-host.ts';
@@ -94,6 +96,7 @@ class Compiler {
     const byFiles = await this.#readCertificates();
     const upstreams = await this.#upstreams();
     const listeners = await this.#listeners(byFiles);
+    const accessLog = await this.#accessLog();
     this.#unused();
     this.#adminExposed();
     if (this.#errors.length > 0) throw new ConfigError('config_invalid', this.#errors, this.#warnings);
@@ -128,7 +131,8 @@ class Compiler {
         ipv6Prefix: clients.ipv6Prefix,
         exempt: clients.exempt,
       },
-      accessLog: log.access.path !== 'off',
+      accessLog,
+      errorLog: compileErrorLog(log),
     };
     return { plan: deepFreeze(plan), blobs: this.#blobs, warnings: inFileOrder(this.#warnings) };
   }
@@ -284,6 +288,15 @@ class Compiler {
     } catch (error) {
       this.#error(['upstreams', upstream, 'targets', at, 'address'], `the name ${shown(host)} has no address (${whyUnresolved(error)})`);
       return undefined;
+    }
+  }
+
+  async #accessLog(): Promise<AccessLogPlan | null> {
+    try {
+      return await compileAccessLog(this.#config.log, this.#options.resolve ?? resolveHost);
+    } catch (error) {
+      this.#error(['log', 'access', 'syslog'], `the name of the receiver has no address (${whyUnresolved(error)})`);
+      return null;
     }
   }
 

@@ -44,7 +44,11 @@ test('parseConfig() fills in every default', async () => {
   assert.deepEqual(config.admin, { listen: { family: 4, ip: '127.0.0.1', port: 9901 } });
   assert.equal(config.workers, 'auto');
   assert.equal(config.runtime, undefined);
-  assert.deepEqual(config.log, { access: { path: '-', format: 'json' } });
+  assert.deepEqual(config.log, {
+    level: 'info',
+    access: { format: 'json', sample: 1, sampleErrors: true },
+    error: { path: '-' },
+  });
   assert.deepEqual(config.timeouts, {
     handshake: 10_000,
     requestHead: 10_000,
@@ -149,8 +153,8 @@ const WRONG: readonly (readonly [claim: string, from: string, to: string, ...err
   [
     'a log format of the design',
     'listeners:',
-    'log: { access: { path: a.log, format: combined } }\nlisteners:',
-    `1:39: log.access.format: 'combined' is not available yet; allowed: json`,
+    'log: { access: { path: a.log, format: logfmt } }\nlisteners:',
+    `1:39: log.access.format: 'logfmt' is not available yet; allowed: json, combined, common`,
   ],
   [
     'client certificates',

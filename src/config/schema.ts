@@ -22,6 +22,7 @@ import { isTypePattern } from '../http/compression-rules.ts';
 import type { ListenAddress } from '../plan/plan.ts';
 import { hostName, LISTEN_FORMS, parseListenAddress, parseTargetAddress, TARGET_FORMS } from './addresses.ts';
 import { fieldEdits, fieldNames, template } from './fields.ts';
+import { log } from './logging.ts';
 import { networkList } from './networks.ts';
 import { HOST_FORMS, PATH_FORMS, parseHostPattern, parsePathPattern } from './patterns.ts';
 import {
@@ -67,21 +68,6 @@ const admin = section(
   },
   ['tls', 'token', 'tokens', 'auth'],
 );
-
-const accessLog = shorthand(
-  'path',
-  section(
-    {
-      /** `-` standard output, `off`, or a file. */
-      path: filePath("a log file, '-' for standard output, or 'off'").prefault('-'),
-      format: choice(['json'], ['combined', 'common', 'text', 'logfmt', 'template']).prefault('json'),
-    },
-    ['sample', 'fields', 'rotate', 'syslog', 'filter'],
-    "'-', 'off', a path, or a mapping of path, format",
-  ),
-);
-
-const log = section({ access: accessLog.prefault({}) }, ['level', 'error', 'handshakes']);
 
 const certificate = section(
   {

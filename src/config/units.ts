@@ -32,6 +32,16 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
+export const SHARE_FORMS = "a share as '10%', '0.5%' or '1/100', above nothing and up to all";
+
+/** 0.1 for `10%` and `1/10`; undefined when `text` is no share, nothing, or more than all. */
+export function parseShare(text: string): number | undefined {
+  const percent = /^(\d{1,3}(?:\.\d{1,6})?)%$/.exec(text);
+  const fraction = percent === null ? /^(\d{1,9})\/(\d{1,9})$/.exec(text) : null;
+  const share = percent !== null ? Number(percent[1]) / 100 : fraction !== null ? Number(fraction[1]) / Number(fraction[2]) : 0;
+  return share > 0 && share <= 1 ? share : undefined;
+}
+
 export const RATE_FORMS = "a rate as '50/s', '600/m' or '5000/h'";
 
 /** Events a second of `50/s`, `600/m`, `5000/h`; undefined when `text` is no rate, or one above 100,000 a second. */

@@ -51,7 +51,8 @@ const PLAN: Plan = {
   timeouts: { handshakeMs: 1, requestHeadMs: 1, bodyMs: 1, idleMs: 1, tunnelMs: 1, closeMs: 1, drainMs: 1 },
   clients: { connections: null, handshakes: null, requests: null, ipv4Prefix: 32, ipv6Prefix: 64, exempt: [] },
   limits: { connectionsMax: 1, requestsMax: null, minimumRate: 0, minimumRateAfterMs: 1, headBytesMax: 1, fieldsMax: 1, targetBytesMax: 1 },
-  accessLog: true,
+  accessLog: null,
+  errorLog: { destination: { kind: 'standard' }, format: null, level: 'info' },
 };
 
 function source(): StatusSource {

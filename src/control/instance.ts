@@ -8,7 +8,7 @@ import { findingText } from '../config/findings.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { parseNetwork } from '../config/networks.ts';
 import { becomeUser, hideMemory, passingOn, passNothingOn } from '../native/privileges.ts';
-import type { Log } from '../observe/log.ts';
+import type { ErrorLog, Log } from '../observe/log.ts';
 import { renderMetrics } from '../observe/metrics.ts';
 import { RateMeter } from '../observe/rates.ts';
 import { makeStatus, type Status } from '../observe/status.ts';
@@ -55,6 +55,7 @@ export interface InstanceOptions {
   readonly loaded: LoadedConfig;
   readonly runtimeDirectory: string;
   readonly log: Log;
+  readonly errorLog: ErrorLog;
   readonly nodeFlags?: readonly string[];
   /** The configuration file; null: there is none, and nothing to read again. */
   readonly file: string | null;
@@ -136,8 +137,8 @@ export class Instance {
         control,
         lastingPath,
         inheritance,
-        accessLog: loaded.config.log.access.path,
         log,
+        errorLog: options.errorLog,
         nodeFlags: options.nodeFlags ?? [],
       });
       return new Instance(options, control, supervisor, inheritance);
@@ -226,6 +227,8 @@ export class Instance {
         return { value: changes.confirm(command.author) };
       case 'rollback':
         return { value: await this.#andWatch(changes.rollback(command.author, command.to)) };
+      case 'reopen':
+        return { value: await this.#supervisor.reopen() };
       case 'history':
         return { value: changes.history() };
       case 'connections': {

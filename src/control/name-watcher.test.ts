@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { HostAddress } from '../config/resolve-host.ts';
-import { openLog } from '../observe/log.ts';
+import { ErrorLog } from '../observe/log.ts';
 import { NameWatcher } from './name-watcher.ts';
 
 /** A DNS server of a few lines: answers A and AAAA from what it is told, NXDOMAIN otherwise. RFC 1035, section 4. */
@@ -85,7 +85,7 @@ test('a name is looked up again when its time is over, and a change is told once
       });
     }
   };
-  const watcher = new NameWatcher({ log: openLog(), onChange, servers, hostsFile: '/nonexistent' });
+  const watcher = new NameWatcher({ log: new ErrorLog().log, onChange, servers, hostsFile: '/nonexistent' });
   t.after(() => watcher.close());
   const keep = setInterval(() => {}, 1_000);
   t.after(() => clearInterval(keep));
@@ -115,7 +115,7 @@ test('the hosts file goes before DNS', async (t) => {
   const hostsFile = join(mkdtempSync(join(tmpdir(), 'tollgate-hosts-')), 'hosts');
   writeFileSync(hostsFile, '127.0.0.1 localhost\n# 10.0.0.9 app.test\n10.0.0.1\tother APP.test # here\n2001:db8::5 app.test\n');
   const { promise, resolve } = Promise.withResolvers<readonly HostAddress[]>();
-  const watcher = new NameWatcher({ log: openLog(), onChange: (_name, addresses) => resolve(addresses), servers, hostsFile });
+  const watcher = new NameWatcher({ log: new ErrorLog().log, onChange: (_name, addresses) => resolve(addresses), servers, hostsFile });
   t.after(() => watcher.close());
   watcher.watch('app.test', []);
   assert.deepEqual(

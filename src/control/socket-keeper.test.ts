@@ -36,7 +36,8 @@ function plan(...addresses: readonly ListenAddress[]): Plan {
       fieldsMax: 1,
       targetBytesMax: 1,
     },
-    accessLog: false,
+    accessLog: null,
+    errorLog: { destination: { kind: 'standard' }, format: null, level: 'info' },
   };
 }
 

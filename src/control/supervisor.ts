@@ -6,7 +6,7 @@
  * finishes what it has keeps its row beside the one that took its seat.
  */
 import { randomFillSync } from 'node:crypto';
-import { openSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { WORKERS_MAX } from '../base/limits.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
@@ -15,13 +15,14 @@ import type { HostAddress } from '../config/resolve-host.ts';
 import { connectHandoff, DESCRIPTORS_PER_MESSAGE, sendDescriptors } from '../native/handoff.ts';
 import { closeFd } from '../native/listen-sockets.ts';
 import { createSharedMemory } from '../native/shared-memory.ts';
-import type { Log } from '../observe/log.ts';
+import type { ErrorLog, Log } from '../observe/log.ts';
 import type { ConnectionFilter, ConnectionView, FromCommand, FromWorker, WorkerHello } from '../plan/messages.ts';
 import type { ListenAddress, Plan, TargetAddress, TargetPlan } from '../plan/plan.ts';
 import { monotonicS, S_GENERATION, S_HEARTBEAT_S, S_PID, S_STATE, SharedTable, STATE_STARTING, tableBytes } from '../plan/table.ts';
 import { ClockWatch } from './clock-watch.ts';
 import type { Answer, ControlServer, WorkerLink, WorkerListener } from './control-server.ts';
 import type { Inheritance, InheritedWorker } from './inheritance.ts';
+import { LogFiles, Reopening } from './log-files.ts';
 import { NameWatcher } from './name-watcher.ts';
 import { removeWorkerList, writeWorkerList } from './process-identity.ts';
 import { RestartDelay } from './restart-delay.ts';
@@ -36,6 +37,8 @@ const LOOK_MS = 1_000;
 const START_MS = 30_000;
 /** Time beyond `drainMs` before what is left is killed. Milliseconds. */
 const KILL_MS = 2_000;
+/** Time for all workers to write out what they have for a log. Milliseconds. */
+const REOPEN_MS = 5_000;
 /** Time for all workers to adopt a plan. Milliseconds. */
 const APPLY_MS = 20_000;
 /** A worker tells of its connections within this time. Milliseconds. */
@@ -52,9 +55,9 @@ export interface SupervisorOptions {
   /** Where the control socket of whoever is in charge is found. */
   readonly lastingPath: string;
   readonly inheritance: Inheritance | null;
-  /** `-` standard output, `off`, or a file. */
-  readonly accessLog: string;
   readonly log: Log;
+  /** Where `log` goes; a plan says where to. */
+  readonly errorLog: ErrorLog;
   /** More flags for the workers' node. */
   readonly nodeFlags: readonly string[];
 }
@@ -109,7 +112,8 @@ export class Supervisor {
   #inCharge: boolean;
   /** Somebody changes what runs: nobody else may. */
   #changing = false;
-  #accessLogFd = -1;
+  #logs: LogFiles | null = null;
+  #reopening: Reopening<WorkerProcess> | null = null;
   #timers: NodeJS.Timeout[] = [];
   readonly #restarts = new Set<NodeJS.Timeout>();
   #allReady = Promise.withResolvers<void>();
@@ -172,7 +176,8 @@ export class Supervisor {
     const { inheritance, plan } = this.#options;
     try {
       this.#goOn();
-      this.#accessLogFd = openAccessLog(this.#options.accessLog);
+      this.#logs = LogFiles.open(plan);
+      this.#speakTo(this.#logs);
       this.#keeper.inherit(inheritance?.sockets ?? []);
       const prepared = await this.#keeper.prepare(plan, this.#seats.length);
       this.#plan = prepared.plan;
@@ -222,6 +227,7 @@ export class Supervisor {
     }
     seat.worker = worker;
     worker.hand(opened);
+    worker.handLogs(this.#logs!);
     this.#welcome(worker);
     inherited.listen(this.#listenerOf(worker));
     this.#list();
@@ -264,7 +270,8 @@ export class Supervisor {
    * surplus workers finish what they have. Throws TollgateError, with the old plan running everywhere.
    */
   async apply(plan: Plan, blobs: readonly Buffer[], workers: number): Promise<void> {
-    const before = { plan: this.#plan, blobs: this.#blobs };
+    const before = { plan: this.#plan, blobs: this.#blobs, logs: this.#logs! };
+    let logs: LogFiles | null = null;
     let late: NodeJS.Timeout | undefined;
     this.#begin(blobs);
     try {
@@ -273,8 +280,11 @@ export class Supervisor {
       }
       const prepared = await this.#keeper.prepare(plan, workers);
       for (const { worker } of this.#seats) worker?.hand(prepared.opened);
+      logs = LogFiles.open(plan);
       this.#plan = prepared.plan;
       this.#blobs = blobs;
+      this.#logs = logs;
+      for (const worker of this.#all()) worker.handLogs(logs);
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const ready = this.#seats.flatMap(({ worker }) => (worker?.ready === true ? [worker] : []));
       this.#applying = { planId: plan.id, waiting: new Set(ready), resolve, reject };
@@ -283,14 +293,19 @@ export class Supervisor {
       late = setTimeout(() => reject(new TollgateError('reload', 'a worker does not answer')), APPLY_MS);
       await promise;
       for (const blob of before.blobs) blob.fill(0);
+      this.#speakTo(logs);
+      before.logs.close();
       this.#keeper.commit(this.#plan);
       this.#names.keep(new Set(namedTargets(plan).map(({ host }) => host.name)));
       for (const { host, addresses } of namedTargets(plan)) this.#names.watch(host.name, hostAddresses(addresses));
     } catch (error) {
       this.#plan = before.plan;
       this.#blobs = before.blobs;
+      this.#logs = before.logs;
+      logs?.close();
       for (const blob of blobs) blob.fill(0);
       if (this.#applying !== null) {
+        for (const worker of this.#all()) worker.handLogs(before.logs);
         for (const { worker } of this.#seats) if (worker?.ready === true) worker.tell({ type: 'plan', plan: before.plan }, before.blobs);
       }
       this.#keeper.commit(before.plan);
@@ -306,6 +321,33 @@ export class Supervisor {
     await this.#whenReady(START_MS, 'the configuration runs, but not every new worker has started yet').catch((error: unknown) => {
       this.#log.warn(error instanceof Error ? error.message : String(error));
     });
+  }
+
+  /** Has the control plane's own log go where `logs` says. */
+  #speakTo({ error }: LogFiles): void {
+    const { format, level } = this.#plan.errorLog;
+    const plain = (format ?? (error.output === 'terminal' ? 'text' : 'json')) === 'text';
+    this.#options.errorLog.use(error.fd, error.output === 'file', plain, level);
+  }
+
+  /** Opens the logs anew. Resolves when every worker has written out what it had for the ones before, and closed them. */
+  async reopen(): Promise<{ readonly workers: number }> {
+    this.#begin();
+    try {
+      const before = this.#logs!;
+      const logs = LogFiles.open(this.#plan);
+      this.#logs = logs;
+      this.#speakTo(logs);
+      before.close();
+      const ready = this.#seats.flatMap(({ worker }) => (worker?.ready === true ? [worker] : []));
+      this.#reopening = new Reopening(logs, ready);
+      for (const worker of this.#all()) worker.handLogs(logs);
+      await this.#reopening.whenDone(REOPEN_MS);
+      return { workers: ready.length };
+    } finally {
+      this.#reopening = null;
+      this.#changing = false;
+    }
   }
 
   /** Whether `plan` could be run: opens and changes nothing. Throws as `apply` does. */
@@ -372,7 +414,7 @@ export class Supervisor {
       controlPath: this.#control.path,
       lastingPath: this.#options.lastingPath,
       tableFd: this.#tableFd,
-      accessLogFd: this.#accessLogFd,
+      logs: this.#logs!,
       flags: this.#options.nodeFlags,
     };
     const { state } = this.#table.worker(row);
@@ -436,6 +478,7 @@ export class Supervisor {
       worker.connections = message.connections;
       return;
     }
+    if (message.type === 'reopened') this.#reopening?.onReopened(worker, message.serial);
     if (message.type === 'connections') this.#questions.get(message.ask)?.(message);
     if (message.type !== 'adopted' && message.type !== 'refused') return;
     const seat = this.#seats.find((each) => each.worker === worker);
@@ -449,6 +492,7 @@ export class Supervisor {
     }
     if (message.type === 'adopted' && applying === null && message.planId !== this.#plan.id) {
       // It was born while a change was tried that has been taken back since.
+      worker.handLogs(this.#logs!);
       worker.tell({ type: 'plan', plan: this.#plan }, this.#blobs);
       return;
     }
@@ -471,6 +515,7 @@ export class Supervisor {
   #onExit(worker: WorkerProcess, how: string): void {
     const livedMs = performance.now() - worker.startedMs;
     if (worker.row >= 0) this.#table.fold(worker.row);
+    this.#reopening?.onGone(worker);
     const seat = this.#seats.find((each) => each.worker === worker);
     // The next process in its place gets the new plan anyway.
     if (this.#applying?.waiting.delete(worker) === true && this.#applying.waiting.size === 0) this.#applying.resolve();
@@ -672,8 +717,8 @@ export class Supervisor {
     this.#names.close();
     await this.#control.close();
     for (const blob of this.#blobs) blob.fill(0);
-    if (this.#accessLogFd > 2) closeFd(this.#accessLogFd);
-    this.#accessLogFd = -1;
+    this.#logs?.close(true);
+    this.#logs = null;
     if (this.#tableFd >= 0) closeFd(this.#tableFd);
     this.#tableFd = -1;
   }
@@ -700,14 +745,4 @@ function namedTargets(plan: Plan): (TargetPlan & { readonly host: TargetHost })[
 
 function hostAddresses(addresses: readonly TargetAddress[]): HostAddress[] {
   return addresses.flatMap((address) => (address.family === 0 ? [] : [{ address: address.ip, family: address.family }]));
-}
-
-function openAccessLog(path: string): number {
-  if (path === '-') return 1;
-  try {
-    return openSync(path === 'off' ? '/dev/null' : path, 'a', 0o640);
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
-    throw new TollgateError('access_log', `the access log ${path} cannot be written: ${code}`, cause);
-  }
 }

@@ -5,6 +5,7 @@ import { DESCRIPTORS_PER_MESSAGE, openHandoffPair, sendDescriptors } from '../na
 import { closeFd } from '../native/listen-sockets.ts';
 import type { ToWorker } from '../plan/messages.ts';
 import type { WorkerLink } from './control-server.ts';
+import type { LogFiles } from './log-files.ts';
 import { isProcess, startTimeOf } from './process-identity.ts';
 import type { SocketPart } from './socket-keeper.ts';
 
@@ -24,7 +25,7 @@ export interface WorkerEnvironment {
   readonly controlPath: string;
   readonly lastingPath: string;
   readonly tableFd: number;
-  readonly accessLogFd: number;
+  readonly logs: LogFiles;
   /** More flags for node, from TOLLGATE_NODE_FLAGS: profiling and tracing. */
   readonly flags: readonly string[];
 }
@@ -76,7 +77,7 @@ export class WorkerProcess {
     const script = fileURLToPath(new URL(`../worker/main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url));
     const { controlPath, lastingPath, flags } = environment;
     const child = spawn(process.execPath, [...WORKER_FLAGS, ...flags, script, String(row), String(generation), controlPath, lastingPath], {
-      stdio: ['ignore', 'inherit', 'inherit', theirs, environment.tableFd, environment.accessLogFd],
+      stdio: ['ignore', 'inherit', 'inherit', theirs, environment.tableFd],
       env: {},
     });
     closeFd(theirs);
@@ -84,6 +85,7 @@ export class WorkerProcess {
     child.once('error', (error) => worker.#end(error.message));
     child.once('exit', (code, signal) => worker.#end(signal === null ? `exit ${code}` : signal));
     worker.hand(sockets);
+    worker.handLogs(environment.logs);
     return worker;
   }
 
@@ -108,6 +110,12 @@ export class WorkerProcess {
         return;
       }
     }
+  }
+
+  /** Before the plan that they belong to is told. */
+  handLogs({ tags }: LogFiles): void {
+    if (this.#handoff < 0) return;
+    for (const { tag, fd } of tags) sendDescriptors(this.#handoff, tag, [fd]);
   }
 
   tell(message: ToWorker, blobs?: readonly Uint8Array[]): void {

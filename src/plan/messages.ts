@@ -1,4 +1,5 @@
 /** What travels on the control socket (frame.ts), by direction. Both ends of a connection are processes of the same user. */
+import type { LogOutput } from './log-plan.ts';
 import type { ListenAddress, Plan, TargetAddress } from './plan.ts';
 
 /** The first message of every connection says who calls. */
@@ -49,6 +50,8 @@ export type FromWorker =
   | { readonly type: 'adopted'; readonly planId: number; readonly ms: number }
   | { readonly type: 'refused'; readonly planId: number; readonly error: string }
   | { readonly type: 'running'; readonly plan: Plan | null }
+  /** Everything goes to the log descriptors that were handed over with this number; the ones before are closed. */
+  | { readonly type: 'reopened'; readonly serial: number }
   /** `total` were meant; those listed are the first. */
   | { readonly type: 'connections'; readonly ask: number; readonly total: number; readonly list: readonly ConnectionView[] }
   /** How many connections a draining worker has left; now and then. */
@@ -99,6 +102,7 @@ export type FromCommand =
   | { readonly type: 'apply'; readonly author: Author; readonly file: string | null; readonly confirmMs: number }
   | { readonly type: 'confirm'; readonly author: Author }
   | { readonly type: 'rollback'; readonly author: Author; readonly to: number | null }
+  | { readonly type: 'reopen' }
   | { readonly type: 'history' }
   | {
       readonly type: 'connections';
@@ -130,6 +134,7 @@ export type ToCommand =
  */
 export type HandoffTag =
   | { readonly kind: 'sockets'; readonly address: ListenAddress; readonly slots: readonly number[] }
+  | LogTag
   /** The shared table's memory. */
   | { readonly kind: 'table' }
   /** The listening socket of the admin address. */
@@ -137,10 +142,21 @@ export type HandoffTag =
   /** Everything that is handed over has been. Without descriptors. */
   | { readonly kind: 'end'; readonly pid: number };
 
+/**
+ * A log's descriptor, for plan `planId`: used from its adoption on, or at once where that plan runs. Handed over before the plan is told.
+ * `serial` rises with every opening.
+ */
+export interface LogTag {
+  readonly kind: 'log';
+  readonly log: 'access' | 'error';
+  readonly planId: number;
+  readonly serial: number;
+  readonly output: LogOutput;
+}
+
 /** Descriptors a worker is born with. */
 export const HANDOFF_FD = 3;
 export const TABLE_FD = 4;
-export const ACCESS_LOG_FD = 5;
 
 /** Command line of a worker: `worker/main.ts ROW GENERATION CONTROL_PATH RUNTIME_PATH`. */
 export interface WorkerArguments {

@@ -6,6 +6,7 @@
  */
 
 import type { FieldEditsPlan, TemplatePlan } from '../base/field-edits-plan.ts';
+import type { AccessLogPlan, ErrorLogPlan } from './log-plan.ts';
 
 export interface Plan {
   /** Rises with every configuration applied in one run of the supervisor, from 1. */
@@ -16,7 +17,9 @@ export interface Plan {
   readonly timeouts: TimeoutsPlan;
   readonly limits: LimitsPlan;
   readonly clients: ClientsPlan;
-  readonly accessLog: boolean;
+  /** Null: off. */
+  readonly accessLog: AccessLogPlan | null;
+  readonly errorLog: ErrorLogPlan;
 }
 
 export interface ListenerPlan {

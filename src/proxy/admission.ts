@@ -42,6 +42,8 @@ const SETTLED = 3;
 export interface AdmissionOwner {
   /** It may go on: the head is in the context's `requestHead`, scratch [at, end) is what came behind it. */
   onAdmitted(head: MessageHead, at: number, end: number): void;
+  /** Whom the client says it is, in `user[0, end)`; refused behind this call when that is not true. */
+  onNamed(user: Buffer, end: number): void;
   /** It may not; scratch [at, end) is what came behind its head, if that lies there. */
   onRefused(fault: number, at: number, end: number): void;
   /** The authorisation server answers it: head in the context's `responseHead`, body at scratch [start, end). */
@@ -174,6 +176,7 @@ export class Admission implements GateOwner {
       this.#owner.onRefused(FAULT_UNAUTHORIZED, at, end);
       return false;
     }
+    this.#owner.onNamed(credentials.bytes, credentials.userEnd);
     let answered = false;
     let verdict: boolean | null = null;
     this.#asking = passwords.verify(table, credentials, (ok) => {

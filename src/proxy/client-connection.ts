@@ -86,8 +86,9 @@ export class ClientConnection extends Watched {
   stash: Chunk | null = null;
   exchange: Exchange | null = null;
   tunnel: Tunnel | null = null;
-  /** What every access-log line of this connection says: `,"client":"…","tls":"…"`. */
-  logText = '';
+  /** `TLSv1.3` and the suite's name; empty without TLS, and before the end of the handshake. */
+  tlsVersion = '';
+  cipher = '';
   /** Requests begun. */
   requests = 0;
 
@@ -120,7 +121,6 @@ export class ClientConnection extends Watched {
   begin(): void {
     const { context } = this;
     if (this.site.certificates === null) {
-      this.logText = `,"client":"${this.address}"`;
       this.#enterHead(context.timeouts.requestHeadMs);
       this.#readHead();
       return;
@@ -324,20 +324,16 @@ export class ClientConnection extends Watched {
     if (version === 0x0304) context.counters[resumed ? C_HANDSHAKES_TLS13_RESUMED : C_HANDSHAKES_TLS13]!++;
     else context.counters[resumed ? C_HANDSHAKES_TLS12_RESUMED : C_HANDSHAKES_TLS12]!++;
     context.counters[C_HANDSHAKES_OPEN]!--;
-    if (context.accessLog !== null) this.logText = this.#describe(version, session.suite());
-    if (context.debug !== null) this.#tellWatcher(version, session.suite(), resumed);
+    this.tlsVersion = versionName(version);
+    this.cipher = suiteName(session.suite());
+    if (context.debug !== null) this.#tellWatcher(resumed);
     this.#enterHead(context.timeouts.requestHeadMs);
     this.readable = this.hungUp || session.mayHaveMore();
     if (this.readable) this.#readHead();
   }
 
-  #describe(version: number, suite: number): string {
-    const sni = this.sni === null ? '' : `,"sni":"${this.sni}"`;
-    return `,"client":"${this.address}","tls":"${versionName(version)}","cipher":"${suiteName(suite)}"${sni}`;
-  }
-
   /** Somebody looks closely. Cold. */
-  #tellWatcher(version: number, suite: number, resumed: boolean): void {
+  #tellWatcher(resumed: boolean): void {
     const { context } = this;
     if (context.debug?.wantsHandshake(this.address) !== true) return;
     context.debug.write(context.unixMs(), {
@@ -345,8 +341,8 @@ export class ClientConnection extends Watched {
       client: this.address,
       listener: this.site.name,
       sni: this.sni,
-      tls: versionName(version),
-      cipher: suiteName(suite),
+      tls: this.tlsVersion,
+      cipher: this.cipher,
       resumed,
       durationUs: Math.round((performance.now() - this.#acceptedMs) * 1_000),
     });
@@ -377,11 +373,6 @@ export class ClientConnection extends Watched {
     }
   }
 
-  /** As `logText`, for a request that a trusted proxy brought from `client`. */
-  logTextFor(client: string): string {
-    return `,"client":"${client}","peer":"${this.address}"${this.logText.slice(this.logText.indexOf('"', 11) + 1)}`;
-  }
-
   /** Whether the request in `head` names a host that another certificate of this listener is for. */
   isMisdirected(bytes: Buffer, head: MessageHead): boolean {
     const { sni } = this;
@@ -395,15 +386,6 @@ export class ClientConnection extends Watched {
     }
     const host = bytes.latin1Slice(head.hostStart, head.hostEnd).toLowerCase();
     return certificates.isMisdirected(sni, host.endsWith('.') ? host.slice(0, -1) : host);
-  }
-
-  /** `TLSv1.3`; '' without TLS. */
-  tlsVersion(): string {
-    return this.#session === null ? '' : versionName(this.#session.version());
-  }
-
-  tlsSuite(): string {
-    return this.#session === null ? '' : suiteName(this.#session.suite());
   }
 
   #handshakeFailed(fault: number): void {
@@ -441,7 +423,7 @@ export class ClientConnection extends Watched {
     context.counters[C_FAULTS - fault]!++;
     if (fault === FAULT_HELLO_GONE && this.#helloBytes === 0) return;
     const known = fault === FAULT_HELLO_NO_SHARED_VERSION || fault === FAULT_HELLO_NO_SHARED_PROTOCOL;
-    context.handshakeLog.failed(
+    context.logs.handshakes.failed(
       {
         fault,
         client: this.address,

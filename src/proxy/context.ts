@@ -29,14 +29,20 @@ export const READ_END = READ_AT + READ_BYTES;
 export const COMPOSE_AT = READ_END + TAILROOM_BYTES;
 export const COMPOSE_END = COMPOSE_AT + HEAD_BYTES_MAX + 4_096;
 
+/** Where lines go now. */
+export interface Logs {
+  /** Null: off. */
+  readonly access: AccessLog | null;
+  readonly handshakes: HandshakeLog;
+}
+
 export class ProxyContext {
   readonly reactor: Reactor;
   readonly counters: Float64Array;
-  readonly handshakeLog: HandshakeLog;
-  /** Null: off. */
-  accessLog: AccessLog | null = null;
   /** Null: nobody watches. */
   debug: DebugWatch | null = null;
+  /** Replaced while connections live: looked up for every line. */
+  readonly logs: Logs;
   /** What each client costs, over all workers. */
   clients: ClientTable;
   timeouts: TimeoutsPlan;
@@ -69,17 +75,10 @@ export class ProxyContext {
   /** Connections that came to rest, and gave memory back, since the heap was last trimmed. */
   rested = 0;
 
-  constructor(
-    reactor: Reactor,
-    row: TableRow,
-    handshakeLog: HandshakeLog,
-    clients: ClientTable,
-    timeouts: TimeoutsPlan,
-    limits: LimitsPlan,
-  ) {
+  constructor(reactor: Reactor, row: TableRow, logs: Logs, clients: ClientTable, timeouts: TimeoutsPlan, limits: LimitsPlan) {
     this.reactor = reactor;
     this.counters = row.counters;
-    this.handshakeLog = handshakeLog;
+    this.logs = logs;
     this.clients = clients;
     this.timeouts = timeouts;
     this.limits = limits;

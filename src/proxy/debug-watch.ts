@@ -10,7 +10,7 @@ import type { LogWriter } from '../record/log-writer.ts';
 const LINES_PER_SECOND_MAX = 200;
 
 export class DebugWatch {
-  readonly #writer: LogWriter;
+  readonly #logs: { readonly errors: LogWriter };
   readonly #clients: NetworkList | null;
   readonly #route: string | null;
   /** On the reactor's clock. */
@@ -20,8 +20,8 @@ export class DebugWatch {
   #omitted = 0;
 
   /** Null: any client, any route. */
-  constructor(writer: LogWriter, clients: NetworkList | null, route: string | null, untilMs: number) {
-    this.#writer = writer;
+  constructor(logs: { readonly errors: LogWriter }, clients: NetworkList | null, route: string | null, untilMs: number) {
+    this.#logs = logs;
     this.#clients = clients;
     this.#route = route;
     this.untilMs = untilMs;
@@ -39,8 +39,7 @@ export class DebugWatch {
     return this.#clients === null || this.#clients.lookUp(client) !== 0;
   }
 
-  /** `more`: members in JSON, each with a comma in front. */
-  write(unixMs: number, members: object, more = ''): void {
+  write(unixMs: number, members: object): void {
     const second = Math.floor(unixMs / 1_000);
     if (second !== this.#second) {
       this.#second = second;
@@ -50,14 +49,15 @@ export class DebugWatch {
       this.#omitted++;
       return;
     }
-    const batch = this.#writer.reserve();
+    const writer = this.#logs.errors;
+    const batch = writer.reserve();
     if (batch === null) return;
     this.#lines++;
     const omitted = this.#omitted === 0 ? {} : { omitted: this.#omitted };
     this.#omitted = 0;
-    const head = JSON.stringify({ time: new Date(unixMs).toISOString(), event: 'debug', ...members, ...omitted }).slice(0, -1);
-    const line = `${head}${more}}\n`;
-    const text = Buffer.byteLength(line) <= LOG_LINE_BYTES_MAX ? line : `${head}}\n`;
-    this.#writer.commit(batch, batch.at + batch.bytes.write(text, batch.at, 'utf8'));
+    const line = JSON.stringify({ time: new Date(unixMs).toISOString(), event: 'debug', ...members, ...omitted });
+    // The parts of a request in it are bounded where they are kept; escaped they may still be too long.
+    const text = Buffer.byteLength(line) < LOG_LINE_BYTES_MAX ? line : `${JSON.stringify({ event: 'debug', omitted: 1 })}`;
+    writer.commit(batch, batch.at + batch.bytes.write(`${text}\n`, batch.at, 'utf8'));
   }
 }

@@ -91,7 +91,7 @@ import {
   T_BYTES_OUT,
   T_FIRST_BYTE_S,
 } from '../plan/counters.ts';
-import { AccessRecord } from '../record/access-log.ts';
+import { AccessRecord } from '../record/access-record.ts';
 import type { Target } from '../upstream/target.ts';
 import { BUSY, CONNECTING, type UpstreamConnection, type UpstreamOwner } from '../upstream/upstream-connection.ts';
 import { Admission, type AdmissionOwner } from './admission.ts';
@@ -175,11 +175,11 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
   #bodyEnd = 0;
 
   #start(client: ClientConnection): void {
-    const { counters, reactor, requestIds } = client.context;
+    const { counters, logs, reactor, requestIds } = client.context;
     this.#client = client;
     this.#connection = null;
     this.#target = null;
-    this.#record.reset(reactor.nowMs);
+    this.#record.reset(reactor.nowMs, logs.access !== null || client.context.debug !== null);
     requestIds.next(this.#record.requestId);
     this.#method = METHOD_GET;
     this.#clientMinor = 1;
@@ -218,7 +218,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#requestDone = head.framing === FRAMING_NONE || (head.framing === FRAMING_LENGTH && head.contentLength === 0);
     this.#wantsUpgrade = head.upgradeEnd > head.upgradeStart;
     if (head.framing === FRAMING_CHUNKED) this.#requestDecoder.reset();
-    if (context.accessLog !== null || context.debug !== null) this.#keepForLog(head);
+    if (this.#record.isWanted) this.#keepForLog(head);
 
     this.#provenance.hear(head);
     const { clients } = context;
@@ -270,7 +270,13 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#toTarget(target, composed, at, end);
   }
 
+  onNamed(user: Buffer, end: number): void {
+    this.#record.keepUser(user, 0, end);
+  }
+
   onRefused(fault: number, at: number, end: number): void {
+    // A name that nobody has proved is not logged: people type their password there.
+    this.#record.userEnd = -1;
     this.#answer(fault, at, end);
   }
 
@@ -296,6 +302,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     const start = bodyStart - (composed - COMPOSE_AT);
     bytes.copyWithin(start, COMPOSE_AT, composed);
     this.#record.status = responseHead.status;
+    this.#record.headBytes += bodyStart - start;
     this.#sendOwn(start, bodyEnd);
   }
 
@@ -362,7 +369,12 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     const form = this.#answerForm();
     if (route.answer !== null) {
       this.#record.status = route.answer.status;
-      this.#sendAnswer(writeAnswer(bytes, COMPOSE_AT, COMPOSE_END, route.answer, form), at, end);
+      this.#sendAnswer(
+        writeAnswer(bytes, COMPOSE_AT, COMPOSE_END, route.answer, form),
+        form.headOnly ? 0 : route.answer.body.length,
+        at,
+        end,
+      );
       return;
     }
     const redirect = route.redirect!;
@@ -376,7 +388,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
       COMPOSE_END - ANSWER_FIELDS_MAX - 2,
     );
     if (written < 0) this.#answer(FAULT_HEAD_TOO_LARGE, at, end);
-    else this.#sendAnswer(writeAnswerEnd(bytes, writeBytes(bytes, written, redirect.closing), form), at, end);
+    else this.#sendAnswer(writeAnswerEnd(bytes, writeBytes(bytes, written, redirect.closing), form), 0, at, end);
   }
 
   #answerForm(): AnswerForm {
@@ -391,10 +403,14 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     return form;
   }
 
-  /** Sends an answer of ours, composed at COMPOSE_AT up to `composed`; scratch [at, end) is what came behind the request's head. */
-  #sendAnswer(composed: number, at: number, end: number): void {
+  /**
+   * Sends an answer of ours, composed at COMPOSE_AT up to `composed`, the last `bodyBytes` of it its body; scratch [at, end) is what came
+   * behind the request's head.
+   */
+  #sendAnswer(composed: number, bodyBytes: number, at: number, end: number): void {
     const client = this.#client!;
     const { context } = client;
+    this.#record.headBytes += composed - COMPOSE_AT - bodyBytes;
     if (this.#keepAlive && at < end) client.stash = keepBytes(context.scratch, at, end);
     this.#sendOwn(COMPOSE_AT, composed);
   }
@@ -412,7 +428,9 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
   #keepForLog(head: MessageHead): void {
     const { bytes } = this.#client!.context;
     const record = this.#record;
-    record.keepRequest(bytes, head.methodStart, head.methodEnd, head.authorityStart, head.authorityEnd, head.pathStart, head.pathEnd);
+    const { methodStart, methodEnd, targetStart, targetEnd, pathStart, pathEnd } = head;
+    record.keepRequestLine(bytes, methodStart, methodEnd, targetStart, targetEnd, pathStart, pathEnd, head.versionMinor);
+    record.keepHost(bytes, head.authorityStart, head.authorityEnd);
     const { fields } = head;
     for (let i = 0, at = 0; i < head.fieldCount; i++, at += FIELD_STRIDE) {
       const id = fields[at]!;
@@ -426,7 +444,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     const client = this.#client!;
     const { context } = client;
     this.#target = target;
-    this.#record.upstream = target.logText;
+    this.#record.upstream = target.plan.label;
     target.began();
     const connection = target.takeIdle(this) ?? target.connect(this);
     if (connection === null) {
@@ -752,6 +770,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     reply.mending = final && route.forward!.mend ? this.#mending(route.forward!) : null;
     const composed = writeResponseHead(bytes, COMPOSE_AT, COMPOSE_END, head, reply);
     if (composed < 0) this.#upstreamFailed(composed);
+    else this.#record.headBytes += composed - COMPOSE_AT;
     return composed;
   }
 
@@ -855,7 +874,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
       this.onClientGone();
       return;
     }
-    this.#record.bytes += stop - start;
+    this.#record.bytesSent += stop - start;
     if (last) {
       this.#stage = DONE;
       if (client.pending === null) this.#end();
@@ -956,7 +975,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
       return;
     }
     this.#headSent = true;
-    this.#record.bytes += end - start;
+    this.#record.bytesSent += end - start;
     this.#advance();
   }
 
@@ -1055,7 +1074,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
       return;
     }
     this.#headSent = true;
-    this.#record.bytes += end - start;
+    this.#record.bytesSent += end - start;
     const connection = this.#connection!;
     const target = this.#target!;
     this.#connection = null;
@@ -1118,7 +1137,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
       return;
     }
     client.context.counters[C_FAULTS - fault]!++;
-    this.#record.reason = reasonText(fault);
+    this.#record.reason = faultOf(fault).reason;
     this.#abandon();
   }
 
@@ -1126,7 +1145,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
   onClientGone(): void {
     this.#client!.context.counters[C_FAULTS - FAULT_RESET]!++;
     if (this.#record.status === 0) this.#record.status = CLIENT_CLOSED;
-    this.#record.reason = reasonText(FAULT_RESET);
+    this.#record.reason = faultOf(FAULT_RESET).reason;
     this.#abandon();
   }
 
@@ -1143,7 +1162,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     const { context } = client;
     const row = faultOf(fault);
     context.counters[C_FAULTS - fault]!++;
-    this.#record.reason = reasonText(fault);
+    this.#record.reason = faultOf(fault).reason;
     const status = row.status === 0 ? 502 : row.status;
     // Whoever broke the framing cannot be talked to any further; who asked for what is not here, or not for them, can.
     if (status < 500 && !isUnderstood(status)) this.#keepAlive = false;
@@ -1151,7 +1170,9 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#keepRest();
     const own = status === 401 ? (this.#route?.challenge ?? null) : null;
     const answer = own ?? client.site.answers.get(status);
-    this.#sendAnswer(writeAnswer(context.bytes, COMPOSE_AT, COMPOSE_END, answer, this.#answerForm()), at, end);
+    const form = this.#answerForm();
+    const composed = writeAnswer(context.bytes, COMPOSE_AT, COMPOSE_END, answer, form);
+    this.#sendAnswer(composed, form.headOnly ? 0 : answer.body.length, at, end);
   }
 
   /** Ends the target's part and answers by ourselves, if that can still be done. */
@@ -1161,7 +1182,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#compressor = null;
     if (this.#headSent || this.#client!.pending !== null) {
       this.#client!.context.counters[C_FAULTS - fault]!++;
-      this.#record.reason = reasonText(fault);
+      this.#record.reason = faultOf(fault).reason;
       this.#abandon();
       return;
     }
@@ -1207,7 +1228,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     counters[C_REQUESTS_OPEN]!--;
     if (this.#headSent) counters[C_RESPONSES_1XX + Math.floor(this.#record.status / 100) - 1]!++;
     if (context.debug !== null) this.#tellWatcher();
-    context.accessLog?.write(this.#record, this.#provenance.logText ?? client.logText, reactor.nowMs, context.unixMs());
+    context.logs.access?.write(this.#record, client, this.#provenance.address, reactor.nowMs, context.unixMs());
     this.#dropReplay();
     this.#admission.stop();
     this.#compressor?.destroy();
@@ -1223,20 +1244,28 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     const route = this.#route?.name ?? null;
     const record = this.#record;
     if (context.debug?.wantsRequest(client.address, route) !== true) return;
-    const members = {
+    const { bytes, hostStart, hostEnd, methodEnd, pathStart, pathEnd } = record;
+    context.debug.write(context.unixMs(), {
       what: 'request',
       client: client.address,
       listener: client.site.name,
       route,
       requestId: Buffer.from(record.requestId).toString('latin1'),
       onConnection: client.requests,
+      ...(record.hasRequest
+        ? {
+            method: bytes.latin1Slice(0, methodEnd),
+            host: bytes.latin1Slice(hostStart, hostEnd),
+            path: bytes.latin1Slice(pathStart, pathEnd),
+          }
+        : {}),
       status: record.status,
-      bytes: record.bytes,
+      bytes: record.bytesSent,
       durationMs: Math.round((context.reactor.nowMs - record.startMs) * 1_000) / 1_000,
       keptAlive: this.#keepAlive,
-    };
-    const request = record.fragment.latin1Slice(0, record.fragmentBytes);
-    context.debug.write(context.unixMs(), members, `${request}${record.upstream}${record.reason}`);
+      upstream: record.upstream,
+      reason: record.reason,
+    });
   }
 }
 
@@ -1255,13 +1284,3 @@ const CLIENT_CLOSED = 499;
 const CHUNK_LINE_ROOM = 18;
 const EMPTY = new Uint8Array(0);
 const RESPONSE_LIMITS = Object.freeze({ headBytesMax: HEAD_BYTES_MAX, fieldsMax: 128, targetBytesMax: HEAD_BYTES_MAX });
-
-const reasons = new Map<number, string>();
-function reasonText(fault: number): string {
-  let text = reasons.get(fault);
-  if (text === undefined) {
-    text = `,"reason":"${faultOf(fault).reason}"`;
-    reasons.set(fault, text);
-  }
-  return text;
-}

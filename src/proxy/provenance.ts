@@ -16,14 +16,11 @@ export class Provenance {
   #requestId: Uint8Array = new Uint8Array(0);
   /** What a trusted proxy said; null: the client speaks for itself. */
   #said: ForwardedClient | null = null;
-  /** In the log instead of the connection's own text; null: that one. */
-  logText: string | null = null;
 
   reset(client: ClientConnection, requestId: Uint8Array): void {
     this.#client = client;
     this.#requestId = requestId;
     this.#said = null;
-    this.logText = null;
   }
 
   /** The client's address. */
@@ -42,7 +39,6 @@ export class Provenance {
     const { site } = client;
     if (!site.trusts(client.address)) return;
     this.#said = readForwarded(client.context.bytes, head, (address) => site.trusts(address));
-    if (this.address !== client.address) this.logText = client.logTextFor(this.address);
     this.keepRelayedFields(head);
   }
 

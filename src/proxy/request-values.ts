@@ -39,9 +39,9 @@ export class RequestValues implements TemplateValues {
       case V_CLIENT_ADDRESS:
         return text(buf, at, end, this.address);
       case V_TLS_VERSION:
-        return text(buf, at, end, client?.tlsVersion() ?? '');
+        return text(buf, at, end, client?.tlsVersion ?? '');
       case V_TLS_CIPHER:
-        return text(buf, at, end, client?.tlsSuite() ?? '');
+        return text(buf, at, end, client?.cipher ?? '');
       case V_TLS_SNI:
         return text(buf, at, end, client?.sni ?? '');
       case V_REQUEST_ID:

@@ -27,3 +27,25 @@ export class ClockText {
     return at + TIME_BYTES;
   }
 }
+
+/** Bytes of `31/Jan/2026:23:59:59 +0000`. */
+const COMMON_TIME_BYTES = 26;
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** The time as the common log format has it, in UTC, made once per second. */
+export class CommonClockText {
+  readonly #bytes = Buffer.from(new ArrayBuffer(COMMON_TIME_BYTES));
+  #second = Number.NaN;
+
+  write(bytes: Buffer, at: number, unixMs: number): number {
+    const second = Math.floor(unixMs / 1_000);
+    if (second !== this.#second) {
+      this.#second = second;
+      const text = new Date(second * 1_000).toISOString();
+      const month = MONTHS[Number(text.slice(5, 7)) - 1]!;
+      this.#bytes.latin1Write(`${text.slice(8, 10)}/${month}/${text.slice(0, 4)}:${text.slice(11, 19)} +0000`, 0);
+    }
+    for (let i = 0; i < COMMON_TIME_BYTES; i++) bytes[at + i] = this.#bytes[i]!;
+    return at + COMMON_TIME_BYTES;
+  }
+}

@@ -1,9 +1,10 @@
 /**
- * One JSON line for every handshake that failed, with the reason: `event: "handshake"`. Bounded in rate, so that an attacker's
+ * One line for every handshake that failed, with the reason: JSON with `event: "handshake"`, or text. Bounded in rate, so that an attacker's
  * handshakes cannot fill a disk; what was left out is said in the next line that is written (`omitted`).
  */
 import { faultOf } from '../base/faults.ts';
 import { LOG_LINE_BYTES_MAX } from '../base/limits.ts';
+import { LOG_LEVELS, type LogLevel } from '../plan/log-plan.ts';
 import type { LogWriter } from './log-writer.ts';
 
 /** Failures written in one second by one worker. */
@@ -28,16 +29,24 @@ export interface HandshakeFailure {
 
 export class HandshakeLog {
   readonly #writer: LogWriter;
+  readonly #text: boolean;
+  readonly #level: number;
   #second = 0;
   #lines = 0;
   #omitted = 0;
 
-  constructor(writer: LogWriter) {
+  constructor(writer: LogWriter, format: 'json' | 'text', level: LogLevel) {
     this.#writer = writer;
+    this.#text = format === 'text';
+    this.#level = LOG_LEVELS.indexOf(level);
   }
 
   /** Cold: strings are made here. */
   failed(failure: HandshakeFailure, unixMs: number): void {
+    const row = faultOf(failure.fault);
+    // Clients that go away are not worth a person's time one by one, but each is a handshake that failed: `info` shows them all.
+    const level = Math.max(LOG_LEVELS.indexOf(row.level), LOG_LEVELS.indexOf('info'));
+    if (level < this.#level) return;
     const second = Math.floor(unixMs / 1_000);
     if (second !== this.#second) {
       this.#second = second;
@@ -50,7 +59,6 @@ export class HandshakeLog {
     const batch = this.#writer.reserve();
     if (batch === null) return;
     this.#lines++;
-    const row = faultOf(failure.fault);
     const line = JSON.stringify({
       time: new Date(unixMs).toISOString(),
       event: 'handshake',
@@ -71,7 +79,15 @@ export class HandshakeLog {
     // A hello with hundreds of values would pass the bound: what was offered is the part that can go.
     const text =
       Buffer.byteLength(line) + 1 <= LOG_LINE_BYTES_MAX ? line : `${line.slice(0, line.lastIndexOf(',"offered":'))},"offered":null}`;
-    const bytes = batch.bytes.write(`${text}\n`, batch.at, 'utf8');
+    const shown = this.#text ? plainText(text, LOG_LEVELS[level]!) : text;
+    const bytes = batch.bytes.write(`${shown}\n`, batch.at, 'utf8');
     this.#writer.commit(batch, batch.at + bytes);
   }
+}
+
+/** The line for a person: as the control plane's log has its own (observe/log.ts). What was offered is for programs. */
+function plainText(json: string, level: LogLevel): string {
+  const { time, event: _event, ok: _ok, offered: _offered, ...rest } = JSON.parse(json) as Record<string, unknown>;
+  const details = Object.entries(rest).map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  return `${String(time).slice(11, 19)} ${level}: handshake failed${details.join('')}`;
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ClockText, TIME_BYTES } from './clock-text.ts';
 import { RequestIds } from './request-ids.ts';
-import { writeDecimal, writeHex32, writeJsonBytes, writePadded } from './text.ts';
+import { writeDecimal, writeHex32, writeHexEscaped, writeJsonBytes, writePadded } from './text.ts';
 
 const bytes = Buffer.alloc(8_192);
 
@@ -21,13 +21,31 @@ test('writePadded() and writeHex32() keep their width', () => {
   assert.equal(bytes.latin1Slice(0, 8), 'deadbeef');
 });
 
-test('writeJsonBytes() writes any bytes so that JSON reads them back, cut at the bound', () => {
+test('writeJsonBytes() writes any bytes so that JSON reads them back, as far as there is room', () => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(300), (source, max) => {
+    fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(2_000), (source, room) => {
       bytes[0] = 0x22;
-      const end = writeJsonBytes(bytes, 1, source, 0, source.length, max);
+      const end = writeJsonBytes(bytes, 1, source, 0, source.length, room);
+      assert.ok(end <= 1 + room);
       bytes[end] = 0x22;
-      assert.equal(JSON.parse(bytes.toString('utf8', 0, end + 1)), Buffer.from(source.subarray(0, max)).toString('latin1'));
+      const text = Buffer.from(source).toString('latin1');
+      const read = JSON.parse(bytes.toString('utf8', 0, end + 1)) as string;
+      assert.ok(text.startsWith(read));
+      if (room >= 6 * source.length) assert.equal(read, text);
+    }),
+  );
+});
+
+test('writeHexEscaped() writes any bytes as ASCII without quotes, as far as there is room', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(1_500), (source, room) => {
+      const end = writeHexEscaped(bytes, 7, source, 0, source.length, room);
+      assert.ok(end <= 7 + room);
+      const written = bytes.latin1Slice(7, end);
+      assert.match(written, /^[ -~]*$/);
+      const read = written.replace(/\\x([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+      assert.ok(Buffer.from(source).toString('latin1').startsWith(read));
+      if (room >= 4 * source.length) assert.equal(read.length, source.length);
     }),
   );
 });

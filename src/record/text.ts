@@ -33,16 +33,57 @@ const ESCAPED = new Uint8Array(256).fill(1, 0, 0x20).fill(1, 0x7f);
 ESCAPED[0x22] = 1;
 ESCAPED[0x5c] = 1;
 
-/** Writes source[start, end) as the inside of a JSON string, at most `max` source bytes. Takes up to six bytes for each. */
-export function writeJsonBytes(bytes: Buffer, at: number, source: Uint8Array, start: number, end: number, max: number): number {
-  const stop = end - start > max ? start + max : end;
+/** Writes source[start, end) as the inside of a JSON string, in `room` bytes at most: what does not fit is left out. */
+export function writeJsonBytes(bytes: Buffer, at: number, source: Uint8Array, start: number, end: number, room: number): number {
+  const stop = at + room;
   let to = at;
-  for (let i = start; i < stop; i++) {
+  for (let i = start; i < end && to < stop; i++) {
     const byte = source[i]!;
     if (ESCAPED[byte] === 0) bytes[to++] = byte;
-    else to = writeEscaped(bytes, to, byte);
+    else if (to + 6 <= stop) to = writeEscaped(bytes, to, byte);
+    else break;
   }
   return to;
+}
+
+/** As `writeJsonBytes`, from text: characters above U+00FF become question marks. */
+export function writeJsonText(bytes: Buffer, at: number, text: string, room: number): number {
+  const stop = at + room;
+  let to = at;
+  for (let i = 0; i < text.length && to < stop; i++) {
+    const code = text.charCodeAt(i);
+    const byte = code > 0xff ? 0x3f : code;
+    if (ESCAPED[byte] === 0) bytes[to++] = byte;
+    else if (to + 6 <= stop) to = writeEscaped(bytes, to, byte);
+    else break;
+  }
+  return to;
+}
+
+/** Writes source[start, end) as nginx and Apache do in their logs: `"`, `\`, controls and all above ASCII as `\xHH`. In `room` bytes at most. */
+export function writeHexEscaped(bytes: Buffer, at: number, source: Uint8Array, start: number, end: number, room: number): number {
+  const stop = at + room;
+  let to = at;
+  for (let i = start; i < end && to < stop; i++) {
+    const byte = source[i]!;
+    if (ESCAPED[byte] === 0) {
+      bytes[to++] = byte;
+      continue;
+    }
+    if (to + 4 > stop) break;
+    bytes[to] = 0x5c;
+    bytes[to + 1] = 0x78;
+    bytes[to + 2] = upperHexDigit(byte >> 4);
+    bytes[to + 3] = upperHexDigit(byte & 15);
+    to += 4;
+  }
+  return to;
+}
+
+/** Writes short ASCII text. A loop beats a call into C++ at these lengths. */
+export function writeAscii(bytes: Buffer, at: number, text: string): number {
+  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
+  return at + text.length;
 }
 
 function writeEscaped(bytes: Buffer, at: number, byte: number): number {
@@ -57,6 +98,10 @@ function writeEscaped(bytes: Buffer, at: number, byte: number): number {
   bytes[at + 4] = hexDigit(byte >> 4);
   bytes[at + 5] = hexDigit(byte & 15);
   return at + 6;
+}
+
+function upperHexDigit(value: number): number {
+  return value < 10 ? 0x30 + value : 0x37 + value;
 }
 
 /** ASCII of a hexadecimal digit, lower-case. */

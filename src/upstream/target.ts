@@ -22,8 +22,6 @@ export class Target {
   readonly plan: TargetPlan;
   readonly upstream: UpstreamPlan;
   readonly counters: Float64Array;
-  /** What an access-log line says of it. */
-  readonly logText: string;
   readonly #reactor: Reactor;
   readonly #row: Float64Array;
   readonly #at: number;
@@ -38,7 +36,6 @@ export class Target {
     this.upstream = upstream;
     this.#reactor = reactor;
     this.counters = row.counters;
-    this.logText = `,"upstream":${JSON.stringify(plan.label)}`;
     this.#row = row.targets;
     this.#at = plan.slot * TARGET_PLACES;
     this.#destinations = this.#destinationsOf(plan.addresses);

@@ -6,7 +6,7 @@ import { closeOnExec } from '../native/listen-sockets.ts';
 import { abortOn } from '../native/loop.ts';
 import { keepNothing } from '../native/privileges.ts';
 import { openSharedMemory } from '../native/shared-memory.ts';
-import { ACCESS_LOG_FD, HANDOFF_FD, TABLE_FD, type WorkerArguments } from '../plan/messages.ts';
+import { HANDOFF_FD, TABLE_FD, type WorkerArguments } from '../plan/messages.ts';
 import { SharedTable } from '../plan/table.ts';
 import { S2nEngine } from '../tls/s2n-engine.ts';
 import { Worker } from './worker.ts';
@@ -21,7 +21,7 @@ function readArguments(argv: readonly string[]): WorkerArguments {
 }
 
 const values = readArguments(process.argv.slice(2));
-for (const fd of [HANDOFF_FD, TABLE_FD, ACCESS_LOG_FD]) closeOnExec(fd);
+for (const fd of [HANDOFF_FD, TABLE_FD]) closeOnExec(fd);
 // A timer's exceptions end the process as the event loop's do: where is said, what is not.
 process.on('uncaughtException', abortOn);
 // The supervisor decides when a worker ends; a terminal's Ctrl-C reaches the whole group.

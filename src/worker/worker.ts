@@ -25,15 +25,7 @@ import {
   C_TURNS,
 } from '../plan/counters.ts';
 import type { Frame } from '../plan/frame.ts';
-import {
-  ACCESS_LOG_FD,
-  type ConnectionFilter,
-  type ConnectionView,
-  HANDOFF_FD,
-  TABLE_FD,
-  type ToWorker,
-  type WorkerArguments,
-} from '../plan/messages.ts';
+import { type ConnectionFilter, type ConnectionView, HANDOFF_FD, TABLE_FD, type ToWorker, type WorkerArguments } from '../plan/messages.ts';
 import { addressText, type ListenAddress, type Plan } from '../plan/plan.ts';
 import {
   monotonicS,
@@ -51,15 +43,13 @@ import { ClientConnection } from '../proxy/client-connection.ts';
 import { ProxyContext } from '../proxy/context.ts';
 import { DebugWatch } from '../proxy/debug-watch.ts';
 import { Site } from '../proxy/site.ts';
-import { AccessLog } from '../record/access-log.ts';
-import { HandshakeLog } from '../record/handshake-log.ts';
-import { LogWriter } from '../record/log-writer.ts';
 import { CertificateTable } from '../tls/certificate-table.ts';
 import type { TlsEngine } from '../tls/engine.ts';
 import { TicketKeyRing } from '../tls/ticket-keys.ts';
 import { Upstream } from '../upstream/upstream.ts';
 import { ControlChannel } from './control-channel.ts';
 import { ProcessGauges } from './process-gauges.ts';
+import { WorkerLogs } from './worker-logs.ts';
 
 /** Ticks between two looks at memory and the wall clock. */
 const SLOW_TICKS = 10;
@@ -67,7 +57,6 @@ const SLOW_TICKS = 10;
 const TRIM_RESTED = 512;
 /** Time between two trims at least. Milliseconds. */
 const TRIM_EVERY_MS = 10_000;
-const STANDARD_ERROR = 2;
 
 /** A plan made runnable. */
 interface Running {
@@ -93,8 +82,7 @@ export class Worker {
   readonly #engine: TlsEngine;
   readonly #reactor: Reactor;
   readonly #control: ControlChannel;
-  readonly #accessWriter: LogWriter;
-  readonly #errorWriter: LogWriter;
+  readonly #logs: WorkerLogs;
   readonly #gauges: ProcessGauges;
   readonly #keys = new TicketKeyRing();
   #sockets: HeldSocket[] = [];
@@ -118,8 +106,7 @@ export class Worker {
     row.state[S_PID] = process.pid;
     row.state[S_STATE] = STATE_STARTING;
     this.#beat();
-    this.#accessWriter = new LogWriter(ACCESS_LOG_FD, row.counters);
-    this.#errorWriter = new LogWriter(STANDARD_ERROR, row.counters);
+    this.#logs = new WorkerLogs(row.counters, TABLE_FD, (serial) => this.#control.send({ type: 'reopened', serial }));
     this.#gauges = new ProcessGauges(row.counters);
     this.#reactor = new Reactor(
       () => this.#tick(),
@@ -179,6 +166,8 @@ export class Worker {
 
   #adopt(plan: Plan, blobs: readonly Buffer[]): void {
     const startMs = performance.now();
+    // What belongs to a plan is handed over before it is told.
+    if (this.#handoff !== null) this.#onDescriptors(this.#handoff.fd);
     try {
       const running = this.#build(plan, blobs);
       const before = this.#running;
@@ -186,14 +175,13 @@ export class Worker {
       this.#running = running;
       const clients = new ClientTable(this.#table.clients, this.#arguments.row, this.#row.counters, plan.clients);
       if (this.#context === null) {
-        const log = new HandshakeLog(this.#errorWriter);
-        this.#context = new ProxyContext(this.#reactor, this.#row, log, clients, plan.timeouts, plan.limits);
+        this.#context = new ProxyContext(this.#reactor, this.#row, this.#logs, clients, plan.timeouts, plan.limits);
       } else {
         this.#context.clients = clients;
         this.#context.timeouts = plan.timeouts;
         this.#context.limits = plan.limits;
       }
-      this.#context.accessLog = plan.accessLog ? new AccessLog(this.#accessWriter) : null;
+      this.#logs.adopt(plan);
       for (const upstream of before?.upstreams ?? []) upstream.retire();
       for (const site of before?.sites.values() ?? []) site.certificates?.retire();
       if (before !== null) this.#moveConnections(running);
@@ -266,7 +254,7 @@ export class Worker {
     const context = this.#context;
     if (context === null) return;
     const clients = client === null ? null : new NetworkList([{ network: client, verdict: 1 }]);
-    context.debug = forMs === 0 ? null : new DebugWatch(this.#errorWriter, clients, route, this.#reactor.nowMs + forMs);
+    context.debug = forMs === 0 ? null : new DebugWatch(this.#logs, clients, route, this.#reactor.nowMs + forMs);
   }
 
   #listenToHandoff(fd: number): void {
@@ -285,7 +273,8 @@ export class Worker {
       }
       const { tag } = received;
       received.fds.forEach((fd, i) => {
-        if (tag.kind === 'sockets' && !this.#draining) this.#hold(tag.address, tag.slots[i] ?? -1, fd);
+        if (tag.kind === 'log') this.#logs.take(tag, fd);
+        else if (tag.kind === 'sockets' && !this.#draining) this.#hold(tag.address, tag.slots[i] ?? -1, fd);
         else closeDescriptor(fd);
       });
     }
@@ -414,8 +403,7 @@ export class Worker {
   #tick(): void {
     const { counters } = this.#row;
     this.#beat();
-    this.#accessWriter.flush();
-    this.#errorWriter.flush();
+    if (!this.#ending) this.#logs.flush();
     counters[C_LOOP_LAG_S] = this.#reactor.lagMs / 1_000;
     counters[C_TURNS] = this.#reactor.turns;
     counters[C_DESCRIPTORS_OPEN] = this.#reactor.open;
@@ -452,7 +440,7 @@ export class Worker {
   #end(): void {
     if (this.#ending) return;
     this.#ending = true;
-    this.#accessWriter.end(() => this.#errorWriter.end(() => this.#control.end({ type: 'drained' }, () => process.exit(0))));
+    this.#logs.end(() => this.#control.end({ type: 'drained' }, () => process.exit(0)));
   }
 }
 

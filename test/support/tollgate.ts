@@ -23,6 +23,10 @@ export interface TollgateOptions {
   /** Port of the origin on 127.0.0.1, for the default configuration. */
   readonly to?: number;
   readonly workers?: number;
+  /** The `log` section, in place of JSON to access.log. */
+  readonly log?: string;
+  /** The default configuration without TLS. */
+  readonly plain?: boolean;
   /** Lines added to the default configuration. */
   readonly extra?: string;
   /** Flags for the workers' node. */
@@ -73,10 +77,7 @@ export class Tollgate {
     const port = await freePort(21_000 + (process.pid % 500) * 20);
     const adminPort = await freePort(port + 1);
     const path = join(directory, 'tollgate.yaml');
-    writeFileSync(
-      path,
-      head(directory, adminPort, options.workers ?? 1) + (options.config ?? standard(options)).replaceAll('PORT', String(port)),
-    );
+    writeFileSync(path, head(directory, adminPort, options) + (options.config ?? standard(options)).replaceAll('PORT', String(port)));
     const start = (): ChildProcess =>
       spawn(process.execPath, [PROGRAM, 'run', '--config', path], {
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -159,21 +160,22 @@ export class Tollgate {
   }
 }
 
-function head(directory: string, adminPort: number, workers: number): string {
+function head(directory: string, adminPort: number, { workers = 1, log }: TollgateOptions): string {
   return `admin: { listen: "127.0.0.1:${adminPort}" }
 workers: ${workers}
 runtime: ${directory}/run
-log: { access: { path: ${directory}/access.log, format: json } }
+log:
+  ${log ?? `access: { path: ${directory}/access.log, format: json }`}
 `;
 }
 
-function standard({ to, extra = '' }: TollgateOptions): string {
+function standard({ to, extra = '', plain = false }: TollgateOptions): string {
   const { certificate, key } = leaf(['localhost']);
   return `${extra}
 listeners:
   - name: web
     address: 127.0.0.1:PORT
-    tls: { certificates: [{ certificate: ${certificate}, key: ${key} }] }
+    ${plain ? '' : `tls: { certificates: [{ certificate: ${certificate}, key: ${key} }] }`}
     routes: [{ to: origin }]
 upstreams:
   - { name: origin, targets: ["127.0.0.1:${to ?? 1}"] }

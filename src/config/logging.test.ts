@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LOG_FIELDS_USUAL } from '../plan/log-plan.ts';
+import { compileAccessLog, compileErrorLog } from './compile-logs.ts';
+import { ConfigError } from './findings.ts';
+import { parseConfig } from './load.ts';
+
+const REST = 'listeners: [{ name: a, address: ":443", routes: [{ to: b }] }]\nupstreams: [{ name: b, targets: ["10.0.0.1:80"] }]\n';
+
+async function parsed(log: string) {
+  return (await parseConfig(`${log}\n${REST}`, '/etc/tollgate/site.yaml')).config.log;
+}
+
+async function errorOf(log: string): Promise<string> {
+  try {
+    await parsed(log);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error));
+    return error.message.split('\n')[0]!.replace('/etc/tollgate/site.yaml:', '');
+  }
+  return '';
+}
+
+async function access(log: string) {
+  return await compileAccessLog(await parsed(log), async (host) => {
+    assert.equal(host, 'logs.example.com');
+    return [{ address: '2001:db8::5', family: 6 }];
+  });
+}
+
+test('compileAccessLog() fills in every default', async () => {
+  assert.deepEqual(await access(''), {
+    destination: { kind: 'standard' },
+    format: { kind: 'json', fields: LOG_FIELDS_USUAL },
+    sample: 1,
+    sampleErrors: true,
+  });
+  assert.deepEqual((await access('log: { access: logs/a.log }'))?.destination, { kind: 'file', path: '/etc/tollgate/logs/a.log' });
+  assert.equal(await access('log: { access: off }'), null);
+  assert.deepEqual(compileErrorLog(await parsed('log: { level: warn, error: { path: e.log, format: text } }')), {
+    destination: { kind: 'file', path: '/etc/tollgate/e.log' },
+    format: 'text',
+    level: 'warn',
+  });
+});
+
+test('compileAccessLog() knows formats, keys, shares and receivers', async () => {
+  assert.deepEqual((await access('log: { access: { format: common, sample: 1/100 } }'))?.format, { kind: 'common' });
+  assert.equal((await access('log: { access: { sample: 12.5% } }'))?.sample, 0.125);
+  assert.equal((await access('log: { access: { sample: 1/100, sampleErrors: false } }'))?.sampleErrors, false);
+  assert.deepEqual((await access('log: { access: { fields: [status, user] } }'))?.format, { kind: 'json', fields: ['status', 'user'] });
+  const byName = (await access('log: { access: { syslog: "logs.example.com:514" } }'))?.destination;
+  assert.ok(byName?.kind === 'syslog');
+  assert.deepEqual([byName.address, byName.priority, byName.name], [{ family: 6, ip: '2001:db8::5', port: 514 }, 190, 'tollgate']);
+  assert.match(byName.host, /^[!-~]{1,64}$/);
+  const unix = (await access('log: { access: { syslog: { to: "unix:/dev/log", facility: daemon, severity: notice } } }'))?.destination;
+  assert.ok(unix?.kind === 'syslog');
+  assert.deepEqual([unix.address, unix.priority], [{ family: 0, path: '/dev/log' }, 29]);
+});
+
+test('a log section answers nonsense with its place and one sentence', async () => {
+  const cases: readonly (readonly [string, string])[] = [
+    ['log: { access: { path: a, syslog: "unix:/dev/log" } }', '1:35: log.access.syslog: a log goes to one place: path or syslog'],
+    ['log: { access: { fields: [status], format: common } }', '1:26: log.access.fields: the format common has fields of its own'],
+    ['log: { access: { fields: [status, status] } }', "1:26: log.access.fields: 'status' is listed twice"],
+    ['log: { access: { fields: [] } }', '1:26: log.access.fields: found an empty list, expected a list of keys'],
+    ['log: { access: { fields: [statsu] } }', 'status'],
+    ['log: { access: { format: nginx } }', "1:26: log.access.format: found 'nginx', allowed: json, combined, common"],
+    ['log: { access: { sample: 10 } }', "a share as '10%'"],
+    ['log: { access: { sample: 0% } }', "a share as '10%'"],
+    ['log: { access: { sample: 2/1 } }', "a share as '10%'"],
+    ['log: { access: { sample: 1/0 } }', "a share as '10%'"],
+    ['log: { access: { syslog: { to: "/dev/log" } } }', 'expected an address as'],
+    ['log: { access: { syslog: { to: "unix:/dev/log", facility: local9 } } }', "found 'local9', allowed: "],
+    ['log: { access: { syslog: { to: "unix:/dev/log", name: "a b" } } }', "found 'a b', expected a name of 1 to 48"],
+    ['log: { level: verbose }', "1:15: log.level: found 'verbose', allowed: debug, info, warn, error"],
+    ['log: { error: { syslog: x } }', "'syslog' is not available yet"],
+    ['log: { error: { format: xml } }', "found 'xml', allowed: json, text"],
+  ];
+  for (const [text, expected] of cases) {
+    const found = await errorOf(text);
+    assert.ok(found.includes(expected), `${text}\n  ${found}`);
+  }
+});

@@ -1,0 +1,114 @@
+/** The `log` section: the access log's formats and destinations, and the log for people. */
+import { z } from 'zod';
+import { LOG_FIELDS, LOG_LEVELS } from '../plan/log-plan.ts';
+import { parseTargetAddress, TARGET_FORMS } from './addresses.ts';
+import { choice, filePath, flag, list, parsed, section, shorthand } from './settings.ts';
+import { parseShare, SHARE_FORMS } from './units.ts';
+import { wrong } from './wording.ts';
+
+/** RFC 5424, table 1, by the names of syslog.conf. */
+export const FACILITIES = [
+  'kern',
+  'user',
+  'mail',
+  'daemon',
+  'auth',
+  'syslog',
+  'lpr',
+  'news',
+  'uucp',
+  'cron',
+  'authpriv',
+  'ftp',
+  'ntp',
+  'audit',
+  'alert',
+  'clock',
+  'local0',
+  'local1',
+  'local2',
+  'local3',
+  'local4',
+  'local5',
+  'local6',
+  'local7',
+] as const;
+/** RFC 5424, table 2. */
+export const SEVERITIES = ['emerg', 'alert', 'crit', 'err', 'warning', 'notice', 'info', 'debug'] as const;
+
+const SYSLOG_EXPECTED = `${TARGET_FORMS}, or a mapping of to, facility, severity, name`;
+const NAME_EXPECTED = 'a name of 1 to 48 characters of printable ASCII, without spaces';
+
+const syslog = shorthand(
+  'to',
+  section(
+    {
+      /** Where datagrams go: a Unix socket, or a host and port by UDP. */
+      to: parsed(TARGET_FORMS, parseTargetAddress),
+      facility: choice(FACILITIES).prefault('local7'),
+      severity: choice(SEVERITIES).prefault('info'),
+      /** APP-NAME. */
+      name: z
+        .string({ error: (issue) => wrong(issue.input, NAME_EXPECTED) })
+        .regex(/^[!-~]{1,48}$/, { error: (issue) => wrong(issue.input, NAME_EXPECTED) })
+        .prefault('tollgate'),
+    },
+    [],
+    SYSLOG_EXPECTED,
+  ),
+);
+
+const ACCESS_EXPECTED = "'-', 'off', a path, or a mapping of path, format";
+
+const access = shorthand(
+  'path',
+  section(
+    {
+      /** `-` standard output, `off`, or a file. Default: standard output, unless there is `syslog`. */
+      path: filePath("a log file, '-' for standard output, or 'off'").optional(),
+      syslog: syslog.optional(),
+      format: choice(['json', 'combined', 'common'], ['text', 'logfmt', 'template']).prefault('json'),
+      /** Keys of the JSON, in this order. Default: those of docs/logs.md. */
+      fields: list(choice(LOG_FIELDS), 'a list of keys', 1, LOG_FIELDS.length).optional(),
+      /** Share of the requests that is logged. */
+      sample: parsed(SHARE_FORMS, (text) => parseShare(text) ?? wrong(text, SHARE_FORMS)).prefault('100%'),
+      /** Failures are logged whatever `sample` says. */
+      sampleErrors: flag().prefault(true),
+    },
+    ['rotate', 'filter'],
+    ACCESS_EXPECTED,
+  ).check((context) => {
+    const { path, syslog: to, format, fields } = context.value;
+    const refuse = (setting: string, message: string): void => {
+      context.issues.push({ code: 'custom', path: [setting], message, input: context.value });
+    };
+    if (path !== undefined && to !== undefined) refuse('syslog', 'a log goes to one place: path or syslog');
+    if (fields !== undefined && format !== 'json') refuse('fields', `the format ${format} has fields of its own`);
+    const twice = fields?.find((field, index) => fields.indexOf(field) < index);
+    if (twice !== undefined) refuse('fields', `'${twice}' is listed twice`);
+  }),
+);
+
+const error = shorthand(
+  'path',
+  section(
+    {
+      /** `-` standard error, or a file. */
+      path: filePath("a log file, or '-' for standard error").prefault('-'),
+      /** Default: text on a terminal, JSON elsewhere. */
+      format: choice(['json', 'text']).optional(),
+    },
+    ['syslog', 'rotate'],
+    "'-', a path, or a mapping of path, format",
+  ),
+);
+
+export const log = section(
+  {
+    /** Least level that the error log shows. */
+    level: choice(LOG_LEVELS).prefault('info'),
+    access: access.prefault({}),
+    error: error.prefault({}),
+  },
+  ['handshakes'],
+);
