@@ -26,6 +26,8 @@ export interface LoadedConfig {
   readonly sources: readonly SourceFile[];
   /** Files whose contents are values, absolute. */
   readonly secretFiles: readonly string[];
+  /** When reading began. Unix time, milliseconds. */
+  readonly readAtMs: number;
 }
 
 /** Values on their way to a LoadedConfig. */
@@ -35,6 +37,7 @@ export interface Source {
   readonly directoryOf: (path: SettingPath) => string;
   readonly sources: readonly SourceFile[];
   readonly secretFiles: readonly string[];
+  readonly readAtMs: number;
   readonly value: unknown;
   readonly written: unknown;
   readonly where: (path: SettingPath) => Place;
@@ -74,8 +77,8 @@ export function checkConfig(source: Source): LoadedConfig {
   }
   const config = result.success ? absolute(result.data, source, blame) : undefined;
   if (findings.length > 0 || config === undefined) throw new ConfigError('config_invalid', unrepeated(findings));
-  const { file, where, written, value, sources, secretFiles } = source;
-  return { file, config, where, written, value, sources, secretFiles };
+  const { file, where, written, value, sources, secretFiles, readAtMs } = source;
+  return { file, config, where, written, value, sources, secretFiles, readAtMs };
 }
 
 function isMisspeltAs(found: SettingPath, wanted: SettingPath): boolean {

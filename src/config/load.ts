@@ -23,6 +23,7 @@ type Env = Readonly<Record<string, string | undefined>>;
  * `kept`: what files are to be taken for, whatever the disk says now.
  */
 export async function loadConfig(path: string, kept: readonly SourceFile[] = [], env: Env = process.env): Promise<LoadedConfig> {
+  const readAtMs = Date.now();
   const read = async (file: string) => {
     const known = kept.find((each) => each.path === resolve(file))?.text;
     if (isProgram(file)) return await readProgram(file, known);
@@ -36,20 +37,20 @@ export async function loadConfig(path: string, kept: readonly SourceFile[] = [],
     if (text === null || /[^\P{Cc}\t\n\r]/u.test(text)) throw new TollgateError('file_unreadable', `${file} is no text`);
     return text;
   };
-  return checked(await assemble(path, { read, readSecret, env }), path);
+  return checked(await assemble(path, { read, readSecret, env }), path, readAtMs);
 }
 
 /** Checks the text of a configuration that includes nothing. `file` is blamed for its errors, and relative paths start in its directory. Throws ConfigError. */
 export async function parseConfig(text: string, file: string, env: Env = {}): Promise<LoadedConfig> {
-  return checked(await assembleText(text, file, env), file);
+  return checked(await assembleText(text, file, env), file, Date.now());
 }
 
-function checked(assembled: Assembled, file: string): LoadedConfig {
+function checked(assembled: Assembled, file: string, readAtMs: number): LoadedConfig {
   if (assembled.value === undefined) {
     if (assembled.errors.length > 0) throw new ConfigError('config_invalid', assembled.errors);
     throw unreadable(file, 'the file is empty; a configuration has at least listeners and upstreams');
   }
-  return checkConfig({ ...assembled, file });
+  return checkConfig({ ...assembled, file, readAtMs });
 }
 
 async function readText(path: string): Promise<string> {

@@ -43,6 +43,7 @@ export function quickConfig(options: QuickOptions): LoadedConfig {
       directoryOf: () => process.cwd(),
       sources: [],
       secretFiles: [],
+      readAtMs: Date.now(),
       written: value,
       value,
       where,

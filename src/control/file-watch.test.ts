@@ -15,7 +15,9 @@ test('FileWatch tells of files that are written, replaced, relinked, removed and
   t.after(() => watch.close());
   for (const name of ['a', 'b', 'other']) writeFileSync(at(name), name);
   symlinkSync('a', at('link'));
-  await watch.watch([at('a'), at('b'), at('link'), at('missing')]);
+  const all = [at('a'), at('b'), at('link'), at('missing')];
+  await sleep(20);
+  await watch.watch(all, Date.now());
   const tells = async (change: () => void): Promise<void> => {
     const before = told;
     change();
@@ -36,4 +38,12 @@ test('FileWatch tells of files that are written, replaced, relinked, removed and
   });
   await tells(() => writeFileSync(at('missing'), 'here'));
   await tells(() => rmSync(at('a')));
+  // What changed between the reading and the first look is not missed.
+  await sleep(20);
+  const readAtMs = Date.now();
+  await sleep(20);
+  await tells(() => {
+    writeFileSync(at('b'), 'late');
+    void watch.watch(all, readAtMs);
+  });
 });

@@ -22,11 +22,17 @@ export class FileWatch {
     this.#onChange = onChange;
   }
 
-  /** Watches these, and what they are now counts as known. */
-  async watch(files: readonly string[]): Promise<void> {
+  /** Watches these, which were read at `readAtMs` (Unix time): what has changed since then is a change. */
+  async watch(files: readonly string[], readAtMs: number): Promise<void> {
     this.#files = [...new Set(files)];
-    this.#seen = await this.#look();
-    this.#told = this.#seen;
+    const watched = this.#files;
+    let newest = 0;
+    const now = await this.#look((changedMs) => {
+      newest = Math.max(newest, changedMs);
+    });
+    if (watched !== this.#files) return;
+    this.#seen = now;
+    this.#told = newest > readAtMs ? null : now;
     if (this.#timer === null && !this.#closed) this.#wait();
   }
 
@@ -48,10 +54,11 @@ export class FileWatch {
     this.#wait();
   }
 
-  async #look(): Promise<string> {
+  async #look(onChanged?: (changedMs: number) => void): Promise<string> {
+    const files = this.#files;
     const marks: string[] = [];
-    for (let at = 0; at < this.#files.length; at += AT_ONCE) {
-      marks.push(...(await Promise.all(this.#files.slice(at, at + AT_ONCE).map(markOf))));
+    for (let at = 0; at < files.length; at += AT_ONCE) {
+      marks.push(...(await Promise.all(files.slice(at, at + AT_ONCE).map((file) => markOf(file, onChanged)))));
     }
     return marks.join('\n');
   }
@@ -62,9 +69,10 @@ export class FileWatch {
   }
 }
 
-async function markOf(path: string): Promise<string> {
+async function markOf(path: string, onChanged?: (changedMs: number) => void): Promise<string> {
   try {
     const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    onChanged?.(Number(ctimeNs / 1_000n) / 1_000);
     return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
   } catch {
     return 'none';

@@ -112,7 +112,7 @@ export class Instance {
     const { loaded, log, runtimeDirectory, succeeds, history } = options;
     const { plan, blobs, warnings } = await compile(loaded, { planId: 1 });
     for (const warning of warnings) log.warn(findingText(warning));
-    const user = becomes(loaded, log, options.file !== null);
+    const user = becomes(loaded);
     if (user !== null && history !== null) makeDirectoryFor(history.directory, user);
     const lastingPath = succeeds ? controlSocketPath(runtimeDirectory) : await prepareRuntimeDirectory(runtimeDirectory, user);
     if (user !== null) becomeUser(user.uid, user.gid, user.groups);
@@ -160,6 +160,9 @@ export class Instance {
         await this.#predecessor.succeeded();
         this.#supervisor.takeCharge();
         if (listen !== null) await this.#openAdmin(listen);
+      }
+      if (process.getuid?.() === 0 && this.#options.file !== null) {
+        this.#log.warn('tollgate runs as root; with user: it becomes somebody else once it has read its keys');
       }
       await this.#changes.begin(this.#options.author);
       await this.#watchFiles();
@@ -299,7 +302,7 @@ export class Instance {
         this.#log.error({ reason: error instanceof Error ? error.message : String(error) }, 'files changed, but nothing was');
       });
     });
-    await this.#watch.watch(filesOf(loaded));
+    await this.#watch.watch(filesOf(loaded), loaded.readAtMs);
   }
 
   // --- the admin address ------------------------------------------------------------------------------------------------
@@ -465,10 +468,7 @@ function networkOf(text: string): string {
 }
 
 /** Who a process started as root is to become; null: it stays who it is. */
-function becomes(loaded: LoadedConfig, log: Log, isService: boolean): ReturnType<typeof findUser> | null {
+function becomes(loaded: LoadedConfig): ReturnType<typeof findUser> | null {
   const { user, group } = loaded.config;
-  if (process.getuid?.() !== 0) return null;
-  if (user !== undefined) return findUser(user, group);
-  if (isService) log.warn('tollgate runs as root; with user: it becomes somebody else once it has read its keys');
-  return null;
+  return process.getuid?.() !== 0 || user === undefined ? null : findUser(user, group);
 }
