@@ -29,6 +29,10 @@ export const NEEDED_PROGRAMS: readonly NeededProgram[] = Object.freeze([
   { command: 'ps', package: 'procps' },
   { command: 'ss', package: 'iproute2' },
   { command: 'taskset', package: 'util-linux' },
+  { command: 'zsh', package: 'zsh' },
+  { command: 'fish', package: 'fish' },
+  { command: 'groff', package: 'groff-base' },
+  { command: 'systemd-analyze', package: 'systemd' },
 ]);
 
 /** Servers live in sbin, which an ordinary user's PATH leaves out. */
