@@ -110,6 +110,57 @@ test('tollgate run replaces its process by one that has the flags of a daemon', 
   assert.equal(stderr, '');
 });
 
+/** Tells what lies behind the descriptors 3 and 4. */
+const SOCKETS = `
+import { readlinkSync } from 'node:fs';
+console.log(JSON.stringify({ pid: process.pid, flags: process.execArgv, fds: [3, 4].map((fd) => readlinkSync('/proc/self/fd/' + fd)) }));
+`;
+
+test('tollgate run keeps the sockets that a service manager passed, across its own replacement', () => {
+  const launcher = makePackage({ name: 'passed' });
+  const root = dirname(dirname(launcher));
+  writeFileSync(join(root, 'dist/cli/main.js'), SOCKETS);
+  for (const name of ['koffi', '@koromix']) symlinkSync(join(project, 'node_modules', name), join(root, 'node_modules', name));
+  const file = join(folder, 'passed-file');
+  writeFileSync(file, '');
+  const passed = (script: string) =>
+    spawnSync('/bin/sh', ['-c', `${script} exec "$@" 3<"$FILE" 4<"$FILE"`, 'sh', process.execPath, '--import', disguise, launcher, 'run'], {
+      encoding: 'utf8',
+      env: { ...environment({}, ''), FILE: file },
+      timeout: 60_000,
+    });
+  const { stdout, stderr, pid } = passed('export LISTEN_PID=$$ LISTEN_FDS=2;');
+  assert.equal(stderr, '');
+  assert.deepEqual(JSON.parse(stdout), { pid, flags: ['--disable-sigusr1', '--disable-warning=ExperimentalWarning'], fds: [file, file] });
+  // Meant for another process, they are nobody's here.
+  assert.ok(!passed('export LISTEN_PID=1 LISTEN_FDS=2;').stdout.includes('passed-file'));
+});
+
+test('tollgate started by an old node says that it cannot hand on the sockets it was passed', () => {
+  const launcher = makePackage({ name: 'passed-old', bundled: true });
+  const args = [
+    '-c',
+    'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3</dev/null',
+    'sh',
+    process.execPath,
+    '--import',
+    disguise,
+    launcher,
+    'run',
+  ];
+  const { status, stdout, stderr } = spawnSync('/bin/sh', args, { encoding: 'utf8', env: environment(OLD, ''), timeout: 60_000 });
+  assert.equal(status, 1);
+  assert.equal(stdout, '');
+  assert.equal(stderr, 'Sockets that systemd opened cannot be handed on by Node 20.20.2: start Tollgate with Node 24 or newer.\n');
+});
+
+test('tollgate says one sentence when its package was made without a build', () => {
+  const launcher = makePackage({ name: 'empty', program: [] });
+  const { status, stderr } = launch(launcher, {}, ['version']);
+  assert.equal(status, 1);
+  assert.match(stderr, /^Tollgate's program is missing in [^\n]*\/empty: [^\n]*\n$/);
+});
+
 test('tollgate prefers the sources where they are, and what was built from them where they are not', () => {
   const both = launch(makePackage({ name: 'both', program: ['dist/cli/main.js', 'src/cli/main.ts'] }), {}, []);
   assert.match(both.told.file, /both\/src\/cli\/main\.ts$/);

@@ -31,6 +31,10 @@ export const NEEDED_PROGRAMS: readonly NeededProgram[] = Object.freeze([
   { command: 'taskset', package: 'util-linux' },
   { command: 'tmux', package: 'tmux' },
   { command: 'promtool', package: 'prometheus' },
+  { command: 'zsh', package: 'zsh' },
+  { command: 'fish', package: 'fish' },
+  { command: 'groff', package: 'groff-base' },
+  { command: 'systemd-analyze', package: 'systemd' },
 ]);
 
 /** Servers live in sbin, which an ordinary user's PATH leaves out. */

@@ -24,6 +24,8 @@ export interface RunOptions {
 
 const HTTPS_PORT = 8_443;
 const ADMIN_PORT = 9_901;
+/** How who reads it here calls us: a checkout has no `tollgate` in PATH. */
+const OWN_CALL = import.meta.url.endsWith('.ts') ? 'npm start --' : 'tollgate run';
 
 /** Runs until it is stopped. Throws what kept it from starting. */
 export async function run(options: RunOptions): Promise<void> {
@@ -148,7 +150,7 @@ function quickGreeting(instance: Instance, loaded: LoadedConfig, quick: Quick): 
     `  Try it:          ${hint.curl}`,
     `  Trust it here:   ${hint.system}`,
     `  In a browser:    ${hint.browser}`,
-    ...(quick.demo ? [`  Your own server: npm start -- --from :${port} --to 127.0.0.1:3000`] : []),
+    ...(quick.demo ? [`  Your own server: ${OWN_CALL} --from :${port} --to 127.0.0.1:3000`] : []),
     ...(listen === null ? [] : [`  Watch it:        curl http://${addressText(listen)}/metrics   (also /status, /healthz, /readyz)`]),
     `  Stop it:         Ctrl-C, or ${stop}`,
     '',

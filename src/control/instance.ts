@@ -39,7 +39,9 @@ import { type Inheritance, inheritFromSupervisor, inheritFromWorkers, type Prede
 import { machineLimits } from './machine-limits.ts';
 import { livingWorkers } from './process-identity.ts';
 import { controlSocketPath, makeDirectoryFor, prepareRuntimeDirectory } from './runtime-directory.ts';
+import { Service } from './service.ts';
 import { Supervisor } from './supervisor.ts';
+import { successorEnvironment } from './systemd.ts';
 import { findUser } from './user.ts';
 
 /** A successor must serve within this time. Milliseconds. */
@@ -72,6 +74,7 @@ export class Instance {
   readonly #options: InstanceOptions;
   readonly #log: Log;
   readonly #control: ControlServer;
+  readonly #service: Service;
   readonly #supervisor: Supervisor;
   readonly #changes: Changes;
   readonly #predecessor: Predecessor | null;
@@ -84,10 +87,17 @@ export class Instance {
   readonly #ticker: NodeJS.Timeout;
   #stopping = false;
 
-  private constructor(options: InstanceOptions, control: ControlServer, supervisor: Supervisor, inheritance: Inheritance | null) {
+  private constructor(
+    options: InstanceOptions,
+    control: ControlServer,
+    supervisor: Supervisor,
+    inheritance: Inheritance | null,
+    service: Service,
+  ) {
     this.#options = options;
     this.#log = options.log;
     this.#control = control;
+    this.#service = service;
     this.#supervisor = supervisor;
     this.#predecessor = inheritance?.predecessor ?? null;
     this.#inheritedAdmin = inheritance?.admin ?? null;
@@ -114,6 +124,8 @@ export class Instance {
     for (const warning of warnings) log.warn(findingText(warning));
     const user = becomes(loaded);
     if (user !== null && history !== null) makeDirectoryFor(history.directory, user);
+    const service = new Service(log);
+    const given = service.sockets();
     const lastingPath = succeeds ? controlSocketPath(runtimeDirectory) : await prepareRuntimeDirectory(runtimeDirectory, user);
     if (user !== null) becomeUser(user.uid, user.gid, user.groups);
     passNothingOn();
@@ -137,11 +149,12 @@ export class Instance {
         control,
         lastingPath,
         inheritance,
+        given,
         log,
         errorLog: options.errorLog,
         nodeFlags: options.nodeFlags ?? [],
       });
-      return new Instance(options, control, supervisor, inheritance);
+      return new Instance(options, control, supervisor, inheritance, service);
     } catch (error) {
       for (const blob of blobs) blob.fill(0);
       await control.close();
@@ -166,6 +179,8 @@ export class Instance {
       }
       await this.#changes.begin(this.#options.author);
       await this.#watchFiles();
+      this.#service.keep(this.#supervisor.sockets);
+      this.#service.ready(this.#serviceText());
       return !this.#stopping;
     } catch (error) {
       this.#changes.close();
@@ -208,8 +223,12 @@ export class Instance {
 
   /** Reads the configuration again. */
   async reload(author: Author): Promise<void> {
-    await this.#changes.reload(author);
-    await this.#watchFiles();
+    await this.#change(() => this.#changes.reload(author));
+  }
+
+  #serviceText(): string {
+    const { plan, workers } = this.#supervisor;
+    return `configuration ${plan.id}: ${plan.listeners.length} listeners, ${workers} workers`;
   }
 
   // --- commands ---------------------------------------------------------------------------------------------------------
@@ -223,13 +242,13 @@ export class Instance {
         setImmediate(() => void this.stop());
         return { value: { pid: process.pid, drainMs: this.plan.timeouts.drainMs } };
       case 'reload':
-        return { value: await (command.dryRun ? changes.dryRun() : this.#andWatch(changes.reload(command.author))) };
+        return { value: await (command.dryRun ? changes.dryRun() : this.#change(() => changes.reload(command.author))) };
       case 'apply':
-        return { value: await this.#andWatch(changes.apply(command.author, command.file, command.confirmMs)) };
+        return { value: await this.#change(() => changes.apply(command.author, command.file, command.confirmMs)) };
       case 'confirm':
         return { value: changes.confirm(command.author) };
       case 'rollback':
-        return { value: await this.#andWatch(changes.rollback(command.author, command.to)) };
+        return { value: await this.#change(() => changes.rollback(command.author, command.to)) };
       case 'reopen':
         return { value: await this.#supervisor.reopen() };
       case 'history':
@@ -263,8 +282,9 @@ export class Instance {
     }
   }
 
-  async #andWatch<Result>(change: Promise<Result>): Promise<Result> {
-    const result = await change;
+  async #change<Result>(change: () => Promise<Result>): Promise<Result> {
+    const result = await this.#service.reloading(change, () => this.#serviceText());
+    this.#service.keep(this.#supervisor.sockets);
     await this.#watchFiles();
     return result;
   }
@@ -357,7 +377,10 @@ export class Instance {
     if (this.#stopping || this.#successor !== null) throw new TollgateError('upgrade', 'it is being stopped or upgraded already');
     this.#log.info({ author: authorText(author) }, 'a successor is started');
     const child = passingOn(() =>
-      spawn(process.execPath, [...process.execArgv, ...this.#options.command, '--succeed'], { stdio: ['ignore', 'inherit', 'inherit'] }),
+      spawn(process.execPath, [...process.execArgv, ...this.#options.command, '--succeed'], {
+        stdio: ['ignore', 'inherit', 'inherit'],
+        env: successorEnvironment(),
+      }),
     );
     const successor = new Successor(child);
     this.#successor = successor;
@@ -378,6 +401,7 @@ export class Instance {
     clearInterval(this.#ticker);
     this.#watch?.close();
     successor.succeeded(pid);
+    this.#service.handTo(pid);
     void this.#leave(successor);
     return null;
   }
@@ -407,6 +431,7 @@ export class Instance {
     clearInterval(this.#ticker);
     this.#watch?.close();
     this.#successor?.failed('it is being stopped');
+    this.#service.stopping();
     await this.#supervisor.stop(this.plan.timeouts.drainMs);
     await this.#admin?.close(false);
     this.#ended.resolve();

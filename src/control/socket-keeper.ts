@@ -21,6 +21,8 @@ export interface SocketPart {
   readonly address: ListenAddress;
   readonly slots: readonly number[];
   readonly fds: readonly number[];
+  /** One socket for every slot, opened by somebody else. */
+  readonly shared?: boolean;
 }
 
 export interface Prepared {
@@ -32,7 +34,7 @@ export interface Prepared {
 
 export class SocketKeeper {
   /** By `addressText`. */
-  readonly #sets = new Map<string, { readonly address: ListenAddress; readonly fds: number[] }>();
+  readonly #sets = new Map<string, { readonly address: ListenAddress; readonly fds: number[]; readonly shared: boolean }>();
   /** Ports the kernel chose, by listener: the same in every later plan. */
   readonly #chosen = new Map<string, ListenAddress>();
   #slots = 0;
@@ -48,9 +50,9 @@ export class SocketKeeper {
 
   /** Takes over sockets that other processes opened, before anything is prepared. What is held already, and what has holes, is closed. */
   inherit(parts: readonly SocketPart[]): void {
-    for (const { address, slots, fds } of parts) {
+    for (const { address, slots, fds, shared = false } of parts) {
       const key = addressText(address);
-      const set = this.#sets.get(key) ?? { address, fds: [] };
+      const set = this.#sets.get(key) ?? { address, fds: [], shared };
       this.#sets.set(key, set);
       slots.forEach((slot, i) => {
         if (set.fds[slot] !== undefined) closeFd(fds[i]!);
@@ -84,7 +86,7 @@ export class SocketKeeper {
         const part = { address, slots: [] as number[], fds: [] as number[] };
         if (!dry) opened.push(part);
         for (let slot = held?.fds.length ?? 0; slot < width && !dry; slot++) {
-          const shared = address.family === 0 ? (held?.fds[0] ?? part.fds[0]) : undefined;
+          const shared = address.family === 0 || held?.shared === true ? (held?.fds[0] ?? part.fds[0]) : undefined;
           part.fds.push(shared ?? (await openOne(listener, address)));
           part.slots.push(slot);
           if (address.family === 0 || address.port !== 0) continue;
@@ -95,12 +97,15 @@ export class SocketKeeper {
         listeners.push({ ...listener, address });
       }
     } catch (error) {
-      for (const { address, fds } of opened) if (address.family !== 0 || !this.#sets.has(addressText(address))) closeAll(fds);
+      for (const { address, fds } of opened) {
+        const held = this.#sets.get(addressText(address));
+        closeAll(fds.filter((fd) => held?.fds.includes(fd) !== true));
+      }
       throw error;
     }
     for (const { address, fds } of opened) {
       const key = addressText(address);
-      const set = this.#sets.get(key) ?? { address, fds: [] };
+      const set = this.#sets.get(key) ?? { address, fds: [], shared: false };
       set.fds.push(...fds);
       this.#sets.set(key, set);
     }

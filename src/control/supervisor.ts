@@ -26,7 +26,7 @@ import { LogFiles, Reopening } from './log-files.ts';
 import { NameWatcher } from './name-watcher.ts';
 import { removeWorkerList, writeWorkerList } from './process-identity.ts';
 import { RestartDelay } from './restart-delay.ts';
-import { SocketKeeper, type SocketPart } from './socket-keeper.ts';
+import { SocketKeeper, type SocketPart, type SocketSet } from './socket-keeper.ts';
 import { TICKET_ROTATE_MS, TicketKeys } from './ticket-keys.ts';
 import { type WorkerEnvironment, WorkerProcess } from './worker-process.ts';
 
@@ -55,6 +55,8 @@ export interface SupervisorOptions {
   /** Where the control socket of whoever is in charge is found. */
   readonly lastingPath: string;
   readonly inheritance: Inheritance | null;
+  /** Sockets that somebody opened for us. */
+  readonly given: readonly SocketPart[];
   readonly log: Log;
   /** Where `log` goes; a plan says where to. */
   readonly errorLog: ErrorLog;
@@ -164,6 +166,10 @@ export class Supervisor {
     this.#list();
   }
 
+  get sockets(): readonly SocketSet[] {
+    return this.#keeper.sets;
+  }
+
   /** Workers that are to run. */
   get workers(): number {
     return this.#seats.length;
@@ -178,7 +184,7 @@ export class Supervisor {
       this.#goOn();
       this.#logs = LogFiles.open(plan);
       this.#speakTo(this.#logs);
-      this.#keeper.inherit(inheritance?.sockets ?? []);
+      this.#keeper.inherit([...(inheritance?.sockets ?? []), ...this.#options.given]);
       const prepared = await this.#keeper.prepare(plan, this.#seats.length);
       this.#plan = prepared.plan;
       this.#goOn();

@@ -6,6 +6,7 @@ import { rmSync } from 'node:fs';
 import { assert } from '../base/assert.ts';
 import type { HandoffTag } from '../plan/messages.ts';
 import * as libc from './ffi/libc.ts';
+import { Message } from './ffi/message.ts';
 import { NativeMemory } from './ffi/native-memory.ts';
 import { socketAddress } from './ffi/socket-address.ts';
 
@@ -22,39 +23,12 @@ export function openHandoffPair(): [number, number] {
   return [pair.bytes.readInt32LE(0), pair.bytes.readInt32LE(4)];
 }
 
-/** struct msghdr, iovec and control message in one block, and what they point to. */
-class Message {
-  readonly header = new NativeMemory(56);
-  readonly vector = new NativeMemory(16);
-  readonly text = new NativeMemory(TAG_BYTES_MAX);
-  readonly control = new NativeMemory(16 + DESCRIPTORS_PER_MESSAGE * 4 + 8);
-
-  prepare(textBytes: number, controlBytes: number): void {
-    this.vector.bytes.writeBigUInt64LE(BigInt(this.text.address), 0);
-    this.vector.bytes.writeBigUInt64LE(BigInt(textBytes), 8);
-    this.header.bytes.fill(0);
-    this.header.bytes.writeBigUInt64LE(BigInt(this.vector.address), 16);
-    this.header.bytes.writeBigUInt64LE(1n, 24);
-    this.header.bytes.writeBigUInt64LE(BigInt(this.control.address), 32);
-    this.header.bytes.writeBigUInt64LE(BigInt(controlBytes), 40);
-  }
-}
-
 /** Sends `fds` with `tag` beside them, DESCRIPTORS_PER_MESSAGE at most. False when the other end is gone or full. The sender keeps its descriptors. */
 export function sendDescriptors(channel: number, tag: HandoffTag, fds: readonly number[]): boolean {
-  assert(fds.length <= DESCRIPTORS_PER_MESSAGE, 'descriptors fit one message');
-  const message = new Message();
+  const message = new Message(TAG_BYTES_MAX, DESCRIPTORS_PER_MESSAGE);
   const textBytes = message.text.bytes.write(JSON.stringify(tag));
   assert(textBytes < TAG_BYTES_MAX, 'the tag fits');
-  const used = fds.length === 0 ? 0 : 16 + fds.length * 4;
-  message.control.bytes.writeBigUInt64LE(BigInt(used), 0);
-  message.control.bytes.writeInt32LE(libc.SOL_SOCKET, 8);
-  message.control.bytes.writeInt32LE(libc.SCM_RIGHTS, 12);
-  fds.forEach((fd, i) => {
-    message.control.bytes.writeInt32LE(fd, 16 + 4 * i);
-  });
-  message.prepare(textBytes, (used + 7) & ~7);
-  return (libc.sendmsg(channel, message.header.address, libc.MSG_NOSIGNAL | libc.MSG_DONTWAIT) as number) === textBytes;
+  return (libc.sendmsg(channel, message.outgoing(textBytes, fds), libc.MSG_NOSIGNAL | libc.MSG_DONTWAIT) as number) === textBytes;
 }
 
 export interface Received {
@@ -64,17 +38,12 @@ export interface Received {
 
 /** The next message, or null when none waits; `closed` when the other end is gone. */
 export function receiveDescriptors(channel: number): Received | 'closed' | null {
-  const message = new Message();
-  message.prepare(TAG_BYTES_MAX, message.control.length);
-  const n = libc.recvmsg(channel, message.header.address, libc.MSG_CMSG_CLOEXEC | libc.MSG_DONTWAIT) as number;
+  const message = new Message(TAG_BYTES_MAX, DESCRIPTORS_PER_MESSAGE);
+  const n = libc.recvmsg(channel, message.incoming(), libc.MSG_CMSG_CLOEXEC | libc.MSG_DONTWAIT) as number;
   if (n < 0) return libc.errno() === libc.EAGAIN ? null : 'closed';
   if (n === 0) return 'closed';
-  const fds: number[] = [];
-  const controlBytes = Number(message.header.bytes.readBigUInt64LE(40));
-  const used = controlBytes < 16 ? 0 : Number(message.control.bytes.readBigUInt64LE(0));
-  for (let at = 16; at + 4 <= used; at += 4) fds.push(message.control.bytes.readInt32LE(at));
   const tag = JSON.parse(message.text.bytes.toString('utf8', 0, n)) as HandoffTag;
-  return { tag, fds };
+  return { tag, fds: message.descriptors() };
 }
 
 /** A place where handoff channels are opened to. */

@@ -4,7 +4,7 @@ import { getSystemErrorName } from 'node:util';
 import type { ListenAddress, SocketPlan } from '../plan/plan.ts';
 import * as libc from './ffi/libc.ts';
 import { NativeMemory } from './ffi/native-memory.ts';
-import { peerPort, socketAddress } from './ffi/socket-address.ts';
+import { peerPort, peerText, socketAddress } from './ffi/socket-address.ts';
 
 /** How long the kernel holds a connection that says nothing, where `deferAccept` is set. Seconds; rounded up to its retransmission steps. */
 const DEFER_ACCEPT_S = 5;
@@ -82,6 +82,24 @@ export function boundPort(fd: number): number {
   const length = new NativeMemory(4);
   length.bytes.writeInt32LE(name.length, 0);
   return libc.getsockname(fd, name.address, length.address) === 0 ? peerPort(name.bytes) : 0;
+}
+
+/** What a listening socket is bound to; null for what is none. Families other than ours are none. */
+export function boundAddress(fd: number): ListenAddress | null {
+  const name = new NativeMemory(128);
+  const length = new NativeMemory(4);
+  length.bytes.writeInt32LE(4, 0);
+  const listens =
+    libc.getsockopt(fd, libc.SOL_SOCKET, libc.SO_ACCEPTCONN, name.address, length.address) === 0 && name.bytes.readInt32LE(0) === 1;
+  length.bytes.writeInt32LE(name.length, 0);
+  if (!listens || libc.getsockname(fd, name.address, length.address) !== 0) return null;
+  const family = name.bytes.readUInt16LE(0);
+  if (family === libc.AF_UNIX) {
+    const path = name.bytes.toString('utf8', 2, Math.max(2, length.bytes.readInt32LE(0))).replace(/\0.*$/s, '');
+    return path === '' ? null : { family: 0, path };
+  }
+  if (family !== libc.AF_INET && family !== libc.AF_INET6) return null;
+  return { family: family === libc.AF_INET ? 4 : 6, ip: peerText(name.bytes), port: peerPort(name.bytes) };
 }
 
 export function closeFd(fd: number): void {
