@@ -4,11 +4,13 @@
  */
 import { resolve } from 'node:path';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { stringify } from 'yaml';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { tollgateVersion } from '../base/version.ts';
 import { checkFile } from '../config/check-report.ts';
 import { findingText } from '../config/findings.ts';
 import { makePasswordHash, NEW_PASSWORD_SCHEMES, type NewPasswordScheme, passwordLine } from '../config/make-password.ts';
+import { showConfig } from '../config/show.ts';
 import { parseDuration } from '../config/units.ts';
 import { type ChangeAnswer, TRIAL_MS_MAX } from '../control/changes.ts';
 import { ask } from '../control/control-client.ts';
@@ -78,6 +80,20 @@ program
         );
     }
     if (plan === null) process.exitCode = 1;
+  });
+
+const config = program.command('config').description('look at a configuration');
+
+config
+  .command('show')
+  .description('a configuration as it is put together from its files, as YAML; secrets and variables by their names')
+  .argument('<file>', 'configuration')
+  .option('--effective', 'as it runs: with every default, and variables put in where they are no secret')
+  .option('--json', 'for programs')
+  .addHelpText('after', '\nExample:\n  tollgate config show --effective tollgate.yaml')
+  .action(async (file: string, options: { effective?: boolean; json?: boolean }) => {
+    const shown = await showConfig(file, options.effective === true);
+    process.stdout.write(options.json === true ? `${JSON.stringify(shown, null, 2)}\n` : stringify(shown));
   });
 
 program

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { FieldEditsPlan, FieldPlan, TemplatePlan } from '../base/field-edits-plan.ts';
 import { nameIdAt, nameRules, RULE_FRAMING, RULE_HOP, RULE_OURS } from '../http/field-names.ts';
 import { parseTemplate, V_REQUEST_ONLY, VARIABLES } from '../http/template.ts';
-import { line, list, mapping, section } from './settings.ts';
+import { about, line, list, mapping, section } from './settings.ts';
 import { shown, wrong } from './wording.ts';
 
 /** Changes of each kind in one place. */
@@ -65,7 +65,9 @@ export function fieldNames() {
 
 /** Changes of the fields of requests or of answers; null when there are none. */
 export function fieldEdits(inResponse: boolean) {
-  return section({ set: fieldList(inResponse), add: fieldList(inResponse), remove: fieldNames().prefault([]) }).transform(
-    (edits): FieldEditsPlan | null => (edits.set.length + edits.add.length + edits.remove.length === 0 ? null : edits),
-  );
+  return section({
+    set: about('Fields that are replaced.', fieldList(inResponse)),
+    add: about('Fields that are added to those there are.', fieldList(inResponse)),
+    remove: about('Fields that are taken out.', fieldNames().prefault([])),
+  }).transform((edits): FieldEditsPlan | null => (edits.set.length + edits.add.length + edits.remove.length === 0 ? null : edits));
 }

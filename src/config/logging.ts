@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { LOG_FIELDS, LOG_LEVELS } from '../plan/log-plan.ts';
 import { parseTargetAddress, TARGET_FORMS } from './addresses.ts';
-import { choice, filePath, flag, list, parsed, section, shorthand } from './settings.ts';
+import { about, choice, filePath, flag, list, parsed, section, shorthand } from './settings.ts';
 import { parseShare, SHARE_FORMS } from './units.ts';
 import { wrong } from './wording.ts';
 
@@ -43,15 +43,16 @@ const syslog = shorthand(
   'to',
   section(
     {
-      /** Where datagrams go: a Unix socket, or a host and port by UDP. */
-      to: parsed(TARGET_FORMS, parseTargetAddress),
-      facility: choice(FACILITIES).prefault('local7'),
-      severity: choice(SEVERITIES).prefault('info'),
-      /** APP-NAME. */
-      name: z
-        .string({ error: (issue) => wrong(issue.input, NAME_EXPECTED) })
-        .regex(/^[!-~]{1,48}$/, { error: (issue) => wrong(issue.input, NAME_EXPECTED) })
-        .prefault('tollgate'),
+      to: about('Where datagrams go: a Unix socket, or a host and port by UDP.', parsed(TARGET_FORMS, parseTargetAddress)),
+      facility: about('Facility of RFC 5424.', choice(FACILITIES).prefault('local7')),
+      severity: about('Severity of RFC 5424.', choice(SEVERITIES).prefault('info')),
+      name: about(
+        'APP-NAME.',
+        z
+          .string({ error: (issue) => wrong(issue.input, NAME_EXPECTED) })
+          .regex(/^[!-~]{1,48}$/, { error: (issue) => wrong(issue.input, NAME_EXPECTED) })
+          .prefault('tollgate'),
+      ),
     },
     [],
     SYSLOG_EXPECTED,
@@ -64,16 +65,21 @@ const access = shorthand(
   'path',
   section(
     {
-      /** `-` standard output, `off`, or a file. Default: standard output, unless there is `syslog`. */
-      path: filePath("a log file, '-' for standard output, or 'off'").optional(),
-      syslog: syslog.optional(),
-      format: choice(['json', 'combined', 'common'], ['text', 'logfmt', 'template']).prefault('json'),
-      /** Keys of the JSON, in this order. Default: those of docs/logs.md. */
-      fields: list(choice(LOG_FIELDS), 'a list of keys', 1, LOG_FIELDS.length).optional(),
-      /** Share of the requests that is logged. */
-      sample: parsed(SHARE_FORMS, (text) => parseShare(text) ?? wrong(text, SHARE_FORMS)).prefault('100%'),
-      /** Failures are logged whatever `sample` says. */
-      sampleErrors: flag().prefault(true),
+      path: about(
+        '`-` standard output, `off`, or a file. Default: standard output, unless there is `syslog`.',
+        filePath("a log file, '-' for standard output, or 'off'").optional(),
+      ),
+      syslog: about('A receiver of RFC 5424 datagrams, instead of a file.', syslog.optional()),
+      format: about('Form of a line.', choice(['json', 'combined', 'common'], ['text', 'logfmt', 'template']).prefault('json')),
+      fields: about(
+        'Keys of the JSON, in this order. Default: those of docs/logs.md.',
+        list(choice(LOG_FIELDS), 'a list of keys', 1, LOG_FIELDS.length).optional(),
+      ),
+      sample: about(
+        'Share of the requests that is logged.',
+        parsed(SHARE_FORMS, (text) => parseShare(text) ?? wrong(text, SHARE_FORMS)).prefault('100%'),
+      ),
+      sampleErrors: about('Failures are logged whatever `sample` says.', flag().prefault(true)),
     },
     ['rotate', 'filter'],
     ACCESS_EXPECTED,
@@ -93,10 +99,8 @@ const error = shorthand(
   'path',
   section(
     {
-      /** `-` standard error, or a file. */
-      path: filePath("a log file, or '-' for standard error").prefault('-'),
-      /** Default: text on a terminal, JSON elsewhere. */
-      format: choice(['json', 'text']).optional(),
+      path: about('`-` standard error, or a file.', filePath("a log file, or '-' for standard error").prefault('-')),
+      format: about('Default: text on a terminal, JSON elsewhere.', choice(['json', 'text']).optional()),
     },
     ['syslog', 'rotate'],
     "'-', a path, or a mapping of path, format",
@@ -105,10 +109,9 @@ const error = shorthand(
 
 export const log = section(
   {
-    /** Least level that the error log shows. */
-    level: choice(LOG_LEVELS).prefault('info'),
-    access: access.prefault({}),
-    error: error.prefault({}),
+    level: about('Least level that the error log shows.', choice(LOG_LEVELS).prefault('info')),
+    access: about('The access log: a line for each request.', access.prefault({})),
+    error: about('The log for people.', error.prefault({})),
   },
   ['handshakes'],
 );

@@ -26,6 +26,7 @@ import { log } from './logging.ts';
 import { networkList } from './networks.ts';
 import { HOST_FORMS, PATH_FORMS, parseHostPattern, parsePathPattern } from './patterns.ts';
 import {
+  about,
   choice,
   choiceOfNumber,
   count,
@@ -51,38 +52,47 @@ const TYPE_PATTERN_FORMS = "a media type as 'text/html', 'text/*', '*/*+json' or
 /** Shortest deadline: below it, ordinary networks would already break. */
 const DEADLINE_MS_MIN = 10;
 
+const RATE_BYTES_EXPECTED = "a size in a second from 1B to 1MiB, or 'off'";
+
 /** Where the admin interface listens when nothing is said. */
 export const ADMIN_ADDRESS = '127.0.0.1:9901';
 
 const admin = section(
   {
-    /** Where metrics, health and status are served; null: nowhere. */
-    listen: parsed(`${LISTEN_FORMS}, or 'off'`, (text): { address: ListenAddress | null } | string => {
-      if (text === 'off') return { address: null };
-      const spec = parseListenAddress(text);
-      // Forms that mean both families stand for IPv4 here: one socket serves everybody who asks.
-      return typeof spec === 'string' ? spec : { address: spec.addresses[0]! };
-    })
-      .transform(({ address }) => address)
-      .prefault(ADMIN_ADDRESS),
+    listen: about(
+      'Where metrics, health and status are served; null: nowhere.',
+      parsed(`${LISTEN_FORMS}, or 'off'`, (text): { address: ListenAddress | null } | string => {
+        if (text === 'off') return { address: null };
+        const spec = parseListenAddress(text);
+        // Forms that mean both families stand for IPv4 here: one socket serves everybody who asks.
+        return typeof spec === 'string' ? spec : { address: spec.addresses[0]! };
+      })
+        .transform(({ address }) => address)
+        .prefault(ADMIN_ADDRESS),
+    ),
   },
   ['tls', 'token', 'tokens', 'auth'],
 );
 
 const certificate = section(
   {
-    certificate: filePath('a PEM file with the certificate and its chain, leaf first'),
-    key: filePath('a PEM file with the private key'),
+    certificate: about('The certificate and its chain, leaf first.', filePath('a PEM file with the certificate and its chain, leaf first')),
+    key: about('Its private key; readable by nobody else.', filePath('a PEM file with the private key')),
   },
   ['ocsp', 'pkcs11', 'passphrase', 'names'],
 );
 
 const tls = section(
   {
-    policy: choice(['intermediate', 'modern'], ['old', 'fips', 'custom']).prefault('intermediate'),
-    certificates: list(certificate, 'a list of certificates, each a mapping of certificate, key', 1, 10_000),
-    /** Session tickets, by which a client that returns saves a whole handshake. */
-    tickets: flag().prefault(true),
+    policy: about(
+      'TLS versions and cipher suites that are offered.',
+      choice(['intermediate', 'modern'], ['old', 'fips', 'custom']).prefault('intermediate'),
+    ),
+    certificates: about(
+      'Certificates, chosen by the name a client asks for; the first is for those who ask for none, or an unknown one.',
+      list(certificate, 'a list of certificates, each a mapping of certificate, key', 1, 10_000),
+    ),
+    tickets: about('Session tickets, by which a client that returns saves a whole handshake.', flag().prefault(true)),
   },
   [
     'clients',
@@ -103,33 +113,37 @@ const tls = section(
 
 const match = section(
   {
-    host: parsed(HOST_FORMS, (text) => unwrapped(parseHostPattern(text))).optional(),
-    path: parsed(PATH_FORMS, (text) => unwrapped(parsePathPattern(text))).optional(),
+    host: about('Host of the request; without it, any.', parsed(HOST_FORMS, (text) => unwrapped(parseHostPattern(text))).optional()),
+    path: about(
+      'Path of the request, or its beginning; without it, any.',
+      parsed(PATH_FORMS, (text) => unwrapped(parsePathPattern(text))).optional(),
+    ),
   },
   ['method', 'headers', 'header', 'query', 'sni', 'client', 'protocol'],
 );
 
 /** Who may come in: the longest prefix decides, a tie is a denial. With `allow` alone, nobody else may. */
 const access = section({
-  allow: networkList().prefault([]),
-  deny: networkList().prefault([]),
-  /** Files with a network a line; '#' begins a comment. */
-  allowFile: filePath('a file with a network a line').optional(),
-  denyFile: filePath('a file with a network a line').optional(),
+  allow: about('Networks that may come in; with these alone, nobody else may.', networkList().prefault([])),
+  deny: about('Networks that may not.', networkList().prefault([])),
+  allowFile: about("Files with a network a line; '#' begins a comment.", filePath('a file with a network a line').optional()),
+  denyFile: about('As allowFile, of networks that may not come in.', filePath('a file with a network a line').optional()),
 });
 
 const responseBody = section({
-  /** Larger ones are 502, or cut when their head has gone out. */
-  max: size(0, BODY_BYTES_MAX).optional(),
-  /** How much of it may wait for a slow client, so that the server is done with sooner. */
-  buffer: size(0, RESPONSE_BUFFER_BYTES_MAX).prefault('0B'),
+  max: about('Larger ones are 502, or cut when their head has gone out.', size(0, BODY_BYTES_MAX).optional()),
+  buffer: about(
+    'How much of it may wait for a slow client, so that the server is done with sooner.',
+    size(0, RESPONSE_BUFFER_BYTES_MAX).prefault('0B'),
+  ),
 });
 
 const requestBody = section({
-  /** Larger ones are 413. */
-  max: size(0, BODY_BYTES_MAX).optional(),
-  /** Bodies up to this size are whole before the server sees the request: a slow client then costs the server nothing. */
-  buffer: size(0, REQUEST_BUFFER_BYTES_MAX).prefault('0B'),
+  max: about('Larger ones are 413.', size(0, BODY_BYTES_MAX).optional()),
+  buffer: about(
+    'Bodies up to this size are whole before the server sees the request: a slow client then costs the server nothing.',
+    size(0, REQUEST_BUFFER_BYTES_MAX).prefault('0B'),
+  ),
 });
 
 const REDIRECT_EXPECTED = "'https', or a mapping of to, status";
@@ -138,9 +152,8 @@ const redirect = shorthand(
   'to',
   section(
     {
-      /** Where to; `https` is the same place by TLS. */
-      to: template('a URL with variables', false),
-      status: choiceOfNumber([301, 302, 303, 307, 308]).prefault(308),
+      to: about('Where to; `https` is the same place by TLS.', template('a URL with variables', false)),
+      status: about('Status of the answer.', choiceOfNumber([301, 302, 303, 307, 308]).prefault(308)),
     },
     [],
     REDIRECT_EXPECTED,
@@ -148,33 +161,36 @@ const redirect = shorthand(
 );
 
 const respond = section({
-  status: count(200, 599).prefault(200),
-  /** The body itself, or the file that has it. */
-  body: z
-    .string({ error: (issue) => wrong(issue.input, 'text') })
-    .max(PAGE_BYTES_MAX)
-    .optional(),
-  file: filePath('the file with the body').optional(),
-  type: line('a media type', 256).prefault('text/plain; charset=utf-8'),
+  status: about('Status of the answer.', count(200, 599).prefault(200)),
+  body: about(
+    'The body itself, or the file that has it.',
+    z
+      .string({ error: (issue) => wrong(issue.input, 'text') })
+      .max(PAGE_BYTES_MAX)
+      .optional(),
+  ),
+  file: about('A file with the body.', filePath('the file with the body').optional()),
+  type: about('Media type of the body.', line('a media type', 256).prefault('text/plain; charset=utf-8')),
 });
 
 const basicAuth = section({
-  realm: line('a realm', 128).prefault('restricted'),
-  /** A file as htpasswd makes it: 'user:hash' a line. */
-  users: filePath('a file of users and password hashes'),
+  realm: about('What the client is told the password is for.', line('a realm', 128).prefault('restricted')),
+  users: about("A file as htpasswd makes it: 'user:hash' a line.", filePath('a file of users and password hashes')),
 });
 
 const forwardAuth = section({
-  /** The upstream that is asked. */
-  to: itemName(),
-  /** What it is asked for. */
-  path: line('a path', 1_024)
-    .regex(/^\/[!-~]*$/, { error: (issue) => wrong(issue.input, "a path that begins with '/'") })
-    .prefault('/'),
-  /** Fields of its answer that go on with the request; a client's own of these names are dropped. */
-  copyToRequest: fieldNames().prefault([]),
-  /** Fields of its answer that go to the client with the response. */
-  copyToResponse: fieldNames().prefault([]),
+  to: about('The upstream that is asked.', itemName()),
+  path: about(
+    'What it is asked for.',
+    line('a path', 1_024)
+      .regex(/^\/[!-~]*$/, { error: (issue) => wrong(issue.input, "a path that begins with '/'") })
+      .prefault('/'),
+  ),
+  copyToRequest: about(
+    "Fields of its answer that go on with the request; a client's own of these names are dropped.",
+    fieldNames().prefault([]),
+  ),
+  copyToResponse: about('Fields of its answer that go to the client with the response.', fieldNames().prefault([])),
 });
 
 const typePattern = z
@@ -188,12 +204,19 @@ const compress = z.preprocess(
   (value) => (value === true ? {} : value === false ? null : value),
   section(
     {
-      codings: list(choice(['zstd', 'br', 'gzip']), 'a list of codings, best first', 1, 3).prefault(['zstd', 'br', 'gzip']),
-      types: list(typePattern, 'a list of media types', 1, 64).optional(),
-      /** Shorter bodies go as they are. */
-      minimum: size(0, 1_048_576).prefault('1KiB'),
-      /** Also answers to requests with cookies or authorization: only where no secret and no echo of the request share a page (BREACH). */
-      withSecrets: flag().prefault(false),
+      codings: about(
+        "Codings, best first; the client's wishes decide among them.",
+        list(choice(['zstd', 'br', 'gzip']), 'a list of codings, best first', 1, 3).prefault(['zstd', 'br', 'gzip']),
+      ),
+      types: about(
+        'Media types that are compressed. Default: texts and what compresses like them.',
+        list(typePattern, 'a list of media types', 1, 64).optional(),
+      ),
+      minimum: about('Shorter bodies go as they are.', size(0, 1_048_576).prefault('1KiB')),
+      withSecrets: about(
+        'Also answers to requests with cookies or authorization: only where no secret and no echo of the request share a page (BREACH).',
+        flag().prefault(false),
+      ),
     },
     [],
     COMPRESS_EXPECTED,
@@ -202,24 +225,29 @@ const compress = z.preprocess(
 
 const route = section(
   {
-    /** What logs call it; default: the listener's name and the route's place. */
-    name: itemName().optional(),
-    match: match.prefault({}),
-    /** One of `to`, `redirect` and `respond`. */
-    to: itemName().optional(),
-    redirect: redirect.optional(),
-    respond: respond.optional(),
-    /** Host that the server is told: `keep` the client's, or a name with or without port. */
-    host: parsed("'keep', or a host as 'app.internal' or 'app.internal:8080'", parseSentHost).optional(),
-    headers: section({ request: fieldEdits(false).optional(), response: fieldEdits(true).optional() }).prefault({}),
-    /** Location and cookies of a server that believes it is asked over http. */
-    mend: flag().prefault(true),
-    requestBody: requestBody.prefault({}),
-    responseBody: responseBody.prefault({}),
-    access: access.optional(),
-    basicAuth: basicAuth.optional(),
-    forwardAuth: forwardAuth.optional(),
-    compress: compress.optional(),
+    name: about("What logs call it; default: the listener's name and the route's place.", itemName().optional()),
+    match: about('Which requests it is for: all of them, unless it says.', match.prefault({})),
+    to: about('One of `to`, `redirect` and `respond`.', itemName().optional()),
+    redirect: about('The client is sent elsewhere.', redirect.optional()),
+    respond: about('Tollgate answers by itself.', respond.optional()),
+    host: about(
+      "Host that the server is told: `keep` the client's, or a name with or without port.",
+      parsed("'keep', or a host as 'app.internal' or 'app.internal:8080'", parseSentHost).optional(),
+    ),
+    headers: about(
+      "Fields that are set, added and removed: the request's on their way to the server, the response's on their way back.",
+      section({
+        request: about('Of the request, on its way to the server.', fieldEdits(false).optional()),
+        response: about('Of the response, on its way back.', fieldEdits(true).optional()),
+      }).prefault({}),
+    ),
+    mend: about('Location and cookies of a server that believes it is asked over http.', flag().prefault(true)),
+    requestBody: about('Bounds of request bodies.', requestBody.prefault({})),
+    responseBody: about('Bounds of response bodies.', responseBody.prefault({})),
+    access: about('Who may: networks, the longest prefix decides.', access.optional()),
+    basicAuth: about('Passwords (RFC 7617).', basicAuth.optional()),
+    forwardAuth: about('A server that is asked about each request first.', forwardAuth.optional()),
+    compress: about('Compression of responses; true is the defaults.', compress.optional()),
   },
   ['rewrite', 'rateLimit', 'timeouts', 'retries', 'mirror'],
 );
@@ -229,7 +257,11 @@ const HSTS_EXPECTED = "a duration as '365d', or a mapping of maxAge, includeSubD
 const hsts = shorthand(
   'maxAge',
   section(
-    { maxAge: duration(0, 3_650 * DAY_MS), includeSubDomains: flag().prefault(false), preload: flag().prefault(false) },
+    {
+      maxAge: about('How long a browser remembers it.', duration(0, 3_650 * DAY_MS)),
+      includeSubDomains: about('For the names below this one too.', flag().prefault(false)),
+      preload: about('Asks browsers to know it beforehand.', flag().prefault(false)),
+    },
     [],
     HSTS_EXPECTED,
   ),
@@ -241,37 +273,42 @@ const errorPages = mapping(filePath('a page'), 'a mapping of statuses to files',
 );
 
 const socket = section({
-  /** Connections that wait in the kernel until they are accepted. */
-  backlog: count(1, 65_535).prefault(4_096),
-  fastOpen: flag().prefault(false),
-  /** Wakes a worker only when a client's first bytes are there. Silent clients then count against the kernel's patience, not `timeouts.handshake`. */
-  deferAccept: flag().prefault(true),
-  /** How long bytes may stay unacknowledged before the kernel gives the connection up. 0: the kernel's own patience. */
-  userTimeout: duration(SECOND_MS, HOUR_MS, true).prefault('off'),
-  /** Quiet time before TCP asks whether the other side is still there. 0: never. */
-  keepAlive: duration(SECOND_MS, 9 * HOUR_MS, true)
-    .transform((ms) => Math.ceil(ms / SECOND_MS))
-    .prefault('1m'),
+  backlog: about('Connections that wait in the kernel until they are accepted.', count(1, 65_535).prefault(4_096)),
+  fastOpen: about('Takes data with the first packet (TCP Fast Open), where the kernel lets servers.', flag().prefault(false)),
+  deferAccept: about(
+    "Wakes a worker only when a client's first bytes are there. Silent clients then count against the kernel's patience, not `timeouts.handshake`.",
+    flag().prefault(true),
+  ),
+  userTimeout: about(
+    "How long bytes may stay unacknowledged before the kernel gives the connection up. 0: the kernel's own patience.",
+    duration(SECOND_MS, HOUR_MS, true).prefault('off'),
+  ),
+  keepAlive: about(
+    'Quiet time before TCP asks whether the other side is still there. 0: never.',
+    duration(SECOND_MS, 9 * HOUR_MS, true)
+      .transform((ms) => Math.ceil(ms / SECOND_MS))
+      .prefault('1m'),
+  ),
 });
 
 const listener = section(
   {
-    name: itemName(),
-    address: parsed(LISTEN_FORMS, parseListenAddress),
-    protocol: choice(['http'], ['tcp', 'udp', 'http2', 'http3']).prefault('http'),
-    tls: tls.optional(),
-    routes: list(route, 'a list of routes, each a mapping of match and one of to, redirect, respond', 1, 10_000).optional(),
-    /** In place of routes: everything is sent elsewhere. */
-    redirect: redirect.optional(),
-    /** What servers are told of the client. */
-    forwarded: choice(['x-forwarded', 'rfc7239', 'both', 'off']).prefault('x-forwarded'),
-    /** Proxies in front of this listener, whose word about the client is believed. */
-    trustedProxies: networkList().prefault([]),
-    traceparent: flag().prefault(false),
-    hsts: hsts.optional(),
-    errorPages: errorPages.prefault({}),
-    access: access.optional(),
-    socket: socket.prefault({}),
+    name: about('What logs and metrics call it.', itemName()),
+    address: about('Where it listens.', parsed(LISTEN_FORMS, parseListenAddress)),
+    protocol: about('What clients speak.', choice(['http'], ['tcp', 'udp', 'http2', 'http3']).prefault('http')),
+    tls: about('With it, clients speak TLS.', tls.optional()),
+    routes: about(
+      'What is done with requests; the most specific that matches a request decides.',
+      list(route, 'a list of routes, each a mapping of match and one of to, redirect, respond', 1, 10_000).optional(),
+    ),
+    redirect: about('In place of routes: everything is sent elsewhere.', redirect.optional()),
+    forwarded: about('What servers are told of the client.', choice(['x-forwarded', 'rfc7239', 'both', 'off']).prefault('x-forwarded')),
+    trustedProxies: about('Proxies in front of this listener, whose word about the client is believed.', networkList().prefault([])),
+    traceparent: about('Continues a trace of W3C Trace Context, or begins one.', flag().prefault(false)),
+    hsts: about('Strict-Transport-Security (RFC 6797) in every answer.', hsts.optional()),
+    errorPages: about('Pages in place of our own few words, by status or class.', errorPages.prefault({})),
+    access: about('Who may connect: networks, the longest prefix decides.', access.optional()),
+    socket: about('Settings of the listening socket.', socket.prefault({})),
   },
   ['proxyProtocol', 'rateLimit', 'http2', 'trust', 'limits', 'timeouts', 'guard'],
 );
@@ -282,9 +319,11 @@ const target = shorthand(
   'address',
   section(
     {
-      address: parsed(TARGET_FORMS, parseTargetAddress),
-      /** Its share of the requests, next to the others'. */
-      weight: count(1, 256).prefault(1),
+      address: about(
+        'Where it is: an address, or a name that is looked up again when its time is over.',
+        parsed(TARGET_FORMS, parseTargetAddress),
+      ),
+      weight: about("Its share of the requests, next to the others'.", count(1, 256).prefault(1)),
     },
     ['tls', 'backup', 'slowStart', 'zone', 'drain'],
     TARGET_EXPECTED,
@@ -300,52 +339,64 @@ const ownAddress = z.string({ error: (issue) => wrong(issue.input, OWN_ADDRESS_F
 
 const upstream = section(
   {
-    name: itemName(),
-    targets: list(target, 'a list of targets', 1, TARGETS_MAX),
-    balance: choice(['round-robin'], ['least-connections', 'random', 'hash', 'consistent-hash', 'sticky']).prefault('round-robin'),
-    /** Idle connections kept for reuse, per target and worker; 0: none is kept. */
-    idleConnections: count(0, 10_000).prefault(64),
-    /** Our own address on connections to it: one, or one of each family. */
-    sourceAddress: z
-      .preprocess((value) => (typeof value === 'string' ? [value] : value), list(ownAddress, OWN_ADDRESS_FORMS, 0, 2))
-      .prefault([]),
-    timeouts: section({
-      connect: duration(DEADLINE_MS_MIN, HOUR_MS).prefault('5s'),
-      /** From the last byte of the request to the first of the response. */
-      responseHead: duration(DEADLINE_MS_MIN, DAY_MS).prefault('1m'),
-      /** Longest silence within a response body, or while the target takes no bytes. */
-      body: duration(DEADLINE_MS_MIN, DAY_MS).prefault('1m'),
-      /** Quiet time after which a kept connection is closed. */
-      idle: duration(DEADLINE_MS_MIN, DAY_MS).prefault('1m'),
-    }).prefault({}),
+    name: about('What routes, logs and metrics call it.', itemName()),
+    targets: about('The servers.', list(target, 'a list of targets', 1, TARGETS_MAX)),
+    balance: about(
+      'How requests are shared among the targets.',
+      choice(['round-robin'], ['least-connections', 'random', 'hash', 'consistent-hash', 'sticky']).prefault('round-robin'),
+    ),
+    idleConnections: about('Idle connections kept for reuse, per target and worker; 0: none is kept.', count(0, 10_000).prefault(64)),
+    sourceAddress: about(
+      'Our own address on connections to it: one, or one of each family.',
+      z.preprocess((value) => (typeof value === 'string' ? [value] : value), list(ownAddress, OWN_ADDRESS_FORMS, 0, 2)).prefault([]),
+    ),
+    timeouts: about(
+      'Deadlines of connections to its targets.',
+      section({
+        connect: about('Until a connection is made.', duration(DEADLINE_MS_MIN, HOUR_MS).prefault('5s')),
+        responseHead: about(
+          'From the last byte of the request to the first of the response.',
+          duration(DEADLINE_MS_MIN, DAY_MS).prefault('1m'),
+        ),
+        body: about(
+          'Longest silence within a response body, or while the target takes no bytes.',
+          duration(DEADLINE_MS_MIN, DAY_MS).prefault('1m'),
+        ),
+        idle: about('Quiet time after which a kept connection is closed.', duration(DEADLINE_MS_MIN, DAY_MS).prefault('1m')),
+      }).prefault({}),
+    ),
   },
   ['tls', 'health', 'healthCheck', 'retries', 'protocol', 'queue', 'connections', 'breaker', 'proxyProtocol', 'resolve', 'sticky'],
 );
 
 const timeouts = section({
-  /** From accept to the end of the handshake. */
-  handshake: duration(DEADLINE_MS_MIN, HOUR_MS).prefault('10s'),
-  /** From the first byte of a request head to its last. */
-  requestHead: duration(DEADLINE_MS_MIN, HOUR_MS).prefault('10s'),
-  /** Longest silence within a request body, or while the client takes no bytes. */
-  body: duration(DEADLINE_MS_MIN, DAY_MS).prefault('1m'),
-  /** Quiet time on a kept-alive client connection. */
-  idle: duration(DEADLINE_MS_MIN, DAY_MS).prefault('75s'),
-  /** Quiet time in a tunnel (an upgraded connection, such as WebSocket). */
-  tunnel: duration(DEADLINE_MS_MIN, 7 * DAY_MS).prefault('1h'),
-  /** How long a closing connection may wait for the client to take its last bytes. */
-  close: duration(DEADLINE_MS_MIN, HOUR_MS).prefault('5s'),
-  /** How long open exchanges may go on after a stop is asked for. */
-  drain: duration(0, DAY_MS).prefault('30s'),
+  handshake: about('From accept to the end of the handshake.', duration(DEADLINE_MS_MIN, HOUR_MS).prefault('10s')),
+  requestHead: about('From the first byte of a request head to its last.', duration(DEADLINE_MS_MIN, HOUR_MS).prefault('10s')),
+  body: about(
+    'Longest silence within a request body, or while the client takes no bytes.',
+    duration(DEADLINE_MS_MIN, DAY_MS).prefault('1m'),
+  ),
+  idle: about('Quiet time on a kept-alive client connection.', duration(DEADLINE_MS_MIN, DAY_MS).prefault('75s')),
+  tunnel: about(
+    'Quiet time in a tunnel (an upgraded connection, such as WebSocket).',
+    duration(DEADLINE_MS_MIN, 7 * DAY_MS).prefault('1h'),
+  ),
+  close: about(
+    'How long a closing connection may wait for the client to take its last bytes.',
+    duration(DEADLINE_MS_MIN, HOUR_MS).prefault('5s'),
+  ),
+  drain: about('How long open exchanges may go on after a stop is asked for.', duration(0, DAY_MS).prefault('30s')),
 });
 
 const rate = shorthand(
   'rate',
   section(
     {
-      rate: parsed(RATE_FORMS, (text) => parseRate(text) ?? wrong(text, RATE_FORMS)),
-      /** How many may come at once after a quiet time. Default: those of two seconds. */
-      burst: count(1, 1_000_000).optional(),
+      rate: about(
+        'Events in a second, a minute or an hour.',
+        parsed(RATE_FORMS, (text) => parseRate(text) ?? wrong(text, RATE_FORMS)),
+      ),
+      burst: about('How many may come at once after a quiet time. Default: those of two seconds.', count(1, 1_000_000).optional()),
     },
     [],
     `${RATE_FORMS}, or a mapping of rate, burst`,
@@ -354,30 +405,30 @@ const rate = shorthand(
 
 /** What one client may have, over all workers. A client is an address, or the network it may choose addresses from. */
 const clients = section({
-  connections: count(1, 1_000_000).optional(),
-  handshakes: rate.optional(),
-  requests: rate.optional(),
-  ipv4Prefix: count(8, 32).prefault(32),
-  ipv6Prefix: count(16, 128).prefault(64),
-  /** Networks without these limits; trusted proxies are without them anyway, and their clients' requests are counted instead. */
-  exempt: networkList().prefault([]),
+  connections: about('Open connections.', count(1, 1_000_000).optional()),
+  handshakes: about('TLS handshakes begun.', rate.optional()),
+  requests: about('Requests.', rate.optional()),
+  ipv4Prefix: about('Bits of an IPv4 address that tell one client from another.', count(8, 32).prefault(32)),
+  ipv6Prefix: about('Bits of an IPv6 address that tell one client from another.', count(16, 128).prefault(64)),
+  exempt: about(
+    "Networks without these limits; trusted proxies are without them anyway, and their clients' requests are counted instead.",
+    networkList().prefault([]),
+  ),
 });
 
 const limits = section({
-  /** Open client connections, over all workers. */
-  connections: count(1, 10_000_000).prefault(100_000),
-  /** Requests on one connection; then it is closed. */
-  requestsPerConnection: count(1, 1_000_000_000).optional(),
-  /** Bytes a second that a client must send of a body, or take of an answer, while it is waited for; 'off' for any. */
-  minimumRate: z.union([z.literal('off').transform(() => 0), size(1, 1_048_576)]).prefault('64B'),
-  /** Quiet start before that counts. */
-  minimumRateAfter: duration(SECOND_MS, HOUR_MS).prefault('30s'),
-  /** Largest head of a request or response. */
-  head: size(1_024, HEAD_BYTES_MAX).prefault('32KiB'),
-  /** Field lines in one head. */
-  fields: count(8, FIELDS_MAX).prefault(100),
-  /** Longest request target. */
-  target: size(256, TARGET_BYTES_MAX).prefault('8KiB'),
+  connections: about('Open client connections, over all workers.', count(1, 10_000_000).prefault(100_000)),
+  requestsPerConnection: about('Requests on one connection; then it is closed.', count(1, 1_000_000_000).optional()),
+  minimumRate: about(
+    "Bytes a second that a client must send of a body, or take of an answer, while it is waited for; 'off' for any.",
+    z
+      .union([z.literal('off').transform(() => 0), size(1, 1_048_576)], { error: (issue) => wrong(issue.input, RATE_BYTES_EXPECTED) })
+      .prefault('64B'),
+  ),
+  minimumRateAfter: about('Quiet start before that counts.', duration(SECOND_MS, HOUR_MS).prefault('30s')),
+  head: about('Largest head of a request or response.', size(1_024, HEAD_BYTES_MAX).prefault('32KiB')),
+  fields: about('Field lines in one head.', count(8, FIELDS_MAX).prefault(100)),
+  target: about('Longest request target.', size(256, TARGET_BYTES_MAX).prefault('8KiB')),
 }).check((context) => {
   const { head, target: targetBytes } = context.value;
   if (targetBytes < head) return;
@@ -392,23 +443,21 @@ const limits = section({
 /** The whole file. */
 export const schema = section(
   {
-    admin: admin.prefault({}),
-    /** Processes that carry traffic; `auto`: one per core. */
-    workers: workers().prefault('auto'),
-    /** Directory of the control socket. */
-    runtime: filePath('a directory').optional(),
-    /** Started as root it becomes this user, who can still bind low ports. */
-    user: itemName().optional(),
-    /** Default: the user's own. */
-    group: itemName().optional(),
-    /** Files that change are read again by themselves. */
-    watch: flag().prefault(false),
-    log: log.prefault({}),
-    listeners: list(listener, 'a list of listeners', 1, LISTENERS_MAX),
-    upstreams: list(upstream, 'a list of upstreams', 0, TARGETS_MAX).prefault([]),
-    timeouts: timeouts.prefault({}),
-    limits: limits.prefault({}),
-    clients: clients.prefault({}),
+    admin: about('The address of metrics, health and status.', admin.prefault({})),
+    workers: about('Processes that carry traffic; `auto`: one per core.', workers().prefault('auto')),
+    runtime: about('Directory of the control socket.', filePath('a directory').optional()),
+    user: about('Started as root it becomes this user, who can still bind low ports.', itemName().optional()),
+    group: about("Default: the user's own.", itemName().optional()),
+    watch: about('Files that change are read again by themselves.', flag().prefault(false)),
+    log: about('Logs: docs/logs.md.', log.prefault({})),
+    listeners: about('Where clients come in.', list(listener, 'a list of listeners', 1, LISTENERS_MAX)),
+    upstreams: about('Groups of servers that requests go to.', list(upstream, 'a list of upstreams', 0, TARGETS_MAX).prefault([])),
+    timeouts: about("Deadlines of clients' connections.", timeouts.prefault({})),
+    limits: about('Bounds of what clients may have all together, and of one request.', limits.prefault({})),
+    clients: about(
+      'What one client may have, over all workers; a client is an address, or the network it may choose addresses from.',
+      clients.prefault({}),
+    ),
   },
   ['store', 'cluster', 'acme', 'guard', 'access', 'tls', 'tracing', 'alerts', 'include', 'telemetry', 'metrics'],
 );

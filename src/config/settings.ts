@@ -167,3 +167,8 @@ export function line(what: string, most = TEXT_MAX) {
     .max(most, { error: `found text of more than ${most} characters, expected ${expected}` })
     .regex(/^[\t\x20-\x7e\xa0-\xff]*$/, expecting(expected));
 }
+
+/** A setting with the sentence that says what it is: for whoever reads the code, the reference page, and editors. */
+export function about<Schema extends z.ZodType>(sentence: string, schema: Schema): Schema {
+  return schema.describe(sentence);
+}

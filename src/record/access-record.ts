@@ -16,6 +16,8 @@ const AGENT_AT = TARGET_AT + TARGET_ROOM;
 const REFERER_AT = AGENT_AT + AGENT_ROOM;
 const USER_AT = REFERER_AT + REFERER_ROOM;
 const BYTES = USER_AT + USER_ROOM;
+/** A copy longer than this is worth a call into C++. Bytes. */
+const CALL_BYTES = 32;
 
 export class AccessRecord {
   /** The values, each at its place. */
@@ -122,6 +124,7 @@ export class AccessRecord {
 
 function keep(to: Buffer, at: number, room: number, source: Buffer, start: number, end: number): number {
   const stop = Math.min(end, start + room);
+  if (stop - start > CALL_BYTES) return at + source.copy(to, at, start, stop);
   let next = at;
   for (let i = start; i < stop; i++) to[next++] = source[i]!;
   return next;

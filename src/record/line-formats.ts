@@ -2,12 +2,34 @@
  * The formats of an access line: JSON with chosen keys, and the combined and common formats of nginx and Apache. Made when a plan is
  * adopted; nothing is allocated for a line. Every line is ASCII without controls, and shorter than LOG_LINE_BYTES_MAX with its newline.
  */
-import type { LogField, LogFormatPlan } from '../plan/log-plan.ts';
+import { LOG_FIELDS, type LogField, type LogFormatPlan } from '../plan/log-plan.ts';
 import { type AccessRecord, AGENT_ROOM, HOST_ROOM, METHOD_ROOM, REFERER_ROOM, TARGET_ROOM, USER_ROOM } from './access-record.ts';
 import { ClockText, CommonClockText } from './clock-text.ts';
 import { writeAscii, writeDecimal, writeHexEscaped, writeJsonBytes, writeJsonText, writePadded } from './text.ts';
 
 const UPSTREAM_ROOM = 256;
+
+// Places in LOG_FIELDS: a line's keys are told apart by numbers.
+const F_TIME = 0;
+const F_CLIENT = 1;
+const F_PEER = 2;
+const F_TLS = 3;
+const F_CIPHER = 4;
+const F_SNI = 5;
+const F_METHOD = 6;
+const F_HOST = 7;
+const F_PATH = 8;
+const F_USER_AGENT = 9;
+const F_REFERER = 10;
+const F_STATUS = 11;
+const F_BYTES = 12;
+const F_DURATION_MS = 13;
+const F_UPSTREAM = 14;
+const F_REASON = 15;
+const F_REQUEST_ID = 16;
+const F_PROTOCOL = 17;
+const F_USER = 18;
+const F_BODY_BYTES = 19;
 
 /** What all requests of a connection share. Empty and null: not there. */
 export interface LoggedConnection {
@@ -40,11 +62,11 @@ export function lineFormat(plan: LogFormatPlan): LineFormat {
 
 /** One object; keys whose value is not there are left out. */
 class JsonFormat implements LineFormat {
-  readonly #fields: readonly LogField[];
+  readonly #fields: Uint8Array;
   readonly #clock = new ClockText();
 
   constructor(fields: readonly LogField[]) {
-    this.#fields = fields;
+    this.#fields = Uint8Array.from(fields, (field) => LOG_FIELDS.indexOf(field));
   }
 
   write(
@@ -62,73 +84,73 @@ class JsonFormat implements LineFormat {
     to[at++] = 0x7b;
     for (let i = 0; i < fields.length; i++) {
       switch (fields[i]) {
-        case 'time':
+        case F_TIME:
           at = this.#clock.write(to, writeAscii(to, at, '"time":"'), unixMs);
           to[at++] = 0x22;
           break;
-        case 'client':
+        case F_CLIENT:
           at = quoted(to, at, '"client":"', client);
           break;
-        case 'peer':
+        case F_PEER:
           if (client === connection.address) continue;
           at = quoted(to, at, '"peer":"', connection.address);
           break;
-        case 'tls':
+        case F_TLS:
           if (connection.tlsVersion === '') continue;
           at = quoted(to, at, '"tls":"', connection.tlsVersion);
           break;
-        case 'cipher':
+        case F_CIPHER:
           if (connection.cipher === '') continue;
           at = quoted(to, at, '"cipher":"', connection.cipher);
           break;
-        case 'sni':
+        case F_SNI:
           if (connection.sni === null) continue;
           at = quoted(to, at, '"sni":"', connection.sni);
           break;
-        case 'method':
+        case F_METHOD:
           if (!record.hasRequest) continue;
           at = writeJsonBytes(to, writeAscii(to, at, '"method":"'), bytes, 0, record.methodEnd, METHOD_ROOM);
           to[at++] = 0x22;
           break;
-        case 'host':
+        case F_HOST:
           if (!record.hasRequest) continue;
           at = writeJsonBytes(to, writeAscii(to, at, '"host":"'), bytes, record.hostStart, record.hostEnd, HOST_ROOM);
           to[at++] = 0x22;
           break;
-        case 'path':
+        case F_PATH:
           if (!record.hasRequest) continue;
           at = writeJsonBytes(to, writeAscii(to, at, '"path":"'), bytes, record.pathStart, record.pathEnd, TARGET_ROOM);
           to[at++] = 0x22;
           break;
-        case 'protocol':
+        case F_PROTOCOL:
           if (!record.hasRequest) continue;
           at = writeAscii(to, at, record.versionMinor === 0 ? '"protocol":"HTTP/1.0"' : '"protocol":"HTTP/1.1"');
           break;
-        case 'userAgent':
+        case F_USER_AGENT:
           if (record.agentEnd < 0) continue;
           at = writeJsonBytes(to, writeAscii(to, at, '"userAgent":"'), bytes, record.agentStart, record.agentEnd, AGENT_ROOM);
           to[at++] = 0x22;
           break;
-        case 'referer':
+        case F_REFERER:
           if (record.refererEnd < 0) continue;
           at = writeJsonBytes(to, writeAscii(to, at, '"referer":"'), bytes, record.refererStart, record.refererEnd, REFERER_ROOM);
           to[at++] = 0x22;
           break;
-        case 'user':
+        case F_USER:
           if (record.userEnd < 0) continue;
           at = writeJsonBytes(to, writeAscii(to, at, '"user":"'), bytes, record.userStart, record.userEnd, USER_ROOM);
           to[at++] = 0x22;
           break;
-        case 'status':
+        case F_STATUS:
           at = writeDecimal(to, writeAscii(to, at, '"status":'), record.status);
           break;
-        case 'bytes':
+        case F_BYTES:
           at = writeDecimal(to, writeAscii(to, at, '"bytes":'), record.bytesSent);
           break;
-        case 'bodyBytes':
+        case F_BODY_BYTES:
           at = writeDecimal(to, writeAscii(to, at, '"bodyBytes":'), bodyBytes(record));
           break;
-        case 'durationMs': {
+        case F_DURATION_MS: {
           const us = Math.max(0, Math.round(durationMs * 1_000));
           const ms = Math.floor(us / 1_000);
           at = writeDecimal(to, writeAscii(to, at, '"durationMs":'), ms);
@@ -136,16 +158,16 @@ class JsonFormat implements LineFormat {
           at = writePadded(to, at + 1, us - ms * 1_000, 3);
           break;
         }
-        case 'upstream':
+        case F_UPSTREAM:
           if (record.upstream === '') continue;
           at = writeJsonText(to, writeAscii(to, at, '"upstream":"'), record.upstream, UPSTREAM_ROOM);
           to[at++] = 0x22;
           break;
-        case 'reason':
+        case F_REASON:
           if (record.reason === '') continue;
           at = quoted(to, at, '"reason":"', record.reason);
           break;
-        case 'requestId': {
+        case F_REQUEST_ID: {
           at = writeAscii(to, at, '"requestId":"');
           const id = record.requestId;
           for (let k = 0; k < 32; k++) to[at + k] = id[k]!;

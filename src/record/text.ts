@@ -80,7 +80,7 @@ export function writeHexEscaped(bytes: Buffer, at: number, source: Uint8Array, s
   return to;
 }
 
-/** Writes short ASCII text. A loop beats a call into C++ at these lengths. */
+/** Writes ASCII text. A loop beats a call into C++ at the lengths that lines are made of. */
 export function writeAscii(bytes: Buffer, at: number, text: string): number {
   for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
   return at + text.length;
