@@ -68,6 +68,12 @@ export const FRAME_BYTES_MAX = 256 * 1024 * 1024;
 export const LOG_PENDING_BYTES_MAX = 4 * 1024 * 1024;
 /** Longest log line. Bytes. Longer values are cut before it is reached. The kernel's PIPE_BUF: a line in one write is whole in any pipe. */
 export const LOG_LINE_BYTES_MAX = 4_096;
+/** Sampled requests that wait in one worker for the supervisor; past it they are dropped and counted. */
+export const SPANS_PENDING_MAX = 2_048;
+/** Sampled requests that wait in the supervisor for the collector; past it they are dropped and counted. A KiB or two each. */
+export const SPANS_QUEUED_MAX = 4_096;
+/** Bytes on their way from a worker to the supervisor before spans wait in the worker. */
+export const CONTROL_PENDING_BYTES_MAX = 262_144;
 
 assert(HEADROOM_BYTES >= HEAD_BYTES_MAX + 4_096, 'headroom holds the largest head with the fields we add');
 assert(READ_BYTES >= HEAD_BYTES_MAX, 'one read can hold the largest head');

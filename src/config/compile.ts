@@ -92,13 +92,14 @@ class Compiler {
   }
 
   async #compile(): Promise<Compiled> {
-    const { timeouts, limits, clients, log } = this.#config;
+    const { timeouts, limits, clients, log, telemetry } = this.#config;
     const byFiles = await this.#readCertificates();
     const upstreams = await this.#upstreams();
     const listeners = await this.#listeners(byFiles);
     const accessLog = await this.#accessLog();
     this.#unused();
     this.#adminExposed();
+    this.#telemetryInTheClear();
     if (this.#errors.length > 0) throw new ConfigError('config_invalid', this.#errors, this.#warnings);
     const plan: Plan = {
       id: this.#options.planId,
@@ -133,6 +134,7 @@ class Compiler {
       },
       accessLog,
       errorLog: compileErrorLog(log),
+      tracing: telemetry?.traces === undefined ? null : { rate: telemetry.traces.sample, parentBased: telemetry.traces.parentBased },
     };
     return { plan: deepFreeze(plan), blobs: this.#blobs, warnings: inFileOrder(this.#warnings) };
   }
@@ -316,6 +318,15 @@ class Compiler {
       ['admin', 'listen'],
       `whoever reaches ${addressText(listen)} can read metrics and status: the admin interface asks for no password`,
     );
+  }
+
+  /** What the headers of a collector hold is a key, more often than not. */
+  #telemetryInTheClear(): void {
+    const { telemetry } = this.#config;
+    if (telemetry === undefined || Object.keys(telemetry.headers).length === 0) return;
+    const { protocol, hostname } = telemetry.endpoint;
+    if (protocol === 'https:' || hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')) return;
+    this.#warn(['telemetry', 'headers'], `they are sent to ${shown(hostname)} without TLS, for everybody on the way to read`);
   }
 
   #error(path: SettingPath, message: string): void {

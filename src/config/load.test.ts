@@ -373,7 +373,7 @@ const WRONG: readonly (readonly [claim: string, from: string, to: string, ...err
     'a prototype',
     'listeners:',
     '__proto__: { a: 1 }\nlisteners:',
-    "1:1: __proto__: unknown setting '__proto__'; allowed here: admin, workers, runtime, user, group, watch, log, listeners, upstreams, timeouts, limits, clients",
+    "1:1: __proto__: unknown setting '__proto__'; allowed here: admin, workers, runtime, user, group, watch, log, listeners, upstreams, timeouts, limits, clients, telemetry",
   ],
 ];
 
@@ -412,7 +412,7 @@ test('parseConfig() refuses what unfolds without end', async () => {
 });
 
 test('parseConfig() refuses what is no mapping', async () => {
-  const settings = 'admin, workers, runtime, user, group, watch, log, listeners, upstreams, timeouts, limits, clients';
+  const settings = 'admin, workers, runtime, user, group, watch, log, listeners, upstreams, timeouts, limits, clients, telemetry';
   assert.deepEqual(await errorsOfText('just text'), [`site.yaml:1:1: found 'just text', expected a mapping of ${settings}`]);
   assert.deepEqual(await errorsOfText('- a\n- b'), [`site.yaml:1:1: found a list, expected a mapping of ${settings}`]);
   assert.deepEqual(await errorsOfText('# nothing\n'), [

@@ -42,6 +42,7 @@ import {
   shorthand,
   size,
 } from './settings.ts';
+import { attributes, COLLECTOR, ENDPOINT_FORMS, headerValues, parseEndpoint, share } from './telemetry.ts';
 import { parseRate, RATE_FORMS } from './units.ts';
 import { shown, wrong } from './wording.ts';
 
@@ -440,6 +441,31 @@ const limits = section({
   });
 });
 
+/** OpenTelemetry over OTLP/HTTP. */
+const telemetry = section({
+  endpoint: about(
+    'Base URL of the collector: `/v1/traces` and `/v1/metrics` are put behind it.',
+    parsed(ENDPOINT_FORMS, parseEndpoint).prefault(COLLECTOR),
+  ),
+  headers: about('Sent with every request to the collector: what it wants to see before it believes us.', headerValues().prefault({})),
+  traces: about(
+    'Absent: no traces.',
+    section({
+      sample: about('Share of the traces that begin here.', share().prefault('1%')),
+      parentBased: about("Where a listener continues traces, the caller's decision is ours.", flag().prefault(true)),
+    }).optional(),
+  ),
+  metrics: about(
+    'Absent: no metrics.',
+    section({ interval: about('How often they are sent.', duration(SECOND_MS, DAY_MS).prefault('30s')) }).optional(),
+  ),
+  resource: about('What sends: attributes of everything that goes out.', attributes().prefault({})),
+}).check((context) => {
+  const { traces, metrics } = context.value;
+  if (traces !== undefined || metrics !== undefined) return;
+  context.issues.push({ code: 'custom', message: "nothing is sent: it needs 'traces', 'metrics' or both", input: context.value });
+});
+
 /** The whole file. */
 export const schema = section(
   {
@@ -458,8 +484,9 @@ export const schema = section(
       'What one client may have, over all workers; a client is an address, or the network it may choose addresses from.',
       clients.prefault({}),
     ),
+    telemetry: about('Traces and metrics for an OpenTelemetry collector (docs/telemetry.md). Without it: off.', telemetry.optional()),
   },
-  ['store', 'cluster', 'acme', 'guard', 'access', 'tls', 'tracing', 'alerts', 'include', 'telemetry', 'metrics'],
+  ['store', 'cluster', 'acme', 'guard', 'access', 'tls', 'tracing', 'alerts', 'include', 'metrics'],
 );
 
 /** A configuration that passed the schema: no default is missing, durations are milliseconds, sizes bytes. */

@@ -53,6 +53,7 @@ const PLAN: Plan = {
   limits: { connectionsMax: 1, requestsMax: null, minimumRate: 0, minimumRateAfterMs: 1, headBytesMax: 1, fieldsMax: 1, targetBytesMax: 1 },
   accessLog: null,
   errorLog: { destination: { kind: 'standard' }, format: null, level: 'info' },
+  tracing: null,
 };
 
 function source(): StatusSource {

@@ -9,7 +9,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import { parseNetwork } from '../config/networks.ts';
 import { becomeUser, hideMemory, passingOn, passNothingOn } from '../native/privileges.ts';
 import type { ErrorLog, Log } from '../observe/log.ts';
-import { renderMetrics } from '../observe/metrics.ts';
+import { type MetricsSource, renderMetrics } from '../observe/metrics.ts';
 import { RateMeter } from '../observe/rates.ts';
 import { makeStatus, type Status } from '../observe/status.ts';
 import {
@@ -37,6 +37,7 @@ import type { HealthSample } from './health-watch.ts';
 import type { History } from './history.ts';
 import { type Inheritance, inheritFromSupervisor, inheritFromWorkers, type Predecessor } from './inheritance.ts';
 import { machineLimits } from './machine-limits.ts';
+import { OtlpExporter } from './otlp-exporter.ts';
 import { livingWorkers } from './process-identity.ts';
 import { controlSocketPath, makeDirectoryFor, prepareRuntimeDirectory } from './runtime-directory.ts';
 import { Service } from './service.ts';
@@ -77,6 +78,7 @@ export class Instance {
   readonly #service: Service;
   readonly #supervisor: Supervisor;
   readonly #changes: Changes;
+  readonly #telemetry: OtlpExporter;
   readonly #predecessor: Predecessor | null;
   #inheritedAdmin: Inheritance['admin'];
   #admin: AdminSocket | null = null;
@@ -91,6 +93,7 @@ export class Instance {
     options: InstanceOptions,
     control: ControlServer,
     supervisor: Supervisor,
+    telemetry: OtlpExporter,
     inheritance: Inheritance | null,
     service: Service,
   ) {
@@ -98,6 +101,7 @@ export class Instance {
     this.#log = options.log;
     this.#control = control;
     this.#service = service;
+    this.#telemetry = telemetry;
     this.#supervisor = supervisor;
     this.#predecessor = inheritance?.predecessor ?? null;
     this.#inheritedAdmin = inheritance?.admin ?? null;
@@ -142,7 +146,8 @@ export class Instance {
       if (succeeds) inheritance = await inheritFromSupervisor(runtimeDirectory);
       else if (orphans.length > 0) inheritance = await inheritFromWorkers(control, runtimeDirectory, orphans, log);
       const id = Math.max(history?.last ?? 0, inheritance?.previous?.id ?? 0) + 1;
-      const supervisor = new Supervisor({
+      const telemetry = new OtlpExporter({ log, source: () => instance.#metricsSource() });
+      const supervisor: Supervisor = new Supervisor({
         plan: continued(plan, id, inheritance?.previous ?? { ...plan, upstreams: [] }),
         blobs,
         workers: workersOf(loaded),
@@ -152,9 +157,11 @@ export class Instance {
         given,
         log,
         errorLog: options.errorLog,
+        onSpans: (spans) => telemetry.add(spans),
         nodeFlags: options.nodeFlags ?? [],
       });
-      return new Instance(options, control, supervisor, inheritance, service);
+      const instance: Instance = new Instance(options, control, supervisor, telemetry, inheritance, service);
+      return instance;
     } catch (error) {
       for (const blob of blobs) blob.fill(0);
       await control.close();
@@ -168,6 +175,7 @@ export class Instance {
       const { listen } = this.#options.loaded.config.admin;
       // A predecessor answers on it until it leaves.
       if (listen !== null && this.#predecessor === null) await this.#openAdmin(listen);
+      this.#telemetry.configure(this.#options.loaded.config.telemetry ?? null);
       await this.#supervisor.start((command) => this.#onCommand(command));
       if (this.#predecessor !== null) {
         await this.#predecessor.succeeded();
@@ -185,6 +193,7 @@ export class Instance {
     } catch (error) {
       this.#changes.close();
       clearInterval(this.#ticker);
+      this.#telemetry.configure(null);
       await this.#supervisor.giveUp();
       await this.#admin?.close(false);
       const message = error instanceof Error ? error.message : String(error);
@@ -284,6 +293,7 @@ export class Instance {
 
   async #change<Result>(change: () => Promise<Result>): Promise<Result> {
     const result = await this.#service.reloading(change, () => this.#serviceText());
+    this.#telemetry.configure(this.#changes.loaded.config.telemetry ?? null);
     this.#service.keep(this.#supervisor.sockets);
     await this.#watchFiles();
     return result;
@@ -335,11 +345,15 @@ export class Instance {
 
   async #adminOn(address: ListenAddress, inherited: Inheritance['admin']): Promise<AdminSocket> {
     const admin = makeAdmin({
-      metrics: () => renderMetrics({ ...this.#supervisor.snapshot(), version: tollgateVersion(), changes: this.#changes.counts }),
+      metrics: () => renderMetrics(this.#metricsSource()),
       status: () => this.status(),
       notReady: () => this.notReady(),
     });
     return await AdminSocket.open(admin, address, inherited);
+  }
+
+  #metricsSource(): MetricsSource {
+    return { ...this.#supervisor.snapshot(), version: tollgateVersion(), changes: this.#changes.counts };
   }
 
   #tick(): void {
@@ -410,6 +424,7 @@ export class Instance {
     await this.#admin?.close(true);
     await this.#control.flushed();
     await this.#supervisor.leave();
+    await this.#telemetry.close();
     this.#log.info({ successor: successor.pid }, 'a successor serves; this process ends');
     // The first process of a container must stay for as long as the container is to live.
     if (process.pid === 1) await successor.stayFor();
@@ -423,7 +438,10 @@ export class Instance {
   async stop(): Promise<void> {
     if (this.#stopping) {
       if (this.#successor !== null) this.#successor.forward('SIGTERM');
-      else this.#supervisor.hurry();
+      else {
+        this.#supervisor.hurry();
+        this.#telemetry.hurry();
+      }
       return;
     }
     this.#stopping = true;
@@ -433,6 +451,7 @@ export class Instance {
     this.#successor?.failed('it is being stopped');
     this.#service.stopping();
     await this.#supervisor.stop(this.plan.timeouts.drainMs);
+    await this.#telemetry.close();
     await this.#admin?.close(false);
     this.#ended.resolve();
   }

@@ -37,6 +37,7 @@ function plan(...addresses: readonly ListenAddress[]): Plan {
       targetBytesMax: 1,
     },
     accessLog: null,
+    tracing: null,
     errorLog: { destination: { kind: 'standard' }, format: null, level: 'info' },
   };
 }

@@ -18,6 +18,7 @@ import { createSharedMemory } from '../native/shared-memory.ts';
 import type { ErrorLog, Log } from '../observe/log.ts';
 import type { ConnectionFilter, ConnectionView, FromCommand, FromWorker, WorkerHello } from '../plan/messages.ts';
 import type { ListenAddress, Plan, TargetAddress, TargetPlan } from '../plan/plan.ts';
+import type { SpanRecord } from '../plan/span-record.ts';
 import { monotonicS, S_GENERATION, S_HEARTBEAT_S, S_PID, S_STATE, SharedTable, STATE_STARTING, tableBytes } from '../plan/table.ts';
 import { ClockWatch } from './clock-watch.ts';
 import type { Answer, ControlServer, WorkerLink, WorkerListener } from './control-server.ts';
@@ -60,6 +61,8 @@ export interface SupervisorOptions {
   readonly log: Log;
   /** Where `log` goes; a plan says where to. */
   readonly errorLog: ErrorLog;
+  /** Called with what workers tell of sampled requests. */
+  readonly onSpans?: (spans: readonly SpanRecord[]) => void;
   /** More flags for the workers' node. */
   readonly nodeFlags: readonly string[];
 }
@@ -480,6 +483,10 @@ export class Supervisor {
   }
 
   #onMessage(worker: WorkerProcess, message: FromWorker): void {
+    if (message.type === 'spans') {
+      this.#options.onSpans?.(message.spans);
+      return;
+    }
     if (message.type === 'draining') {
       worker.connections = message.connections;
       return;

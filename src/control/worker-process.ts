@@ -83,7 +83,8 @@ export class WorkerProcess {
     closeFd(theirs);
     const worker = new WorkerProcess(row, generation, child.pid ?? 0, child, ours, onExit);
     child.once('error', (error) => worker.#end(error.message));
-    child.once('exit', (code, signal) => worker.#end(signal === null ? `exit ${code}` : signal));
+    // One turn later: what it said last may still lie in the control socket.
+    child.once('exit', (code, signal) => setImmediate(() => worker.#end(signal === null ? `exit ${code}` : signal)));
     worker.hand(sockets);
     worker.handLogs(environment.logs);
     return worker;

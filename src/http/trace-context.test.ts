@@ -1,7 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readRequest } from './test-heads.ts';
-import { TRACEPARENT_LINE_BYTES, takeTraceparent, writeTraceparent } from './trace-context.ts';
+import {
+  CLIENT_SPAN,
+  isSampled,
+  NOT_SAMPLED,
+  parentIdText,
+  SAMPLED,
+  SERVER_SPAN,
+  spanIdText,
+  TRACEPARENT_LINE_BYTES,
+  takeTraceparent,
+  traceIdText,
+  traceNumber,
+  writeTraceparent,
+} from './trace-context.ts';
 
 const SOUND = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 const ID = Buffer.from('00112233445566778899aabbccddeeff');
@@ -41,4 +54,41 @@ test('without a sound one a trace begins, and the tracestate goes', () => {
   }
   assert.equal(carry('tracestate: a=b\r\n').line, begun);
   assert.deepEqual(carry(`traceparent: ${SOUND}\r\ntraceparent: ${SOUND}\r\n`), { line: begun, dropped: '11' });
+});
+
+test('writeTraceparent() says what was decided, and names the span it is told', () => {
+  const buf = Buffer.alloc(256);
+  const line = (from: number, sampled: number, span: number): string =>
+    buf.latin1Slice(128, writeTraceparent(buf, 128, from, ID, sampled, span));
+  buf.latin1Write(SOUND, 0);
+  assert.equal(line(0, NOT_SAMPLED, CLIENT_SPAN), 'traceparent: 00-0af7651916cd43dd8448eb211c80319c-8899aabbccddeeff-00\r\n');
+  assert.equal(line(0, SAMPLED, SERVER_SPAN), 'traceparent: 00-0af7651916cd43dd8448eb211c80319c-44556677ccddeeff-01\r\n');
+  assert.equal(line(-1, SAMPLED, CLIENT_SPAN), 'traceparent: 00-00112233445566778899aabbccddeeff-8899aabbccddeeff-01\r\n');
+  assert.deepEqual([spanIdText(ID, CLIENT_SPAN), spanIdText(ID, SERVER_SPAN)], ['8899aabbccddeeff', '44556677ccddeeff']);
+  assert.deepEqual([traceIdText(buf, 0, ID), parentIdText(buf, 0)], ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331']);
+  assert.deepEqual([traceIdText(buf, -1, ID), parentIdText(buf, -1)], ['00112233445566778899aabbccddeeff', '']);
+  assert.equal(isSampled(buf, 0), true);
+  buf.latin1Write('0', 54);
+  assert.equal(isSampled(buf, 0), false);
+});
+
+test('traceNumber() is one number for one trace, and spreads ids that only count up', () => {
+  const buf = Buffer.from(`00-${ID.toString('latin1')}-b7ad6b7169203331-01`, 'latin1');
+  const other = Buffer.from('f'.repeat(32));
+  assert.equal(traceNumber(buf, 0, other), traceNumber(buf, -1, ID));
+  const below = [0.01, 0.25, 0.5, 0.9];
+  const counts = below.map(() => 0);
+  const total = 20_000;
+  for (let i = 0; i < total; i++) {
+    const id = Buffer.from(`00112233445566778899aabb${i.toString(16).padStart(8, '0')}`);
+    const part = traceNumber(buf, -1, id) / 2 ** 32;
+    assert.ok(part >= 0 && part < 1);
+    below.forEach((share, at) => {
+      if (part < share) counts[at]!++;
+    });
+  }
+  below.forEach((share, at) => {
+    const deviation = Math.sqrt(total * share * (1 - share));
+    assert.ok(Math.abs(counts[at]! - total * share) < 5 * deviation, `${share}: ${counts[at]}`);
+  });
 });

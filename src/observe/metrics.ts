@@ -62,14 +62,50 @@ const TARGET_METRICS: readonly {
 
 /** The whole exposition. */
 export async function renderMetrics(source: MetricsSource): Promise<string> {
+  const text = await fill(source).metrics();
+  return `${text}\n${durationText(source.table)}`;
+}
+
+/** A counter or gauge, and what it has counted by its labels. */
+export interface Metric {
+  readonly name: string;
+  readonly help: string;
+  readonly kind: 'counter' | 'gauge';
+  readonly samples: readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[];
+}
+
+export interface Histogram {
+  readonly name: string;
+  readonly help: string;
+  /** Upper bounds of the buckets, but for the last, which has none. */
+  readonly bounds: readonly number[];
+  /** By bucket, each without those below it. */
+  readonly counts: readonly number[];
+  readonly sum: number;
+}
+
+/** The same numbers as the exposition's, for whoever puts them another way. */
+export async function collectMetrics(
+  source: MetricsSource,
+): Promise<{ readonly metrics: readonly Metric[]; readonly durations: Histogram }> {
+  const metrics = (await fill(source).getMetricsAsJSON()).map(({ name, help, type, values }): Metric => {
+    const samples = values.map(({ labels, value }) => ({
+      labels: Object.fromEntries(Object.entries(labels).map(([label, text]) => [label, String(text)])),
+      value,
+    }));
+    return { name, help, kind: String(type) === 'counter' ? 'counter' : 'gauge', samples };
+  });
+  return { metrics, durations: durationsOf(source.table) };
+}
+
+function fill(source: MetricsSource): Registry {
   const registry = new Registry();
   addCounters(registry, source.table);
   addFaults(registry, source.table);
   addTargets(registry, source);
   addWorkers(registry, source);
   addChanges(registry, source);
-  const text = await registry.metrics();
-  return `${text}\n${durationText(source.table)}`;
+  return registry;
 }
 
 function addCounters(registry: Registry, table: SharedTable): void {
@@ -151,15 +187,25 @@ function addChanges(registry: Registry, { plan, changes }: MetricsSource): void 
   new Gauge({ name: 'tollgate_config_number', help: 'Number of the configuration that runs.', registers }).set(plan.id);
 }
 
+function durationsOf(table: SharedTable): Histogram {
+  return {
+    name: 'tollgate_request_duration_seconds',
+    help: 'Time from request head to the last byte of the response.',
+    bounds: DURATION_BOUNDS_S,
+    counts: Array.from({ length: DURATION_BOUNDS_S.length + 1 }, (_, i) => table.counter(C_DURATION + i)),
+    sum: table.counter(C_DURATION_SUM_S),
+  };
+}
+
 /** prom-client fills histograms by observation; ours come counted. */
 function durationText(table: SharedTable): string {
-  const name = 'tollgate_request_duration_seconds';
-  const lines = [`# HELP ${name} Time from request head to the last byte of the response.`, `# TYPE ${name} histogram`];
+  const { name, help, bounds, counts, sum } = durationsOf(table);
+  const lines = [`# HELP ${name} ${help}`, `# TYPE ${name} histogram`];
   let count = 0;
-  [...DURATION_BOUNDS_S, Number.POSITIVE_INFINITY].forEach((bound, i) => {
-    count += table.counter(C_DURATION + i);
+  [...bounds, Number.POSITIVE_INFINITY].forEach((bound, i) => {
+    count += counts[i]!;
     lines.push(`${name}_bucket{le="${bound === Number.POSITIVE_INFINITY ? '+Inf' : bound}"} ${count}`);
   });
-  lines.push(`${name}_sum ${table.counter(C_DURATION_SUM_S)}`, `${name}_count ${count}`, '');
+  lines.push(`${name}_sum ${sum}`, `${name}_count ${count}`, '');
   return lines.join('\n');
 }

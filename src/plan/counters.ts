@@ -84,6 +84,15 @@ export const C_LIMIT_COMPRESSORS = counter('tollgate_limit_hits_total', 'Times a
 export const C_LIMIT_PASSWORDS = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'password_checks' });
 export const C_LIMIT_CLIENTS = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'client_table' });
 
+export const C_SPANS = counter('tollgate_spans_total', 'Spans of sampled requests.');
+export const C_SPANS_SENT = counter('tollgate_spans_sent_total', 'Spans that the collector took.');
+export const C_SPANS_DROPPED_WORKER = counter('tollgate_spans_dropped_total', 'Spans that were lost.', { at: 'worker' });
+export const C_SPANS_DROPPED_QUEUE = counter('tollgate_spans_dropped_total', 'Spans that were lost.', { at: 'queue' });
+export const C_SPANS_DROPPED_COLLECTOR = counter('tollgate_spans_dropped_total', 'Spans that were lost.', { at: 'collector' });
+const FAILURES = 'Requests to the collector that it did not take.';
+export const C_EXPORT_FAILURES_TRACES = counter('tollgate_export_failures_total', FAILURES, { signal: 'traces' });
+export const C_EXPORT_FAILURES_METRICS = counter('tollgate_export_failures_total', FAILURES, { signal: 'metrics' });
+
 /** Places of the counters named above. */
 export const COUNTERS: readonly CounterRow[] = Object.freeze(rows);
 /** Where the counters by fault begin: place `C_FAULTS - code` counts fault `code` (see base/faults.ts). */

@@ -1,6 +1,7 @@
 /** What travels on the control socket (frame.ts), by direction. Both ends of a connection are processes of the same user. */
 import type { LogOutput } from './log-plan.ts';
 import type { ListenAddress, Plan, TargetAddress } from './plan.ts';
+import type { SpanRecord } from './span-record.ts';
 
 /** The first message of every connection says who calls. */
 export type Hello = WorkerHello | { readonly type: 'hello'; readonly role: 'command'; readonly pid: number };
@@ -56,6 +57,8 @@ export type FromWorker =
   | { readonly type: 'connections'; readonly ask: number; readonly total: number; readonly list: readonly ConnectionView[] }
   /** How many connections a draining worker has left; now and then. */
   | { readonly type: 'draining'; readonly connections: number }
+  /** SPANS_PER_FRAME sampled requests at most. */
+  | { readonly type: 'spans'; readonly spans: readonly SpanRecord[] }
   | { readonly type: 'drained' };
 
 export interface TicketKey {

@@ -20,6 +20,15 @@ export interface Plan {
   /** Null: off. */
   readonly accessLog: AccessLogPlan | null;
   readonly errorLog: ErrorLogPlan;
+  /** Which requests are told of in spans; null: none. Where to, is the supervisor's affair. */
+  readonly tracing: TracingPlan | null;
+}
+
+export interface TracingPlan {
+  /** Share of the traces that begin here. 0..=1. */
+  readonly rate: number;
+  /** Where a listener continues traces, the caller's decision is ours. */
+  readonly parentBased: boolean;
 }
 
 export interface ListenerPlan {

@@ -24,6 +24,7 @@ import {
   METHOD_HEAD,
   type MessageHead,
 } from '../http/message-head.ts';
+import { SERVER_SPAN } from '../http/trace-context.ts';
 import { copyMemory } from '../native/memory.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
 import { C_BYTES_IN } from '../plan/counters.ts';
@@ -214,6 +215,8 @@ export class Admission implements GateOwner {
     this.#hold(head, end);
     for (let i = 0; i < head.fieldCount; i++) if (isConditional(head.fields[i * FIELD_STRIDE]!)) head.dropped[i] = 1;
     this.#provenance.tell(head);
+    // The question has no span of its own: what that server does is part of what we do.
+    if (this.#provenance.isTraced) forwarding.traceSpan = SERVER_SPAN;
     forwarding.host = '';
     forwarding.edits = null;
     forwarding.instead = `${isHead ? 'HEAD' : 'GET'} ${rules.path}`;

@@ -19,6 +19,7 @@ import { CompressorSlots } from './compressor.ts';
 import type { DebugWatch } from './debug-watch.ts';
 import { RequestValues } from './request-values.ts';
 import type { Site } from './site.ts';
+import type { Tracing } from './tracing.ts';
 
 /**
  * The scratch: bytes are read at READ_AT, with room in front for a head or a chunk line and behind for the end of a chunk; heads are
@@ -43,6 +44,8 @@ export class ProxyContext {
   debug: DebugWatch | null = null;
   /** Replaced while connections live: looked up for every line. */
   readonly logs: Logs;
+  /** Null: no request is traced. */
+  tracing: Tracing | null = null;
   /** What each client costs, over all workers. */
   clients: ClientTable;
   timeouts: TimeoutsPlan;

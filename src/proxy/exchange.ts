@@ -99,6 +99,7 @@ import type { ClientConnection } from './client-connection.ts';
 import { Compressor, type CompressorOwner } from './compressor.ts';
 import { COMPOSE_AT, COMPOSE_END, READ_AT } from './context.ts';
 import { Provenance } from './provenance.ts';
+import type { RequestSpan } from './request-span.ts';
 import type { ForwardAction, Route } from './route.ts';
 import { Tunnel } from './tunnel.ts';
 
@@ -141,6 +142,8 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
   #tries = 0;
 
   #route: Route | null = null;
+  /** Null: the request is not traced. */
+  #span: RequestSpan | null = null;
   readonly #provenance = new Provenance();
   readonly #admission = new Admission(this, this.#provenance);
   /** Bytes a chunked body may still have; of a response: one whose length was not told. */
@@ -190,6 +193,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#wantsUpgrade = false;
     this.#tries = 0;
     this.#route = null;
+    this.#span = null;
     this.#provenance.reset(client, this.#record.requestId);
     this.#bodyWindow.reset(reactor.nowMs);
     this.#takeWindow.reset(reactor.nowMs);
@@ -221,6 +225,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     if (this.#record.isWanted) this.#keepForLog(head);
 
     this.#provenance.hear(head);
+    if (context.tracing !== null) this.#span = this.#provenance.trace(context.tracing, head, this.#record.startMs);
     const { clients } = context;
     if (clients.isLimited) {
       const place = this.#provenance.isRelayed ? clients.find(this.#provenance.address, context.sharedMs()) : client.place;
@@ -446,12 +451,14 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#target = target;
     this.#record.upstream = target.plan.label;
     target.began();
+    this.#span?.sent(target.plan.label, context.reactor.nowMs);
     const connection = target.takeIdle(this) ?? target.connect(this);
     if (connection === null) {
       this.#upstreamFailed(target.fault);
       return;
     }
     this.#connection = connection;
+    this.#span?.on(connection.served > 0);
     this.#sentMs = context.reactor.nowMs;
     let start = COMPOSE_AT;
     let stop = composed;
@@ -627,7 +634,9 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
   // --- the target's side ----------------------------------------------------------------------------------------------
 
   onUpstreamConnected(): void {
-    this.#client!.context.reactor.noDeadline(this.#connection!);
+    const { reactor } = this.#client!.context;
+    this.#span?.connected(reactor.nowMs);
+    reactor.noDeadline(this.#connection!);
     if (this.#connection!.pending === null) this.#setDeadlines();
   }
 
@@ -786,6 +795,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     const client = this.#client!;
     const { context } = client;
     const { bytes } = context;
+    this.#span?.answered(head.status, context.reactor.nowMs);
     this.#responseFraming = head.framing;
     this.#responseLeft = head.framing === FRAMING_LENGTH ? head.contentLength : 0;
     this.#upstreamKeepAlive = head.keepAlive && head.framing !== FRAMING_CLOSE;
@@ -1021,6 +1031,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#connection = null;
     if (target === null) return;
     this.#target = null;
+    this.#span?.letGo(this.#client!.context.reactor.nowMs);
     target.ended();
     if (connection === null) return;
     if (reusable && connection.pending === null && connection.stash === null && connection.state === BUSY) target.release(connection);
@@ -1033,6 +1044,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     const target = this.#target!;
     const replay = this.#replay!;
     context.counters[C_UPSTREAM_RETRIES]!++;
+    this.#span?.sentAgain();
     this.#tries++;
     this.#connection!.close();
     const connection = (this.#tries < REUSED_TRIES_MAX ? target.takeIdle(this) : null) ?? target.connect(this);
@@ -1041,6 +1053,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
       this.#upstreamFailed(target.fault);
       return;
     }
+    this.#span?.on(connection.served > 0);
     const { length } = replay;
     copyMemory(context.scratch, COMPOSE_AT, replay.memory, replay.start, replay.end);
     if (connection.served === 0) this.#dropReplay();
@@ -1068,6 +1081,8 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     context.bytes.copyWithin(start, COMPOSE_AT, composed);
     this.#record.status = 101;
     context.counters[C_TUNNELS]!++;
+    this.#span?.answered(101, context.reactor.nowMs);
+    this.#span?.letGo(context.reactor.nowMs);
     const n = client.send(start, end);
     if (n < 0) {
       this.onClientGone();
@@ -1136,16 +1151,14 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
       this.#answerInstead(fault);
       return;
     }
-    client.context.counters[C_FAULTS - fault]!++;
-    this.#record.reason = faultOf(fault).reason;
+    this.#blame(fault);
     this.#abandon();
   }
 
   /** The client is gone: nobody waits for the rest. */
   onClientGone(): void {
-    this.#client!.context.counters[C_FAULTS - FAULT_RESET]!++;
     if (this.#record.status === 0) this.#record.status = CLIENT_CLOSED;
-    this.#record.reason = faultOf(FAULT_RESET).reason;
+    this.#blame(FAULT_RESET);
     this.#abandon();
   }
 
@@ -1161,8 +1174,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     const client = this.#client!;
     const { context } = client;
     const row = faultOf(fault);
-    context.counters[C_FAULTS - fault]!++;
-    this.#record.reason = faultOf(fault).reason;
+    this.#blame(fault);
     const status = row.status === 0 ? 502 : row.status;
     // Whoever broke the framing cannot be talked to any further; who asked for what is not here, or not for them, can.
     if (status < 500 && !isUnderstood(status)) this.#keepAlive = false;
@@ -1181,8 +1193,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#compressor?.destroy();
     this.#compressor = null;
     if (this.#headSent || this.#client!.pending !== null) {
-      this.#client!.context.counters[C_FAULTS - fault]!++;
-      this.#record.reason = faultOf(fault).reason;
+      this.#blame(fault);
       this.#abandon();
       return;
     }
@@ -1193,6 +1204,13 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
   #upstreamFailed(fault: number): void {
     this.#target?.failed();
     this.#answerInstead(fault);
+  }
+
+  /** What the request failed by, for the counters, the log and the span. */
+  #blame(fault: number): void {
+    this.#client!.context.counters[C_FAULTS - fault]!++;
+    this.#record.reason = faultOf(fault).reason;
+    if (this.#span !== null) this.#span.fault = fault;
   }
 
   // --- the end --------------------------------------------------------------------------------------------------------
@@ -1229,6 +1247,14 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     if (this.#headSent) counters[C_RESPONSES_1XX + Math.floor(this.#record.status / 100) - 1]!++;
     if (context.debug !== null) this.#tellWatcher();
     context.logs.access?.write(this.#record, client, this.#provenance.address, reactor.nowMs, context.unixMs());
+    this.#span?.end(
+      this.#route?.name ?? '',
+      this.#headSent ? this.#record.status : 0,
+      this.#record.bytesSent,
+      reactor.nowMs,
+      context.unixOffsetMs,
+    );
+    this.#span = null;
     this.#dropReplay();
     this.#admission.stop();
     this.#compressor?.destroy();

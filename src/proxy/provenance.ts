@@ -7,25 +7,35 @@ import { FIELD_X_FORWARDED_OTHER } from '../http/field-names.ts';
 import { type ForwardedClient, forwardedElement, readForwarded } from '../http/forwarded.ts';
 import { TRACE_OFF } from '../http/h1/head-writer.ts';
 import { FIELD_STRIDE, type MessageHead } from '../http/message-head.ts';
-import { takeTraceparent } from '../http/trace-context.ts';
+import { CLIENT_SPAN, NOT_SAMPLED, SAMPLED, SAMPLED_AS_RECEIVED, takeTraceparent } from '../http/trace-context.ts';
 import type { ClientConnection } from './client-connection.ts';
+import { RequestSpan } from './request-span.ts';
 import type { RequestValues } from './request-values.ts';
+import type { Tracing } from './tracing.ts';
 
 export class Provenance {
   #client: ClientConnection | null = null;
   #requestId: Uint8Array = new Uint8Array(0);
   /** What a trusted proxy said; null: the client speaks for itself. */
   #said: ForwardedClient | null = null;
+  /** What servers are told of the trace. */
+  #traceSampled: number = SAMPLED_AS_RECEIVED;
 
   reset(client: ClientConnection, requestId: Uint8Array): void {
     this.#client = client;
     this.#requestId = requestId;
     this.#said = null;
+    this.#traceSampled = SAMPLED_AS_RECEIVED;
   }
 
   /** The client's address. */
   get address(): string {
     return this.#said?.client ?? this.#client!.address;
+  }
+
+  /** What the client spoke: http or https. */
+  get scheme(): string {
+    return this.#said?.scheme ?? this.#client!.site.scheme;
   }
 
   /** Whether a proxy speaks for somebody else. */
@@ -50,6 +60,20 @@ export class Provenance {
     }
   }
 
+  /** Decides whether this request is traced: its span, or null. Servers are told so where the listener continues traces. Behind `hear`. */
+  trace(tracing: Tracing, head: MessageHead, startMs: number): RequestSpan | null {
+    const { context, site } = this.#client!;
+    const from = site.forwarding.traceparent ? takeTraceparent(context.bytes, head) : -1;
+    const sampled = tracing.samples(context.bytes, from, this.#requestId);
+    this.#traceSampled = sampled ? SAMPLED : NOT_SAMPLED;
+    return sampled ? new RequestSpan(tracing.spans, this.#client!, this, head, from, this.#requestId, startMs) : null;
+  }
+
+  /** Whether this request is traced. */
+  get isTraced(): boolean {
+    return this.#traceSampled === SAMPLED;
+  }
+
   /** Fills the context's `forwarding` with what every server is told of the client. */
   tell(head: MessageHead): void {
     const { context, site, address } = this.#client!;
@@ -57,7 +81,7 @@ export class Provenance {
     const said = this.#said;
     forwarding.peerAddress = address;
     forwarding.clientAddress = this.address;
-    forwarding.scheme = said?.scheme ?? site.scheme;
+    forwarding.scheme = this.scheme;
     forwarding.port = said?.port ?? site.port;
     forwarding.fallbackHost = site.fallbackHost;
     forwarding.requestId = this.#requestId;
@@ -66,6 +90,8 @@ export class Provenance {
     forwarding.forwardedHost = said?.host ?? '';
     forwarding.forwarded = site.forwarding.forwarded ? this.#forwardedValue(head) : '';
     forwarding.traceparentAt = site.forwarding.traceparent ? takeTraceparent(bytes, head) : TRACE_OFF;
+    forwarding.traceSampled = this.#traceSampled;
+    forwarding.traceSpan = CLIENT_SPAN;
   }
 
   #forwardedValue(head: MessageHead): string {
@@ -82,7 +108,7 @@ export class Provenance {
     const { values } = client.context;
     values.client = client;
     values.address = this.address;
-    values.scheme = this.#said?.scheme ?? client.site.scheme;
+    values.scheme = this.scheme;
     values.requestId = this.#requestId;
     values.route = route;
     values.target = target;

@@ -3,6 +3,7 @@
  * next one, for as long as it takes: the worker goes on serving meanwhile.
  */
 import { connect, type Socket } from 'node:net';
+import { CONTROL_PENDING_BYTES_MAX } from '../base/limits.ts';
 import { tollgateVersion } from '../base/version.ts';
 import { type Frame, FrameReader, writeFrame } from '../plan/frame.ts';
 import type { FromWorker, Hello, ToWorker, WorkerArguments } from '../plan/messages.ts';
@@ -76,6 +77,13 @@ export class ControlChannel {
 
   send(message: FromWorker): void {
     this.#socket?.write(writeFrame(message));
+  }
+
+  /** Sends what may wait: false when it must, because the supervisor has not read what it was told before. */
+  offer(message: FromWorker): boolean {
+    if (this.#socket === null || this.#socket.writableLength > CONTROL_PENDING_BYTES_MAX) return false;
+    this.send(message);
+    return true;
   }
 
   /** Sends a last message, and calls back when it is out or cannot be sent. */

@@ -43,6 +43,8 @@ import { ClientConnection } from '../proxy/client-connection.ts';
 import { ProxyContext } from '../proxy/context.ts';
 import { DebugWatch } from '../proxy/debug-watch.ts';
 import { Site } from '../proxy/site.ts';
+import { Tracing } from '../proxy/tracing.ts';
+import { SpanBuffer } from '../record/span-buffer.ts';
 import { CertificateTable } from '../tls/certificate-table.ts';
 import type { TlsEngine } from '../tls/engine.ts';
 import { TicketKeyRing } from '../tls/ticket-keys.ts';
@@ -83,6 +85,7 @@ export class Worker {
   readonly #reactor: Reactor;
   readonly #control: ControlChannel;
   readonly #logs: WorkerLogs;
+  readonly #spans: SpanBuffer;
   readonly #gauges: ProcessGauges;
   readonly #keys = new TicketKeyRing();
   #sockets: HeldSocket[] = [];
@@ -107,6 +110,7 @@ export class Worker {
     row.state[S_STATE] = STATE_STARTING;
     this.#beat();
     this.#logs = new WorkerLogs(row.counters, TABLE_FD, (serial) => this.#control.send({ type: 'reopened', serial }));
+    this.#spans = new SpanBuffer(row.counters);
     this.#gauges = new ProcessGauges(row.counters);
     this.#reactor = new Reactor(
       () => this.#tick(),
@@ -182,6 +186,7 @@ export class Worker {
         this.#context.limits = plan.limits;
       }
       this.#logs.adopt(plan);
+      this.#context.tracing = plan.tracing === null ? null : new Tracing(plan.tracing, this.#spans);
       for (const upstream of before?.upstreams ?? []) upstream.retire();
       for (const site of before?.sites.values() ?? []) site.certificates?.retire();
       if (before !== null) this.#moveConnections(running);
@@ -404,6 +409,7 @@ export class Worker {
     const { counters } = this.#row;
     this.#beat();
     if (!this.#ending) this.#logs.flush();
+    if (this.#spans.length > 0) this.#sendSpans();
     counters[C_LOOP_LAG_S] = this.#reactor.lagMs / 1_000;
     counters[C_TURNS] = this.#reactor.turns;
     counters[C_DESCRIPTORS_OPEN] = this.#reactor.open;
@@ -424,6 +430,10 @@ export class Worker {
     }
   }
 
+  #sendSpans(): void {
+    this.#spans.flush((spans) => this.#control.offer({ type: 'spans', spans }));
+  }
+
   /** What a crowd gave back when it came to rest lies in holes of the heap. Only when it is worth it: it takes a few milliseconds. */
   #trim(): void {
     if (this.#context === null || this.#context.rested < TRIM_RESTED || this.#reactor.nowMs < this.#trimMs) return;
@@ -440,6 +450,8 @@ export class Worker {
   #end(): void {
     if (this.#ending) return;
     this.#ending = true;
+    this.#sendSpans();
+    this.#spans.drop();
     this.#logs.end(() => this.#control.end({ type: 'drained' }, () => process.exit(0)));
   }
 }

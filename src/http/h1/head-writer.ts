@@ -22,7 +22,7 @@ import {
   TARGET_ABSOLUTE,
 } from '../message-head.ts';
 import type { TemplateValues } from '../template.ts';
-import { writeTraceparent } from '../trace-context.ts';
+import { CLIENT_SPAN, SAMPLED_AS_RECEIVED, writeTraceparent } from '../trace-context.ts';
 import { asciiBytes, copyBytes, writeBytes, writeDecimal, writeLineEnd, writeText } from '../write-bytes.ts';
 
 export const REQUEST_ID_BYTES = 32;
@@ -56,6 +56,9 @@ export class Forwarding {
   host = '';
   /** Where the traceparent to continue begins in the same buffer; -1: begin one with the request's id; TRACE_OFF. */
   traceparentAt = TRACE_OFF;
+  /** What its flag says, and which of our spans it names (trace-context.ts). */
+  traceSampled: number = SAMPLED_AS_RECEIVED;
+  traceSpan: number = CLIENT_SPAN;
   edits: FieldEdits | null = null;
   /** For `edits`. */
   values: TemplateValues = NO_VALUES;
@@ -190,7 +193,9 @@ export function writeRequestHead(buf: Uint8Array, at: number, end: number, head:
     to = writeLineEnd(buf, writeBytes(buf, to, requestId));
   }
   if (forward.forwarded !== '') to = writeLineEnd(buf, writeText(buf, writeBytes(buf, to, FORWARDED), forward.forwarded));
-  if (forward.traceparentAt !== TRACE_OFF) to = writeTraceparent(buf, to, forward.traceparentAt, requestId);
+  if (forward.traceparentAt !== TRACE_OFF) {
+    to = writeTraceparent(buf, to, forward.traceparentAt, requestId, forward.traceSampled, forward.traceSpan);
+  }
   to = writeText(buf, to, forward.extra);
   if (forward.edits !== null) {
     to = forward.edits.write(buf, to, end - roomBehind(head), forward.values);
