@@ -101,7 +101,12 @@ log: { access: off }
     {
       name: 'web',
       address: { family: 4, ip: '0.0.0.0', port: 443 },
-      tls: { policy: 'intermediate', certificates: [0], tickets: true, alpn: ['http/1.1', 'http/1.0'] },
+      tls: {
+        certificates: [0],
+        strict: false,
+        alpn: ['http/1.1', 'http/1.0'],
+        rules: [{ names: [], policy: 'intermediate', tickets: true }],
+      },
       routes: [
         forwardTo(1, 'web/1', { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }),
         forwardTo(0, 'web/2', { host: null, path: '/exact', pathIsPrefix: false }),

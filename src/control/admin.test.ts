@@ -14,7 +14,7 @@ const PLAN: Plan = {
     {
       name: 'web',
       address: { family: 4, ip: '192.0.2.1', port: 443 },
-      tls: { policy: 'modern', certificates: [0], tickets: true, alpn: ['http/1.1'] },
+      tls: { certificates: [0], strict: false, alpn: ['http/1.1'], rules: [{ names: [], policy: 'modern', tickets: true }] },
       routes: [],
       forwarding: { xForwarded: true, forwarded: false, traceparent: false, trustedProxies: [] },
       errorPages: [],
@@ -40,6 +40,8 @@ const PLAN: Plan = {
   certificates: [
     {
       fingerprint: 'f',
+      chainFingerprint: 'c',
+      keyType: 'ec',
       names: ['shop.example'],
       notBeforeMs: 0,
       notAfterMs: Date.now() + 864_000_000,

@@ -107,7 +107,7 @@ export function makeStatus(source: StatusSource): Status {
       address: addressText(address),
       protocol: tls === null ? 'http' : 'https',
       engine: tls === null ? null : 's2n',
-      policy: tls === null ? null : tls.policy,
+      policy: tls === null ? null : tls.rules[0]!.policy,
     })),
     upstreams: plan.upstreams.map(({ name, targets }) => ({
       name,

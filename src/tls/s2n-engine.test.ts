@@ -54,6 +54,16 @@ test('S2nEngine.context() refuses a key of a kind the library cannot use', () =>
   );
 });
 
-const PLAN = { fingerprint: 'x', names: [], notBeforeMs: 0, notAfterMs: 0, source: '', chainBlob: 0, keyBlob: 1 };
+const PLAN = {
+  fingerprint: 'x',
+  chainFingerprint: 'x',
+  keyType: 'ec',
+  names: [],
+  notBeforeMs: 0,
+  notAfterMs: 0,
+  source: '',
+  chainBlob: 0,
+  keyBlob: 1,
+};
 
 engineContract(engine, { ecdsa, rsa });
