@@ -23,6 +23,8 @@ export const FAULT_DESCRIPTORS = -7;
 export const FAULT_IDLE_TIMEOUT = -8;
 export const FAULT_SHUTDOWN = -9;
 export const FAULT_CONNECT_SOURCE = -10;
+export const FAULT_LOCAL_PORTS = -11;
+export const FAULT_MEMORY = -12;
 
 // ClientHello, before any TLS library is involved, -20 .. -39.
 export const FAULT_HELLO_PLAIN_HTTP = -20;
@@ -157,6 +159,9 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_IDLE_TIMEOUT, 'idle_timeout', 'client', 0, 'debug'),
   row(FAULT_SHUTDOWN, 'shutdown', 'us', 0, 'info'),
   row(FAULT_CONNECT_SOURCE, 'connect_source', 'us', 502, 'error'),
+  // Ports are counted for each target: another one may have some left.
+  row(FAULT_LOCAL_PORTS, 'local_ports', 'us', 503, 'error', 0, 'always'),
+  row(FAULT_MEMORY, 'memory', 'us', 503, 'error', 80),
 
   row(FAULT_HELLO_PLAIN_HTTP, 'plain_http', 'client', 400, 'info'),
   row(FAULT_HELLO_NOT_TLS, 'not_tls', 'client', 0, 'info'),

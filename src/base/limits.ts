@@ -46,6 +46,9 @@ export const HANDSHAKES_PER_TURN = 8;
 export const ACCEPTS_PER_TURN = 64;
 /** Events taken from the kernel in one call. */
 export const EVENTS_PER_TURN = 512;
+/** What clients may not take of a worker's descriptors, so that those who are in can be served: targets need some. A share, and at least so many. */
+export const RESERVED_DESCRIPTORS_SHARE = 1 / 8;
+export const RESERVED_DESCRIPTORS_MIN = 16;
 /** Descriptors a worker can watch; the size of its slot tables. */
 export const DESCRIPTORS_MAX = 1_048_576;
 /** Connections that may wait out a blinding delay at once in one worker; past it they are closed at once. */

@@ -14,6 +14,7 @@ import { showConfig } from '../config/show.ts';
 import { parseDuration } from '../config/units.ts';
 import { type ChangeAnswer, TRIAL_MS_MAX } from '../control/changes.ts';
 import { ask } from '../control/control-client.ts';
+import { examine, reportText } from '../control/doctor.ts';
 import type { HistoryEntry } from '../control/history.ts';
 import { livingWorkers } from '../control/process-identity.ts';
 import { defaultRuntimeDirectory } from '../control/runtime-directory.ts';
@@ -111,6 +112,19 @@ program
     }
     const status = (await ask(options.runtime, { type: 'status' }, ANSWER_MS)).value as Status;
     process.stdout.write(options.json === true ? `${JSON.stringify(status, null, 2)}\n` : statusText(status));
+  });
+
+program
+  .command('doctor')
+  .description('look at this machine, and say what to change for Tollgate to serve well, and why')
+  .option('--config <file>', 'judge it against what this configuration wants')
+  .option('--runtime <directory>', 'directory of a running instance: whose limits are looked at')
+  .option('--json', 'for programs')
+  .addHelpText('after', '\nExamples:\n  tollgate doctor\n  tollgate doctor --config tollgate.yaml --json')
+  .action(async (options: { config?: string; runtime?: string; json?: boolean }) => {
+    const report = await examine(options.config ?? null, options.runtime ?? null);
+    process.stdout.write(options.json === true ? `${JSON.stringify(report, null, 2)}\n` : reportText(report));
+    if (!report.ok) process.exitCode = 1;
   });
 
 program

@@ -125,6 +125,7 @@ class Compiler {
       },
       limits: {
         connectionsMax: limits.connections,
+        memoryBytesMax: limits.memory,
         requestsMax: limits.requestsPerConnection ?? null,
         minimumRate: limits.minimumRate,
         minimumRateAfterMs: limits.minimumRateAfter,

@@ -61,6 +61,7 @@ test('parseConfig() fills in every default', async () => {
   const { limits, clients } = config;
   assert.deepEqual(limits, {
     connections: 100_000,
+    memory: null,
     head: 32_768,
     fields: 100,
     target: 8_192,

@@ -54,6 +54,10 @@ const TYPE_PATTERN_FORMS = "a media type as 'text/html', 'text/*', '*/*+json' or
 /** Shortest deadline: below it, ordinary networks would already break. */
 const DEADLINE_MS_MIN = 10;
 
+/** Below it no worker can run; above it no machine is. */
+const MEMORY_BYTES_MIN = 64 * 1_048_576;
+const MEMORY_BYTES_MAX = 64 * 1_024 ** 4;
+const MEMORY_EXPECTED = "a size as '2GiB', from 64MiB on, or 'auto'";
 const RATE_BYTES_EXPECTED = "a size in a second from 1B to 1MiB, or 'off'";
 
 /** Where the admin interface listens when nothing is said. */
@@ -466,6 +470,14 @@ const clients = section({
 
 const limits = section({
   connections: about('Open client connections, over all workers.', count(1, 10_000_000).prefault(100_000)),
+  memory: about(
+    "Resident memory, over all workers, past which new connections are refused; 'auto' for nine tenths of what the machine or container has.",
+    z
+      .union([z.literal('auto').transform(() => null), size(MEMORY_BYTES_MIN, MEMORY_BYTES_MAX)], {
+        error: (issue) => wrong(issue.input, MEMORY_EXPECTED),
+      })
+      .prefault('auto'),
+  ),
   requestsPerConnection: about('Requests on one connection; then it is closed.', count(1, 1_000_000_000).optional()),
   minimumRate: about(
     "Bytes a second that a client must send of a body, or take of an answer, while it is waited for; 'off' for any.",

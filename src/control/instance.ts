@@ -32,11 +32,11 @@ import { addressText, type ListenAddress, type Plan } from '../plan/plan.ts';
 import { AdminSocket, makeAdmin } from './admin.ts';
 import { authorText, Changes, workersOf } from './changes.ts';
 import { type Answer, ControlServer } from './control-server.ts';
+import { inactiveHere } from './doctor.ts';
 import { FileWatch } from './file-watch.ts';
 import type { HealthSample } from './health-watch.ts';
 import type { History } from './history.ts';
 import { type Inheritance, inheritFromSupervisor, inheritFromWorkers, type Predecessor } from './inheritance.ts';
-import { machineLimits } from './machine-limits.ts';
 import { OtlpExporter } from './otlp-exporter.ts';
 import { livingWorkers } from './process-identity.ts';
 import { controlSocketPath, makeDirectoryFor, prepareRuntimeDirectory } from './runtime-directory.ts';
@@ -216,7 +216,7 @@ export class Instance {
     return makeStatus({
       ...this.#supervisor.snapshot(),
       version: tollgateVersion(),
-      inactive: machineLimits(this.plan, this.#supervisor.workers),
+      inactive: inactiveHere(this.plan, this.#supervisor.workers),
       rates: this.#meter.rates(),
       changes: this.#changes.counts,
       trialUntilMs: this.#changes.trialUntilMs,

@@ -29,6 +29,7 @@ function plan(...addresses: readonly ListenAddress[]): Plan {
     clients: { connections: null, handshakes: null, requests: null, ipv4Prefix: 32, ipv6Prefix: 64, exempt: [] },
     limits: {
       connectionsMax: 1,
+      memoryBytesMax: null,
       requestsMax: null,
       minimumRate: 0,
       minimumRateAfterMs: 1,

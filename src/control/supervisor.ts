@@ -444,8 +444,15 @@ export class Supervisor {
   }
 
   /** Leaves word of who runs to a supervisor that comes after this one was killed. */
-  #list(): void {
-    if (this.#inCharge) writeWorkerList(dirname(this.#options.lastingPath), this.#all());
+  #list(workers: readonly WorkerProcess[] = this.#all()): void {
+    if (!this.#inCharge) return;
+    try {
+      writeWorkerList(dirname(this.#options.lastingPath), workers);
+    } catch (error) {
+      // A full disk must not end what serves. Without the list a supervisor that comes after a killed one cannot adopt: say so.
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#log.warn({ reason }, 'the list of workers cannot be written; if this supervisor is killed, the next one does not find them');
+    }
   }
 
   #onWorker(hello: WorkerHello, link: WorkerLink): WorkerListener | null {
@@ -677,7 +684,7 @@ export class Supervisor {
       if (worker.isChild) worker.kill('SIGKILL');
       worker.release();
     }
-    if (this.#inCharge) writeWorkerList(dirname(this.#options.lastingPath), found);
+    this.#list(found);
   }
 
   #all(): WorkerProcess[] {

@@ -83,6 +83,8 @@ export const C_DESCRIPTORS_OPEN = gauge('tollgate_descriptors_open', 'Descriptor
 export const C_LIMIT_COMPRESSORS = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'compressors' });
 export const C_LIMIT_PASSWORDS = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'password_checks' });
 export const C_LIMIT_CLIENTS = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'client_table' });
+export const C_LIMIT_MEMORY = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'memory' });
+export const C_DESCRIPTORS_MAX = gauge('tollgate_descriptors_max', 'Descriptors the workers may have open.');
 
 export const C_SPANS = counter('tollgate_spans_total', 'Spans of sampled requests.');
 export const C_SPANS_SENT = counter('tollgate_spans_sent_total', 'Spans that the collector took.');

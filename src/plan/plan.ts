@@ -265,6 +265,8 @@ export interface TimeoutsPlan {
 export interface LimitsPlan {
   /** Open client connections, over all workers. */
   readonly connectionsMax: number;
+  /** Resident memory over all workers past which no new connection is taken. Bytes; null: nine tenths of what this machine, or container, has. */
+  readonly memoryBytesMax: number | null;
   /** Requests on one connection; null: any. */
   readonly requestsMax: number | null;
   /** Bytes a second that a client must send or take while it is waited for, from `minimumRateAfterMs` on; 0: any. */

@@ -18,6 +18,7 @@ import {
   FAULT_HELLO_PLAIN_HTTP,
   FAULT_HELLO_TIMEOUT,
   FAULT_HELLO_UNKNOWN_NAME,
+  FAULT_MEMORY,
   FAULT_REQUEST_HEAD_TIMEOUT,
   FAULT_TLS_CLIENT_ALERT,
   FAULT_TLS_TIMEOUT,
@@ -276,8 +277,13 @@ export class ClientConnection extends Watched {
       return;
     }
     if (this.#lowWater > 1) setReceiveLowWater(this.fd, 1);
-    this.#session = contextAt(owner, nowMs).session(this.fd);
-    this.stream = this.#session;
+    const session = contextAt(owner, nowMs).session(this.fd);
+    if (session === null) {
+      this.#refuseHello(FAULT_MEMORY, n);
+      return;
+    }
+    this.#session = session;
+    this.stream = session;
     this.state = HANDSHAKE;
     this.#handshake();
   }

@@ -23,8 +23,8 @@ export interface TlsSession extends Stream {
 }
 
 export interface TlsContext {
-  /** A session on an accepted connection; the descriptor stays the caller's. */
-  session(fd: number): TlsSession;
+  /** A session on an accepted connection, null when there is no memory for it; the descriptor stays the caller's. */
+  session(fd: number): TlsSession | null;
   /** Takes a ticket key into use; known ones are passed over. The caller zeroes `secret`. */
   addTicketKey(name: string, secret: Uint8Array, fromS: number): void;
   /** No new sessions; freed when the last one ends. */

@@ -118,7 +118,7 @@ class TestServer {
     assert.ok('fd' in opened);
     this.port = boundPort(opened.fd);
     this.#listener = new Listener(reactor, opened.fd, {
-      onConnection: (fd) => assert.ok(reactor.watch(new ServerSession(this, this.context.session(fd)), fd)),
+      onConnection: (fd) => assert.ok(reactor.watch(new ServerSession(this, this.context.session(fd)!), fd)),
       hasRoom: () => true,
       onDescriptorsOut: () => {},
     });
