@@ -15,7 +15,7 @@ export function machineLimits(plan: Plan, workers: number, read: (path: string) 
   const most = Number(read('/proc/sys/net/core/somaxconn'));
   const cut = plan.listeners.filter(({ socket }) => most > 0 && socket.backlog > most).map(({ name }) => name);
   if (cut.length > 0) found.push(`backlog of ${cut.join(', ')}: cut to ${most} by the kernel (net.core.somaxconn)`);
-  const open = Number(/^Max open files +(\d+)/m.exec(read('/proc/self/limits'))?.[1] ?? 0);
+  const open = descriptorsMax(read);
   const needed = (plan.limits.connectionsMax * DESCRIPTORS_PER_CONNECTION) / workers;
   if (open > 0 && needed > open) {
     const possible = Math.floor((open * workers) / DESCRIPTORS_PER_CONNECTION);
@@ -24,6 +24,11 @@ export function machineLimits(plan: Plan, workers: number, read: (path: string) 
     );
   }
   return found;
+}
+
+/** Descriptors that this process may have open, and each worker it starts; 0: not known. */
+export function descriptorsMax(read: (path: string) => string = readText): number {
+  return Number(/^Max open files +(\d+)/m.exec(read('/proc/self/limits'))?.[1] ?? 0);
 }
 
 function readText(path: string): string {
