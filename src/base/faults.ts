@@ -250,6 +250,11 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_VERIFIER_BUSY, 'verifier_busy', 'us', 503, 'warn'),
 ]);
 
+/** Those that end a handshake: of the ClientHello, and of the TLS engines. */
+export const HANDSHAKE_FAULTS: readonly FaultRow[] = Object.freeze(
+  FAULTS.filter(({ code }) => code <= FAULT_HELLO_PLAIN_HTTP && code > FAULT_REQUEST_LINE),
+);
+
 /** One more than the largest `-code`: the size of tables indexed by `-code`. */
 export const FAULT_CODES = 180;
 

@@ -61,6 +61,8 @@ export const SPARE_SESSIONS_MAX = 1_024;
 export const WORKERS_MAX = 256;
 /** Targets over all upstreams; the shared table has this many rows a worker. */
 export const TARGETS_MAX = 1_024;
+/** Routes over all listeners that are counted each by itself; those beyond share a place. */
+export const ROUTES_COUNTED_MAX = 1_024;
 /** Addresses of one target that are tried. */
 export const ADDRESSES_MAX = 8;
 /** Listeners of one configuration. */

@@ -25,6 +25,7 @@ import type { SettingPath } from './findings.ts';
 import { readNetworkFile } from './networks.ts';
 import { PasswordFileError, readPasswordFile } from './password-file.ts';
 import { covers } from './patterns.ts';
+import { UNPLACED } from './places.ts';
 import type { Config } from './schema.ts';
 import { shown } from './wording.ts';
 
@@ -65,6 +66,7 @@ export async function compileListenerRules(
     const action = redirectAction(listener.redirect, ['listeners', index, 'redirect'], report);
     routes.push({
       name: `${listener.name}/redirect`,
+      slot: UNPLACED,
       match: ANYTHING,
       action,
       access: null,
@@ -78,6 +80,7 @@ export async function compileListenerRules(
     const path = ['listeners', index, 'routes', at];
     const plan: RoutePlan = {
       name: route.name ?? `${listener.name}/${at + 1}`,
+      slot: UNPLACED,
       match: {
         host: route.match.host?.host ?? null,
         path: route.match.path?.path ?? null,

@@ -34,7 +34,7 @@ const HEAD = `listeners:
       certificates:
         - { certificate: shop.pem, key: shop.key }
 `;
-function forwardTo(upstream: number, name: string, match: RouteMatch): RoutePlan {
+function forwardTo(slot: number, upstream: number, name: string, match: RouteMatch): RoutePlan {
   const action = {
     kind: 'forward',
     upstream,
@@ -46,7 +46,7 @@ function forwardTo(upstream: number, name: string, match: RouteMatch): RoutePlan
     responseBuffer: 0,
     compress: null,
   } as const;
-  return { name, match, action, access: null, basicAuth: null, forwardAuth: null, requestFields: null, responseFields: null };
+  return { name, slot, match, action, access: null, basicAuth: null, forwardAuth: null, requestFields: null, responseFields: null };
 }
 
 const TAIL = `    routes:
@@ -108,9 +108,9 @@ log: { access: off }
         rules: [{ names: [], policy: 'intermediate', tickets: true }],
       },
       routes: [
-        forwardTo(1, 'web/1', { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }),
-        forwardTo(0, 'web/2', { host: null, path: '/exact', pathIsPrefix: false }),
-        forwardTo(0, 'web/3', { host: null, path: null, pathIsPrefix: false }),
+        forwardTo(0, 1, 'web/1', { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }),
+        forwardTo(1, 0, 'web/2', { host: null, path: '/exact', pathIsPrefix: false }),
+        forwardTo(2, 0, 'web/3', { host: null, path: null, pathIsPrefix: false }),
       ],
       forwarding: { xForwarded: true, forwarded: false, traceparent: false, trustedProxies: [] },
       errorPages: [],
@@ -340,13 +340,17 @@ test('compile() resolves localhost through the system', async () => {
   assert.deepEqual(host, { name: 'localhost', port: 8080 });
 });
 
-test('compile() leaves targets that stay in their slots', async () => {
+test('compile() leaves targets and routes that stay in their slots', async () => {
   const targets = (list: string): string => HEAD + TAIL.replace('["10.0.0.1:8080"]', list);
   const first = await compiled(targets('["10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"]'));
   const second = await compiled(targets('["10.0.0.1:3", "10.0.0.1:4", "10.0.0.1:2", "10.0.0.1:5"]'), { previous: first.plan });
   assert.deepEqual(
     second.plan.upstreams[0]?.targets.map(({ slot }) => slot),
-    [2, 0, 1, 3],
+    [2, 3, 1, 4],
+  );
+  assert.deepEqual(
+    second.plan.listeners[0]?.routes.map(({ slot }) => slot),
+    [0],
   );
 });
 

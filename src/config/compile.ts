@@ -25,6 +25,7 @@ import type { LoadedConfig } from './check.ts';
 import { compileAccessLog, compileErrorLog } from './compile-logs.ts';
 import { compileListenerRules } from './compile-routes.ts';
 import { ConfigError, type Finding, inFileOrder, type SettingPath, settingText } from './findings.ts';
+import { inPlaces, UNPLACED } from './places.ts';
 import { type Resolve, resolveHost } from './resolve-host.ts';
 import type { Config } from './schema.ts';
 import { shown } from './wording.ts';
@@ -35,7 +36,7 @@ export interface CompileOptions {
   readonly planId: number;
   /** Default: the system's resolver, IPv4 first, 10 s at most. */
   readonly resolve?: Resolve;
-  /** The plan running now: targets that stay keep their slot. */
+  /** The plan running now: targets and routes that stay keep their slot. */
   readonly previous?: Plan;
   /** Whether `:443` and `localhost:443` mean IPv6 as well. Default: when the machine has any IPv6 address. */
   readonly ipv6?: boolean;
@@ -62,15 +63,9 @@ export async function compile(loaded: LoadedConfig, options: CompileOptions): Pr
   return await compiler.run();
 }
 
-/** `plan` as number `id`, its targets in the places that they have in `previous`: for a plan that was made before `previous` was known. */
-export function continued(plan: Plan, id: number, previous: Plan): Plan {
-  const slots = new Slots(previous);
-  for (const { name, targets } of plan.upstreams) for (const { label } of targets) slots.keep(name, label);
-  const upstreams = plan.upstreams.map((upstream) => ({
-    ...upstream,
-    targets: upstream.targets.map((target) => ({ ...target, slot: slots.take(upstream.name, target.label) })),
-  }));
-  return deepFreeze({ ...plan, id, upstreams });
+/** `plan` as number `id`, its targets and routes in the places that they have in `previous`: for a plan that was made before that was known. */
+export function continued(plan: Plan, id: number, previous: Plan | null): Plan {
+  return deepFreeze({ ...inPlaces(plan, previous), id });
 }
 
 class Compiler {
@@ -145,7 +140,7 @@ class Compiler {
       errorLog: compileErrorLog(log),
       tracing: telemetry?.traces === undefined ? null : { rate: telemetry.traces.sample, parentBased: telemetry.traces.parentBased },
     };
-    return { plan: deepFreeze(plan), blobs: this.#blobs, warnings: inFileOrder(this.#warnings) };
+    return { plan: deepFreeze(inPlaces(plan, this.#options.previous ?? null)), blobs: this.#blobs, warnings: inFileOrder(this.#warnings) };
   }
 
   /**
@@ -289,17 +284,12 @@ class Compiler {
       this.#error(['upstreams'], `${total} targets in all; ${TARGETS_MAX} at most`);
       return [];
     }
-    const slots = new Slots(this.#options.previous);
-    for (const { name, targets } of upstreams) for (const { address } of targets) slots.keep(name, address.text);
     return await Promise.all(
       upstreams.map(async ({ name, targets, balance, idleConnections, timeouts, sourceAddress }, index): Promise<UpstreamPlan> => {
-        const given = targets.map(({ address }) => slots.take(name, address.text));
         return {
           name,
           balance,
-          targets: (await Promise.all(targets.map((_, at) => this.#target(index, at, given[at]!)))).filter(
-            (target) => target !== undefined,
-          ),
+          targets: (await Promise.all(targets.map((_, at) => this.#target(index, at)))).filter((target) => target !== undefined),
           idleMax: idleConnections,
           idleMs: timeouts.idle,
           connectMs: timeouts.connect,
@@ -312,15 +302,15 @@ class Compiler {
     );
   }
 
-  async #target(upstream: number, at: number, slot: number): Promise<TargetPlan | undefined> {
+  async #target(upstream: number, at: number): Promise<TargetPlan | undefined> {
     const { address: spec, weight } = this.#config.upstreams[upstream]!.targets[at]!;
     const { text: label, address } = spec;
-    if (!('host' in address)) return { label, addresses: [address], host: null, weight, slot };
+    if (!('host' in address)) return { label, addresses: [address], host: null, weight, slot: UNPLACED };
     const { host, port } = address;
     try {
       const found = await (this.#options.resolve ?? resolveHost)(host);
       const addresses = found.map(({ address: ip, family }) => ({ family, ip, port }));
-      return { label, addresses, host: { name: host, port }, weight, slot };
+      return { label, addresses, host: { name: host, port }, weight, slot: UNPLACED };
     } catch (error) {
       this.#error(['upstreams', upstream, 'targets', at, 'address'], `the name ${shown(host)} has no address (${whyUnresolved(error)})`);
       return undefined;
@@ -423,38 +413,6 @@ function tlsPlan(tls: TlsConfig, certificates: readonly number[]): TlsPlan {
 function ratePlan(rate: Config['clients']['requests']): RatePlan | null {
   if (rate === undefined) return null;
   return { perSecond: rate.rate, burst: rate.burst ?? Math.max(1, Math.ceil(2 * rate.rate)) };
-}
-
-/** Rows of the shared table. A target of the plan before, known by upstream and label, keeps its row, and so its counts. */
-class Slots {
-  readonly #before = new Map<string, number[]>();
-  readonly #kept = new Map<string, number[]>();
-  readonly #used = new Set<number>();
-  #next = 0;
-
-  constructor(previous: Plan | undefined) {
-    for (const { name, targets } of previous?.upstreams ?? []) {
-      for (const { label, slot } of targets) {
-        const key = pairKey(name, label);
-        this.#before.set(key, [...(this.#before.get(key) ?? []), slot]);
-      }
-    }
-  }
-
-  keep(upstream: string, label: string): void {
-    const key = pairKey(upstream, label);
-    const slot = this.#before.get(key)?.shift();
-    if (slot === undefined) return;
-    this.#kept.set(key, [...(this.#kept.get(key) ?? []), slot]);
-    this.#used.add(slot);
-  }
-
-  take(upstream: string, label: string): number {
-    const kept = this.#kept.get(pairKey(upstream, label))?.shift();
-    if (kept !== undefined) return kept;
-    while (this.#used.has(this.#next)) this.#next++;
-    return this.#next++;
-  }
 }
 
 function pairKey(one: string, other: string): string {

@@ -178,8 +178,8 @@ export class OtlpExporter {
 
   async #exportMetrics(): Promise<void> {
     const source = this.#options.source();
-    const { metrics, durations } = await collectMetrics(source);
-    const result = await this.#post('metrics', encodeMetrics(metrics, durations, this.#source, source.startedMs, Date.now()));
+    const body = encodeMetrics(collectMetrics(source), this.#source, source.startedMs, Date.now());
+    const result = await this.#post('metrics', body);
     if (result.kind === 'later' && result.afterMs !== null) this.#metricsNotBeforeMs = performance.now() + result.afterMs;
   }
 

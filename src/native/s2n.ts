@@ -268,6 +268,20 @@ export function tlsSuite(handle: number): number {
   return blocked.bytes.readUInt16BE(0);
 }
 
+/** Names of groups by their place in the library, where they stay. */
+const groupNames = new Map<number, string>();
+
+/** The group that the key was agreed on, by the library's name, which is IANA's; empty when there was none. */
+export function tlsGroup(handle: number): string {
+  if (s2n.s2n_connection_get_key_exchange_group(connections.pointer(handle), blocked.address) !== 0) return '';
+  const address = blocked.bytes.readUInt32LE(0) + 2 ** 32 * blocked.bytes.readUInt32LE(4);
+  const known = groupNames.get(address);
+  if (known !== undefined) return known;
+  const name = String(koffi.decode(address, 'char', -1));
+  groupNames.set(address, name);
+  return name;
+}
+
 export function isResumed(handle: number): boolean {
   return s2n.s2n_connection_is_session_resumed(connections.pointer(handle)) === 1;
 }

@@ -128,8 +128,10 @@ export interface CertificatePlan {
 }
 
 export interface RoutePlan {
-  /** What logs and the variable {route} say. */
+  /** What logs, metrics and the variable {route} say. */
   readonly name: string;
+  /** Row in the shared table: its listener's and its own name have it, over all addresses of the listener. */
+  readonly slot: number;
   readonly match: RouteMatch;
   readonly action: ActionPlan;
   /** Null: everybody may. */

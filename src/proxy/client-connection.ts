@@ -52,6 +52,10 @@ import {
   C_HANDSHAKES_TLS13_RESUMED,
   C_LIMIT_BLINDED,
   C_LIMIT_HANDSHAKES_TURN,
+  groupPlace,
+  H_HANDSHAKE,
+  observe,
+  suitePlace,
 } from '../plan/counters.ts';
 import type { ConnectionView } from '../plan/messages.ts';
 import { contextAt } from '../tls/certificate-table.ts';
@@ -338,9 +342,13 @@ export class ClientConnection extends Watched {
     const resumed = session.resumed();
     if (version === 0x0304) context.counters[resumed ? C_HANDSHAKES_TLS13_RESUMED : C_HANDSHAKES_TLS13]!++;
     else context.counters[resumed ? C_HANDSHAKES_TLS12_RESUMED : C_HANDSHAKES_TLS12]!++;
+    const suite = session.suite();
+    context.counters[suitePlace(suite)]!++;
+    context.counters[groupPlace(session.group())]!++;
+    observe(context.counters, H_HANDSHAKE.at, H_HANDSHAKE.bounds, (context.reactor.nowMs - this.#acceptedMs) / 1_000);
     context.counters[C_HANDSHAKES_OPEN]!--;
     this.tlsVersion = versionName(version);
-    this.cipher = suiteName(session.suite());
+    this.cipher = suiteName(suite);
     if (context.debug !== null) this.#tellWatcher(resumed);
     this.#enterHead(context.timeouts.requestHeadMs);
     this.readable = this.hungUp || session.mayHaveMore();

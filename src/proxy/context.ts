@@ -40,6 +40,8 @@ export interface Logs {
 export class ProxyContext {
   readonly reactor: Reactor;
   readonly counters: Float64Array;
+  /** By route, places of R_* (plan/counters.ts). */
+  readonly routeCounters: Float64Array;
   /** Null: nobody watches. */
   debug: DebugWatch | null = null;
   /** Replaced while connections live: looked up for every line. */
@@ -81,6 +83,7 @@ export class ProxyContext {
   constructor(reactor: Reactor, row: TableRow, logs: Logs, clients: ClientTable, timeouts: TimeoutsPlan, limits: LimitsPlan) {
     this.reactor = reactor;
     this.counters = row.counters;
+    this.routeCounters = row.routes;
     this.logs = logs;
     this.clients = clients;
     this.timeouts = timeouts;

@@ -29,6 +29,7 @@ import {
 } from '../http/message-head.ts';
 import { copyMemory } from '../native/memory.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
+import { TH_DURATION, TH_FIRST_BYTE } from '../plan/counters.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { UpstreamConnection, UpstreamOwner } from '../upstream/upstream-connection.ts';
@@ -63,8 +64,11 @@ export class Gate implements UpstreamOwner {
   #owner: GateOwner | null;
   #target: Target | null = null;
   #connection: UpstreamConnection | null = null;
-  /** The question as sent. */
+  /** The question as sent, and when. */
   #replay: Chunk | null = null;
+  #sentMs = 0;
+  /** The head of the answer has been seen. */
+  #answered = false;
 
   constructor(context: ProxyContext, rules: GateRules, method: number, owner: GateOwner) {
     this.#context = context;
@@ -81,6 +85,7 @@ export class Gate implements UpstreamOwner {
       return;
     }
     this.#target = target;
+    this.#sentMs = this.#context.reactor.nowMs;
     target.began();
     this.#replay = keepBytes(this.#context.scratch, COMPOSE_AT, end);
     this.#send(target.takeIdle(this) ?? target.connect(this));
@@ -186,6 +191,8 @@ export class Gate implements UpstreamOwner {
       this.#fail(used < 0 ? used : FAULT_RESPONSE_TRUNCATED);
       return true;
     }
+    if (!this.#answered) this.#target!.took(TH_FIRST_BYTE, this.#context.reactor.nowMs - this.#sentMs);
+    this.#answered = true;
     if (responseHead.status < 300) {
       this.#pass(responseHead, at, end);
       return true;
@@ -272,8 +279,10 @@ export class Gate implements UpstreamOwner {
     this.#connection = null;
     if (this.#replay !== null) dropChunk(this.#replay);
     this.#replay = null;
-    target?.ended();
-    if (target === null || connection === null) return;
+    if (target === null) return;
+    target.took(TH_DURATION, this.#context.reactor.nowMs - this.#sentMs);
+    target.ended();
+    if (connection === null) return;
     if (reusable && connection.pending === null && connection.stash === null) target.release(connection);
     else connection.close();
   }

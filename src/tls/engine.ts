@@ -8,9 +8,10 @@ import type { CertificatePlan, PolicyName } from '../plan/plan.ts';
 export interface TlsSession extends Stream {
   /** One step. More than 0: done; 0: would block; below 0: a fault, final. */
   handshake(): number;
-  /** Behind a finished handshake: TLS version and cipher suite as on the wire, and whether a session was resumed. */
+  /** Behind a finished handshake: TLS version, cipher suite and group as on the wire, and whether a session was resumed. No group: 0. */
   version(): number;
   suite(): number;
+  group(): number;
   resumed(): boolean;
   /** The protocol agreed by ALPN; empty when none was. */
   protocol(): string;

@@ -32,6 +32,7 @@ class ServerSession extends Watched {
   readonly session: TlsSession;
   readonly events: (string | number)[] = [];
   received = 0;
+  group = 0;
   open = false;
   pending = Buffer.alloc(0);
   writable = true;
@@ -54,6 +55,7 @@ class ServerSession extends Watched {
         return;
       }
       this.open = true;
+      this.group = this.session.group();
       this.events.push('open', this.session.version(), this.session.suite(), String(this.session.resumed()), this.session.protocol());
     }
     this.#flush();
@@ -217,7 +219,9 @@ export function engineContract(
         const reused = socket.isSessionReused();
         const closed = new Promise((resolve) => socket.once('close', resolve));
         socket.end();
-        await Promise.all([closed, server.next()]);
+        const [, { group }] = await Promise.all([closed, server.next()]);
+        // With TLS 1.2 a key that was agreed on earlier is used again.
+        assert.equal(group > 0, !reused || version === 'TLSv1.3');
         return { ticket: ticket ?? socket.getSession() ?? Buffer.alloc(0), reused };
       };
       const first = await visit();
@@ -234,6 +238,26 @@ export function engineContract(
       server.close();
     });
   }
+
+  test(`${name}: the group is told as on the wire`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    const groups: number[] = [];
+    for (const [ecdhCurve, maxVersion] of [
+      ['P-256', 'TLSv1.3'],
+      ['X25519', 'TLSv1.3'],
+      ['X25519MLKEM768', 'TLSv1.3'],
+      ['P-256', 'TLSv1.2'],
+      ['X25519', 'TLSv1.3'],
+    ] as const) {
+      const socket = dial(server, { ecdhCurve, maxVersion });
+      await new Promise((resolve) => socket.once('secureConnect', resolve));
+      socket.end();
+      groups.push((await server.next()).group);
+    }
+    assert.deepEqual(groups, [0x0017, 0x001d, 0x11ec, 0x0017, 0x001d]);
+    server.context.retire();
+    server.close();
+  });
 
   test(`${name}: ECDSA and RSA for one name, by what the client can verify`, async () => {
     const server = new TestServer(reactor, engine.context(options({}, [certificates.ecdsa, certificates.rsa])));

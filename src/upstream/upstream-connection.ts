@@ -13,7 +13,7 @@ import { PlainStream } from '../net/plain-stream.ts';
 import type { Reactor } from '../net/reactor.ts';
 import type { Stream } from '../net/stream.ts';
 import { Watched } from '../net/watched.ts';
-import { C_UPSTREAM_CONNECTS, C_UPSTREAM_OPEN } from '../plan/counters.ts';
+import { C_UPSTREAM_CONNECTS, TH_CONNECT } from '../plan/counters.ts';
 import type { Target } from './target.ts';
 
 export const CONNECTING = 0;
@@ -242,6 +242,7 @@ export class UpstreamConnection extends Watched {
     this.target.prefer(this.#attempt);
     this.state = BUSY;
     this.target.counters[C_UPSTREAM_CONNECTS]!++;
+    this.target.took(TH_CONNECT, this.#reactor.nowMs - (this.#untilMs - this.target.upstream.connectMs));
     this.owner?.onUpstreamConnected();
     if (this.pending !== null && !this.#flush()) return;
     if ((mask & (READABLE | READ_HANGUP)) !== 0) {
@@ -292,7 +293,7 @@ export class UpstreamConnection extends Watched {
     this.#reactor.forget(this);
     this.stream.release();
     if (fd >= 0) closeDescriptor(fd);
-    this.target.counters[C_UPSTREAM_OPEN]!--;
+    this.target.onClosed();
   }
 }
 

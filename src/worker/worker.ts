@@ -23,8 +23,9 @@ import {
   C_LIMIT_DESCRIPTORS,
   C_LIMIT_MEMORY,
   C_LIMIT_PASSWORDS,
-  C_LOOP_LAG_S,
   C_TURNS,
+  H_LOOP_LAG,
+  observe,
 } from '../plan/counters.ts';
 import type { Frame } from '../plan/frame.ts';
 import {
@@ -475,7 +476,7 @@ export class Worker {
     this.#beat();
     if (!this.#ending) this.#logs.flush();
     if (this.#spans.length > 0) this.#sendSpans();
-    counters[C_LOOP_LAG_S] = this.#reactor.lagMs / 1_000;
+    observe(counters, H_LOOP_LAG.at, H_LOOP_LAG.bounds, this.#reactor.lagMs / 1_000);
     counters[C_TURNS] = this.#reactor.turns;
     counters[C_DESCRIPTORS_OPEN] = this.#reactor.open;
     this.#gauges.updateMemory();
