@@ -23,6 +23,13 @@ export const FAULT_DESCRIPTORS = -7;
 export const FAULT_IDLE_TIMEOUT = -8;
 export const FAULT_SHUTDOWN = -9;
 export const FAULT_CONNECT_SOURCE = -10;
+export const FAULT_PROXY_HEADER_MISSING = -11;
+export const FAULT_PROXY_HEADER_MALFORMED = -12;
+export const FAULT_PROXY_HEADER_CHECKSUM = -13;
+export const FAULT_PROXY_HEADER_TOO_LARGE = -14;
+export const FAULT_PROXY_HEADER_TIMEOUT = -15;
+export const FAULT_PROXY_HEADER_GONE = -16;
+export const FAULT_PROXY_HEADER_REQUIRED = -17;
 
 // ClientHello, before any TLS library is involved, -20 .. -39.
 export const FAULT_HELLO_PLAIN_HTTP = -20;
@@ -157,6 +164,13 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_IDLE_TIMEOUT, 'idle_timeout', 'client', 0, 'debug'),
   row(FAULT_SHUTDOWN, 'shutdown', 'us', 0, 'info'),
   row(FAULT_CONNECT_SOURCE, 'connect_source', 'us', 502, 'error'),
+  row(FAULT_PROXY_HEADER_MISSING, 'proxy_header_missing', 'client', 0, 'warn'),
+  row(FAULT_PROXY_HEADER_MALFORMED, 'proxy_header_malformed', 'client', 0, 'warn'),
+  row(FAULT_PROXY_HEADER_CHECKSUM, 'proxy_header_checksum', 'client', 0, 'warn'),
+  row(FAULT_PROXY_HEADER_TOO_LARGE, 'proxy_header_too_large', 'client', 0, 'warn'),
+  row(FAULT_PROXY_HEADER_TIMEOUT, 'proxy_header_timeout', 'client', 0, 'warn'),
+  row(FAULT_PROXY_HEADER_GONE, 'proxy_header_gone', 'client', 0, 'debug'),
+  row(FAULT_PROXY_HEADER_REQUIRED, 'proxy_header_required', 'client', 0, 'info'),
 
   row(FAULT_HELLO_PLAIN_HTTP, 'plain_http', 'client', 400, 'info'),
   row(FAULT_HELLO_NOT_TLS, 'not_tls', 'client', 0, 'info'),

@@ -11,7 +11,7 @@ import { assert } from '../base/assert.ts';
 import { C_LIMIT_CLIENTS } from '../plan/counters.ts';
 import type { ClientsPlan, RatePlan } from '../plan/plan.ts';
 import { CLIENT_ALL, CLIENT_OVERFLOW, CLIENT_SLOTS, CLIENT_WAYS, type ClientMemory } from '../plan/table.ts';
-import { readAddress } from './address.ts';
+import { readAddress } from '../base/ip-address.ts';
 import { halfSipHash } from './half-siphash.ts';
 import { NetworkList } from './network-list.ts';
 
