@@ -93,6 +93,16 @@ const FAILURES = 'Requests to the collector that it did not take.';
 export const C_EXPORT_FAILURES_TRACES = counter('tollgate_export_failures_total', FAILURES, { signal: 'traces' });
 export const C_EXPORT_FAILURES_METRICS = counter('tollgate_export_failures_total', FAILURES, { signal: 'metrics' });
 
+const TCP = 'Connections carried as they are.';
+export const C_TCP_TERMINATED = counter('tollgate_tcp_connections_total', TCP, { tls: 'terminated' });
+export const C_TCP_PASSTHROUGH = counter('tollgate_tcp_connections_total', TCP, { tls: 'passthrough' });
+export const C_TCP_PLAIN = counter('tollgate_tcp_connections_total', TCP, { tls: 'none' });
+export const C_PROXY_HEADERS = counter('tollgate_proxy_headers_total', 'PROXY headers read from proxies in front of us.');
+export const C_CONNECT_RETRIES = counter(
+  'tollgate_upstream_connect_retries_total',
+  'Connections tried at another target when one refused.',
+);
+
 /** Places of the counters named above. */
 export const COUNTERS: readonly CounterRow[] = Object.freeze(rows);
 /** Where the counters by fault begin: place `C_FAULTS - code` counts fault `code` (see base/faults.ts). */

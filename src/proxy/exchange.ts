@@ -452,7 +452,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#record.upstream = target.plan.label;
     target.began();
     this.#span?.sent(target.plan.label, context.reactor.nowMs);
-    const connection = target.takeIdle(this) ?? target.connect(this);
+    const connection = target.takeIdle(this) ?? target.connect(this, this.#provenance.opening(target.upstream));
     if (connection === null) {
       this.#upstreamFailed(target.fault);
       return;
@@ -1047,7 +1047,8 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#span?.sentAgain();
     this.#tries++;
     this.#connection!.close();
-    const connection = (this.#tries < REUSED_TRIES_MAX ? target.takeIdle(this) : null) ?? target.connect(this);
+    const connection =
+      (this.#tries < REUSED_TRIES_MAX ? target.takeIdle(this) : null) ?? target.connect(this, this.#provenance.opening(target.upstream));
     this.#connection = connection;
     if (connection === null) {
       this.#upstreamFailed(target.fault);
@@ -1094,9 +1095,11 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     const target = this.#target!;
     this.#connection = null;
     this.#target = null;
-    const tunnel = new Tunnel(client, connection, target);
+    const tunnel = new Tunnel(client, connection, target, null);
     this.#finish();
     tunnel.begin();
+    // Not now: this handler may still use the scratch.
+    context.reactor.later(client);
   }
 
   // --- the client's side ----------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ import {
 } from '../http/message-head.ts';
 import { copyMemory } from '../native/memory.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
+import type { UpstreamPlan } from '../plan/plan.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { UpstreamConnection, UpstreamOwner } from '../upstream/upstream-connection.ts';
@@ -47,13 +48,15 @@ export interface GateRules {
   readonly toResponse: ReadonlySet<string>;
 }
 
-/** Who waits at the gate. Exactly one of the three is called, once, from the loop. */
+/** Who waits at the gate. Exactly one of the first three is called, once, from the loop. */
 export interface GateOwner {
   /** Field lines for the request and for the response, each with its line end. */
   onGatePassed(toRequest: string, toResponse: string): void;
   /** The answer lies in the scratch: its head in the context's `responseHead`, its body at [bodyStart, bodyEnd). */
   onGateAnswered(bodyStart: number, bodyEnd: number): void;
   onGateFault(fault: number): void;
+  /** What a connection to that server begins with; null: nothing. */
+  gateOpening(upstream: UpstreamPlan): Uint8Array | null;
 }
 
 export class Gate implements UpstreamOwner {
@@ -83,7 +86,11 @@ export class Gate implements UpstreamOwner {
     this.#target = target;
     target.began();
     this.#replay = keepBytes(this.#context.scratch, COMPOSE_AT, end);
-    this.#send(target.takeIdle(this) ?? target.connect(this));
+    this.#send(target.takeIdle(this) ?? target.connect(this, this.#opening(target)));
+  }
+
+  #opening(target: Target): Uint8Array | null {
+    return this.#owner === null ? null : this.#owner.gateOpening(target.upstream);
   }
 
   #send(connection: UpstreamConnection | null): void {
@@ -104,7 +111,7 @@ export class Gate implements UpstreamOwner {
     const connection = this.#connection;
     if (connection === null || connection.served === 0 || connection.stash !== null) return false;
     connection.close();
-    this.#send(this.#target!.connect(this));
+    this.#send(this.#target!.connect(this, this.#opening(this.#target!)));
     return true;
   }
 
