@@ -14,7 +14,6 @@ import {
   type ListenerPlan,
   type Plan,
   type RatePlan,
-  type RoutePlan,
   type TargetPlan,
   type TlsPlan,
   type UpstreamPlan,
@@ -23,7 +22,7 @@ import { type CertificatePair, certificateDirectory } from './certificate-direct
 import { type CertificateFile, CertificateFileError, readCertificateFile } from './certificate-file.ts';
 import type { LoadedConfig } from './check.ts';
 import { compileAccessLog, compileErrorLog } from './compile-logs.ts';
-import { compileListenerRules } from './compile-routes.ts';
+import { compileListenerRules, type ListenerRules } from './compile-routes.ts';
 import { ConfigError, type Finding, inFileOrder, type SettingPath, settingText } from './findings.ts';
 import { inPlaces, UNPLACED } from './places.ts';
 import { type Resolve, resolveHost } from './resolve-host.ts';
@@ -240,7 +239,8 @@ class Compiler {
           certificates.add(found);
         }
       }
-      if (tls !== undefined && complete) this.#uncovered(index, rules.routes, [...certificates]);
+      const isTcp = listener.protocol === 'tcp';
+      if (tls !== undefined && complete) this.#uncovered(index, rules, [...certificates]);
       const { backlog, fastOpen, deferAccept, userTimeout, keepAlive } = listener.socket;
       const { addresses, ipv6Optional } = listener.address;
       for (const address of addresses) {
@@ -248,9 +248,16 @@ class Compiler {
         plans.push({
           name: listener.name,
           address,
-          tls: tls === undefined ? null : tlsPlan(tls, [...certificates]),
+          tls: tls === undefined ? null : tlsPlan(tls, [...certificates], isTcp ? (tls.alpn ?? []) : ALPN),
           ...rules,
-          socket: { backlog, fastOpen, deferAccept, userTimeoutMs: userTimeout, keepAliveS: keepAlive },
+          // Where the server may speak first, nobody waits for the client.
+          socket: {
+            backlog,
+            fastOpen,
+            deferAccept: deferAccept && !(isTcp && tls === undefined && listener.passthrough === undefined),
+            userTimeoutMs: userTimeout,
+            keepAliveS: keepAlive,
+          },
         });
       }
     }
@@ -259,7 +266,7 @@ class Compiler {
   }
 
   /** Hosts of routes, and names with settings of their own, that no certificate of the listener is for: browsers would refuse them. */
-  #uncovered(listener: number, routes: readonly RoutePlan[], certificates: readonly number[]): void {
+  #uncovered(listener: number, { routes, tcpRoutes }: ListenerRules, certificates: readonly number[]): void {
     const names = new Set(certificates.flatMap((index) => this.#certificates[index]!.names));
     const told = new Set<string>();
     const look = (host: string, path: SettingPath): void => {
@@ -271,6 +278,9 @@ class Compiler {
     };
     for (const [at, { match }] of routes.entries()) {
       if (match.host !== null) look(match.host, ['listeners', listener, 'routes', at, 'match', 'host']);
+    }
+    for (const [at, { match }] of (tcpRoutes ?? []).entries()) {
+      if (match.sni !== null) look(match.sni, ['listeners', listener, 'routes', at, 'match', 'sni']);
     }
     for (const [at, { match }] of (this.#config.listeners[listener]!.tls?.names ?? []).entries()) {
       for (const { host } of match) look(host, ['listeners', listener, 'tls', 'names', at, 'match']);
@@ -285,8 +295,8 @@ class Compiler {
       return [];
     }
     return await Promise.all(
-      upstreams.map(async ({ name, targets, balance, idleConnections, timeouts, sourceAddress }, index): Promise<UpstreamPlan> => {
-        return {
+      upstreams.map(
+        async ({ name, targets, balance, idleConnections, timeouts, sourceAddress, proxyProtocol }, index): Promise<UpstreamPlan> => ({
           name,
           balance,
           targets: (await Promise.all(targets.map((_, at) => this.#target(index, at)))).filter((target) => target !== undefined),
@@ -295,10 +305,11 @@ class Compiler {
           connectMs: timeouts.connect,
           responseHeadMs: timeouts.responseHead,
           bodyMs: timeouts.body,
+          proxyProtocol: proxyProtocol === undefined ? null : proxyProtocol === 'v1' ? 1 : 2,
           source4: sourceAddress.find(isIPv4) ?? null,
           source6: sourceAddress.find(isIPv6) ?? null,
-        };
-      }),
+        }),
+      ),
     );
   }
 
@@ -328,7 +339,10 @@ class Compiler {
 
   #unused(): void {
     const used = new Set(
-      this.#config.listeners.flatMap(({ routes }) => (routes ?? []).flatMap(({ to, forwardAuth }) => [to, forwardAuth?.to])),
+      this.#config.listeners.flatMap(({ routes, passthrough }) => [
+        ...(routes ?? []).flatMap(({ to, forwardAuth }) => [to, forwardAuth?.to]),
+        ...(passthrough ?? []).map(({ to }) => to),
+      ]),
     );
     for (const [index, { name }] of this.#config.upstreams.entries()) {
       if (!used.has(name)) this.#warn(['upstreams', index, 'name'], `no route leads to the upstream ${shown(name)}`);
@@ -399,7 +413,7 @@ class CertificateShadow {
 
 type TlsConfig = NonNullable<Config['listeners'][number]['tls']>;
 
-function tlsPlan(tls: TlsConfig, certificates: readonly number[]): TlsPlan {
+function tlsPlan(tls: TlsConfig, certificates: readonly number[], alpn: readonly string[]): TlsPlan {
   const { policy, tickets, strict } = tls;
   const own = { names: [], policy, tickets };
   const byName = tls.names.map((each) => ({
@@ -407,7 +421,7 @@ function tlsPlan(tls: TlsConfig, certificates: readonly number[]): TlsPlan {
     policy: each.policy ?? policy,
     tickets: each.tickets ?? tickets,
   }));
-  return { certificates, strict, alpn: ALPN, rules: [own, ...byName] };
+  return { certificates, strict, alpn, rules: [own, ...byName] };
 }
 
 function ratePlan(rate: Config['clients']['requests']): RatePlan | null {

@@ -130,19 +130,19 @@ const WRONG: readonly (readonly [claim: string, from: string, to: string, ...err
     'a setting that is like none',
     '    routes:',
     '    colour: red\n    routes:',
-    `7:5: listeners[0].colour: unknown setting 'colour'; allowed here: name, address, protocol, tls, routes, redirect, forwarded, trustedProxies, traceparent, hsts, errorPages, access, socket`,
+    `7:5: listeners[0].colour: unknown setting 'colour'; allowed here: name, address, protocol, tls, passthrough, proxyProtocol, routes, redirect, forwarded, trustedProxies, traceparent, hsts, errorPages, access, socket`,
   ],
   [
     'a setting of the design',
     '    routes:',
-    '    proxyProtocol: true\n    routes:',
-    `7:5: listeners[0].proxyProtocol: 'proxyProtocol' is not available yet`,
+    '    rateLimit: true\n    routes:',
+    `7:5: listeners[0].rateLimit: 'rateLimit' is not available yet`,
   ],
   [
     'a protocol of the design',
     '    routes:',
-    '    protocol: tcp\n    routes:',
-    `7:15: listeners[0].protocol: 'tcp' is not available yet; allowed: http`,
+    '    protocol: http3\n    routes:',
+    `7:15: listeners[0].protocol: 'http3' is not available yet; allowed: http, tcp`,
   ],
   [
     'a balance of the design',
@@ -241,7 +241,7 @@ const WRONG: readonly (readonly [claim: string, from: string, to: string, ...err
     'an empty section',
     '      certificates:\n        - { certificate: shop.pem, key: shop.key }\n',
     '',
-    '4:9: listeners[0].tls: found nothing, expected a mapping of policy, certificates, tickets, strict, names',
+    '4:9: listeners[0].tls: found nothing, expected a mapping of policy, certificates, tickets, strict, names, alpn',
   ],
   ['a duration without a unit', 'listeners:', 'timeouts: { idle: 75 }\nlisteners:', `1:19: timeouts.idle: found 75, expected ${DURATIONS}`],
   [

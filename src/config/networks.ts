@@ -69,13 +69,13 @@ export async function readNetworkFile(path: string): Promise<readonly string[]> 
   return networks;
 }
 
-/** A list of networks, canonical. */
-export function networkList() {
+/** A list of networks, canonical; `least` of them at least. */
+export function networkList(least = 0) {
   const network = z.string({ error: (issue) => wrong(issue.input, NETWORK_FORMS) }).transform((text, context): string => {
     const found = parseNetwork(text);
     if (typeof found !== 'string') return found.network;
     context.issues.push({ code: 'custom', message: found, input: text });
     return z.NEVER;
   });
-  return list(network, `a list, each ${NETWORK_FORMS}`, 0, NETWORKS_MAX);
+  return list(network, `a list, each ${NETWORK_FORMS}`, least, NETWORKS_MAX);
 }

@@ -13,6 +13,7 @@ export interface PathPattern {
 }
 
 export const HOST_FORMS = "a host name as 'shop.example.com', or '*.example.com'";
+export const SNI_FORMS = "a server name as 'mail.example.com', or '*.example.com'";
 export const PATH_FORMS = "a path that begins with '/', as '/login', or with '*' at its end as '/api/*'";
 
 /** Lower-case A-label host, `*.suffix`, or null for any; as `{ error }` what is wrong. IDN become A-labels. RFC 5890. */
@@ -29,6 +30,15 @@ export function parseHostPattern(text: string): { readonly host: string | null }
   const name = hostName(rest);
   if (name === undefined) return { error: `found ${shown(text)}, expected ${HOST_FORMS}` };
   return { host: wildcard ? `*.${name}` : name };
+}
+
+/** Lower-case A-label server name, `*.suffix`, or null for any and none; as `{ error }` what is wrong. RFC 6066, section 3: never an address. */
+export function parseNamePattern(text: string): { readonly sni: string | null } | { readonly error: string } {
+  const found = parseHostPattern(text);
+  if ('error' in found) return { error: found.error.replaceAll(HOST_FORMS, SNI_FORMS) };
+  if (found.host !== null && /^[\d.[]/.test(found.host) && (isIPv4(found.host) || found.host.startsWith('[')))
+    return { error: `found ${shown(text)}: a client names servers by name, never by address; expected ${SNI_FORMS}` };
+  return { sni: found.host };
 }
 
 /** A path pattern, or as `{ error }` what is wrong. Percent-encoding is left as written. RFC 3986, section 3.3. */

@@ -25,7 +25,7 @@ import { hostName, LISTEN_FORMS, parseListenAddress, parseTargetAddress, TARGET_
 import { fieldEdits, fieldNames, template } from './fields.ts';
 import { log } from './logging.ts';
 import { networkList } from './networks.ts';
-import { HOST_FORMS, PATH_FORMS, parseHostPattern, parsePathPattern } from './patterns.ts';
+import { HOST_FORMS, PATH_FORMS, parseHostPattern, parseNamePattern, parsePathPattern, SNI_FORMS } from './patterns.ts';
 import {
   about,
   choice,
@@ -145,23 +145,15 @@ const tls = section(
       flag().prefault(false),
     ),
     names: about('What is otherwise for some names.', list(nameRules, 'a list of names with settings of their own', 0, 1_000).prefault([])),
+    alpn: about(
+      'Protocols offered by ALPN, best first, on a listener of protocol tcp; none: a client is asked for none. What an http listener speaks is known.',
+      protocolNames().optional(),
+    ),
   },
-  [
-    'clients',
-    'clientCertificates',
-    'acme',
-    'alpn',
-    'library',
-    'engine',
-    'ciphers',
-    'versions',
-    'groups',
-    'passthrough',
-    'ocsp',
-    'earlyData',
-    'requireName',
-  ],
+  ['clients', 'clientCertificates', 'acme', 'library', 'engine', 'ciphers', 'versions', 'groups', 'ocsp', 'earlyData', 'requireName'],
 );
+
+const sniPattern = parsed(SNI_FORMS, (text) => unwrapped(parseNamePattern(text)));
 
 const match = section(
   {
@@ -170,8 +162,10 @@ const match = section(
       'Path of the request, or its beginning; without it, any.',
       parsed(PATH_FORMS, (text) => unwrapped(parsePathPattern(text))).optional(),
     ),
+    sni: about('On a listener of protocol tcp: the server name the client asked for; without it, any and none.', sniPattern.optional()),
+    alpn: about('On a listener of protocol tcp: protocols of ALPN, one of which was agreed.', protocolNames().optional()),
   },
-  ['method', 'headers', 'header', 'query', 'sni', 'client', 'protocol'],
+  ['method', 'headers', 'header', 'query', 'client', 'protocol'],
 );
 
 /** Who may come in: the longest prefix decides, a tie is a denial. With `allow` alone, nobody else may. */
@@ -304,6 +298,24 @@ const route = section(
   ['rewrite', 'rateLimit', 'timeouts', 'retries', 'mirror'],
 );
 
+const passthrough = section({
+  name: about("What logs call it; default: the listener's name and its place.", itemName().optional()),
+  match: about(
+    'Which connections it is for: all of them, unless it says.',
+    section({
+      sni: about('Server name that the ClientHello asks for; without it, any and none.', sniPattern.optional()),
+      alpn: about('Protocols of ALPN, one of which the client offers.', protocolNames().optional()),
+    }).prefault({}),
+  ),
+  to: about('The upstream that terminates the TLS.', itemName()),
+  access: about('Who may: networks, the longest prefix decides.', access.optional()),
+});
+
+const proxyProtocol = section({
+  from: about('Proxies whose connections begin with a PROXY header, version 1 or 2, all of them.', networkList(1)),
+  required: about('Nobody else may connect. Otherwise others are served as themselves, and may send no header.', flag().prefault(false)),
+});
+
 const HSTS_EXPECTED = "a duration as '365d', or a mapping of maxAge, includeSubDomains, preload";
 
 const hsts = shorthand(
@@ -347,8 +359,16 @@ const listener = section(
   {
     name: about('What logs and metrics call it.', itemName()),
     address: about('Where it listens.', parsed(LISTEN_FORMS, parseListenAddress)),
-    protocol: about('What clients speak.', choice(['http'], ['tcp', 'udp', 'http2', 'http3']).prefault('http')),
+    protocol: about(
+      'What clients speak; `tcp`: whatever it is, it is carried to the target as it is (docs/tcp.md).',
+      choice(['http', 'tcp'], ['udp', 'http2', 'http3']).prefault('http'),
+    ),
     tls: about('With it, clients speak TLS.', tls.optional()),
+    passthrough: about(
+      'TLS that goes through untouched, by the server name and the protocols of its ClientHello; the first that matches decides, before anything is terminated.',
+      list(passthrough, 'a list of mappings of match, to', 1, 10_000).optional(),
+    ),
+    proxyProtocol: about('Proxies in front that tell the address of their client in a PROXY header.', proxyProtocol.optional()),
     routes: about(
       'What is done with requests; the most specific that matches a request decides.',
       list(route, 'a list of routes, each a mapping of match and one of to, redirect, respond', 1, 10_000).optional(),
@@ -362,7 +382,7 @@ const listener = section(
     access: about('Who may connect: networks, the longest prefix decides.', access.optional()),
     socket: about('Settings of the listening socket.', socket.prefault({})),
   },
-  ['proxyProtocol', 'rateLimit', 'http2', 'trust', 'limits', 'timeouts', 'guard'],
+  ['rateLimit', 'http2', 'trust', 'limits', 'timeouts', 'guard'],
 );
 
 const TARGET_EXPECTED = `${TARGET_FORMS}, or a mapping of address, weight`;
@@ -398,6 +418,10 @@ const upstream = section(
       choice(['round-robin'], ['least-connections', 'random', 'hash', 'consistent-hash', 'sticky']).prefault('round-robin'),
     ),
     idleConnections: about('Idle connections kept for reuse, per target and worker; 0: none is kept.', count(0, 10_000).prefault(64)),
+    proxyProtocol: about(
+      'Each connection begins with a PROXY header of this version, with the address of its client; it is then kept for nobody else. v2 tells of the TLS too.',
+      choice(['v1', 'v2']).optional(),
+    ),
     sourceAddress: about(
       'Our own address on connections to it: one, or one of each family.',
       z.preprocess((value) => (typeof value === 'string' ? [value] : value), list(ownAddress, OWN_ADDRESS_FORMS, 0, 2)).prefault([]),
@@ -418,7 +442,7 @@ const upstream = section(
       }).prefault({}),
     ),
   },
-  ['tls', 'health', 'healthCheck', 'retries', 'protocol', 'queue', 'connections', 'breaker', 'proxyProtocol', 'resolve', 'sticky'],
+  ['tls', 'health', 'healthCheck', 'retries', 'protocol', 'queue', 'connections', 'breaker', 'resolve', 'sticky'],
 );
 
 const timeouts = section({
@@ -430,7 +454,7 @@ const timeouts = section({
   ),
   idle: about('Quiet time on a kept-alive client connection.', duration(DEADLINE_MS_MIN, DAY_MS).prefault('75s')),
   tunnel: about(
-    'Quiet time in a tunnel (an upgraded connection, such as WebSocket).',
+    'Quiet time in a tunnel: an upgraded connection (WebSocket), or one of protocol tcp.',
     duration(DEADLINE_MS_MIN, 7 * DAY_MS).prefault('1h'),
   ),
   close: about(
@@ -567,6 +591,14 @@ function parseSentHost(text: string): { readonly host: string | null } | string 
   if (!valid || Number(port?.slice(1) ?? 1) > 65_535)
     return `found ${shown(text)}, expected 'keep', or a host as 'app.internal' or 'app.internal:8080'`;
   return { host: `${name.startsWith('[') ? name.toLowerCase() : hostName(name)!}${port ?? ''}` };
+}
+
+/** Protocols of ALPN, RFC 7301; one may stand alone. */
+function protocolNames() {
+  const expected = "a protocol of ALPN as 'imap', or a list of them";
+  const error = (issue: { input?: unknown }) => wrong(issue.input, expected);
+  const name = z.string({ error }).regex(/^[!-~]{1,255}$/, { error });
+  return z.preprocess((value) => (typeof value === 'string' ? [value] : value), list(name, expected, 1, 32));
 }
 
 function unwrapped<Value extends object>(value: Value | { readonly error: string }): Value | string {

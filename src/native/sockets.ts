@@ -23,6 +23,8 @@ import type { Memory } from './memory.ts';
 const peer = new NativeMemory(128);
 const peerLength = new NativeMemory(4);
 const option = new NativeMemory(4);
+/** On or off, and seconds. */
+const linger = new NativeMemory(8);
 
 /** Where a socket connects to, made once per target. */
 export interface Destination {
@@ -170,6 +172,20 @@ export function cork(fd: number): void {
 /** No readable event below this many bytes. 1 is the kernel's default. */
 export function setReceiveLowWater(fd: number, bytes: number): void {
   setOption(fd, libc.SOL_SOCKET, libc.SO_RCVLOWAT, bytes);
+}
+
+/** Where the other end of an accepted connection has connected to. `unix` for a Unix socket. Cold. */
+export function localEndpoint(fd: number): { readonly address: string; readonly port: number } {
+  const name = new NativeMemory(128);
+  peerLength.bytes.writeInt32LE(name.length, 0);
+  if (libc.getsockname(fd, name.address, peerLength.address) !== 0) return { address: 'unix', port: 0 };
+  return { address: peerText(name.bytes), port: peerPort(name.bytes) };
+}
+
+/** The close of this descriptor is a reset: the peer learns that it has not heard all. */
+export function resetOnClose(fd: number): void {
+  linger.bytes.writeInt32LE(1, 0);
+  libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_LINGER, linger.address, 8);
 }
 
 /** Ends our direction: the peer reads an end of data, and may go on sending. */

@@ -90,7 +90,7 @@ export const C_LIMIT_COMPRESSORS = counter('tollgate_limit_hits_total', 'Times a
 export const C_LIMIT_PASSWORDS = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'password_checks' });
 export const C_LIMIT_CLIENTS = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'client_table' });
 export const C_LIMIT_MEMORY = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'memory' });
-export const C_DESCRIPTORS_MAX = gauge('tollgate_process_max_fds', 'Descriptors that a process may have open.');
+export const C_DESCRIPTORS_MAX = ofProcess('tollgate_process_max_fds', 'Descriptors that a process may have open.');
 
 export const C_SPANS = counter('tollgate_spans_total', 'Spans of sampled requests.');
 export const C_SPANS_SENT = counter('tollgate_spans_sent_total', 'Spans that the collector took.');
@@ -173,6 +173,16 @@ const C_GROUP_OTHER = counter('tollgate_handshakes_by_group_total', GROUP_HELP, 
 export function groupPlace(group: number): number {
   return groupPlaces.get(group) ?? C_GROUP_OTHER;
 }
+
+const TCP = 'Connections carried as they are.';
+export const C_TCP_TERMINATED = counter('tollgate_tcp_connections_total', TCP, { tls: 'terminated' });
+export const C_TCP_PASSTHROUGH = counter('tollgate_tcp_connections_total', TCP, { tls: 'passthrough' });
+export const C_TCP_PLAIN = counter('tollgate_tcp_connections_total', TCP, { tls: 'none' });
+export const C_PROXY_HEADERS = counter('tollgate_proxy_headers_total', 'PROXY headers read from proxies in front of us.');
+export const C_CONNECT_RETRIES = counter(
+  'tollgate_upstream_connect_retries_total',
+  'Connections tried at another target when one refused.',
+);
 
 /** Places of the counters named above. */
 export const COUNTERS: readonly CounterRow[] = Object.freeze(rows);

@@ -36,7 +36,14 @@ export interface ListenerPlan {
   /** What identifies the socket over reloads: `ip:port`, `[ip6]:port` or `unix:/path`. */
   readonly address: ListenAddress;
   readonly tls: TlsPlan | null;
+  /** What is done with requests; none where the listener speaks no HTTP. */
   readonly routes: readonly RoutePlan[];
+  /** Null: HTTP. Else whatever clients speak is carried as it is. */
+  readonly tcpRoutes: readonly TcpRoutePlan[] | null;
+  /** TLS that is carried as it is, told apart by the ClientHello, before anything of ours is involved. */
+  readonly passthrough: readonly TcpRoutePlan[];
+  /** Null: nobody speaks for others below TLS. */
+  readonly proxyProtocol: ProxyProtocolPlan | null;
   readonly socket: SocketPlan;
   readonly forwarding: ForwardingPlan;
   /** Pages in place of our own few words. */
@@ -45,6 +52,32 @@ export interface ListenerPlan {
   readonly access: AccessPlan | null;
   /** Value of Strict-Transport-Security in every answer, or null. RFC 6797. */
   readonly hsts: string | null;
+}
+
+/** Where connections of a kind are carried to. */
+export interface TcpRoutePlan {
+  /** What logs say. */
+  readonly name: string;
+  readonly match: NameMatch;
+  /** Index into `Plan.upstreams`. */
+  readonly upstream: number;
+  /** Null: everybody may. */
+  readonly access: AccessPlan | null;
+}
+
+export interface NameMatch {
+  /** Lower-case server name, `*.suffix`, or null for any and for none. */
+  readonly sni: string | null;
+  /** Protocols of ALPN, of which one must be there; empty: any. One character a byte. */
+  readonly alpn: readonly string[];
+}
+
+/** Who begins a connection with a PROXY header. */
+export interface ProxyProtocolPlan {
+  /** Networks, canonical. */
+  readonly from: readonly string[];
+  /** Nobody else may come in. */
+  readonly required: boolean;
 }
 
 /** What servers are told of the client, and who is believed about it. */
@@ -225,6 +258,8 @@ export interface UpstreamPlan {
   readonly responseHeadMs: number;
   /** Longest silence within a response body, or while the server takes no bytes. Milliseconds. */
   readonly bodyMs: number;
+  /** Version of the PROXY header that connections begin with; they are then never shared. Null: none. */
+  readonly proxyProtocol: 1 | 2 | null;
   /** Our own address on connections to IPv4 and IPv6 targets; null: the kernel's choice. */
   readonly source4: string | null;
   readonly source6: string | null;
@@ -256,7 +291,7 @@ export interface TimeoutsPlan {
   readonly bodyMs: number;
   /** Quiet time on a kept-alive connection. */
   readonly idleMs: number;
-  /** Quiet time in a tunnel (an upgraded connection). */
+  /** Quiet time in a tunnel: an upgraded connection, or one whose protocol is not ours to know. */
   readonly tunnelMs: number;
   /** How long a closing connection may wait for the client to take its last bytes. */
   readonly closeMs: number;

@@ -9,6 +9,7 @@ import { AnswerForm, DATE_BYTES } from '../http/local-answers.ts';
 import { Mending } from '../http/mending.ts';
 import { MessageHead } from '../http/message-head.ts';
 import { allocate, type Memory } from '../native/memory.ts';
+import { ProxyHeader } from '../net/proxy-protocol.ts';
 import type { Reactor } from '../net/reactor.ts';
 import type { LimitsPlan, TimeoutsPlan } from '../plan/plan.ts';
 import { monotonicMs, type TableRow } from '../plan/table.ts';
@@ -56,6 +57,7 @@ export class ProxyContext {
   readonly scratch: Memory = allocate(COMPOSE_END);
   readonly bytes: Buffer = this.scratch.bytes;
   readonly hello = new ClientHello();
+  readonly proxyHeader = new ProxyHeader();
   readonly requestHead = new MessageHead();
   readonly responseHead = new MessageHead();
   readonly forwarding = new Forwarding();

@@ -460,7 +460,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     target.began();
     this.#sentMs = context.reactor.nowMs;
     this.#span?.sent(target.plan.label, context.reactor.nowMs);
-    const connection = target.takeIdle(this) ?? target.connect(this);
+    const connection = target.takeIdle(this) ?? target.connect(this, this.#provenance.opening(target.upstream));
     if (connection === null) {
       this.#upstreamFailed(target.fault);
       return;
@@ -1060,7 +1060,8 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#span?.sentAgain();
     this.#tries++;
     this.#connection!.close();
-    const connection = (this.#tries < REUSED_TRIES_MAX ? target.takeIdle(this) : null) ?? target.connect(this);
+    const connection =
+      (this.#tries < REUSED_TRIES_MAX ? target.takeIdle(this) : null) ?? target.connect(this, this.#provenance.opening(target.upstream));
     this.#connection = connection;
     if (connection === null) {
       this.#upstreamFailed(target.fault);
@@ -1108,9 +1109,11 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     target.took(TH_FIRST_BYTE, context.reactor.nowMs - this.#sentMs);
     this.#connection = null;
     this.#target = null;
-    const tunnel = new Tunnel(client, connection, target);
+    const tunnel = new Tunnel(client, connection, target, null);
     this.#finish();
     tunnel.begin();
+    // Not now: this handler may still use the scratch.
+    context.reactor.later(client);
   }
 
   // --- the client's side ----------------------------------------------------------------------------------------------

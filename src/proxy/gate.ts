@@ -30,6 +30,7 @@ import {
 import { copyMemory } from '../native/memory.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
 import { TH_DURATION, TH_FIRST_BYTE } from '../plan/counters.ts';
+import type { UpstreamPlan } from '../plan/plan.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { UpstreamConnection, UpstreamOwner } from '../upstream/upstream-connection.ts';
@@ -48,13 +49,15 @@ export interface GateRules {
   readonly toResponse: ReadonlySet<string>;
 }
 
-/** Who waits at the gate. Exactly one of the three is called, once, from the loop. */
+/** Who waits at the gate. Exactly one of the first three is called, once, from the loop. */
 export interface GateOwner {
   /** Field lines for the request and for the response, each with its line end. */
   onGatePassed(toRequest: string, toResponse: string): void;
   /** The answer lies in the scratch: its head in the context's `responseHead`, its body at [bodyStart, bodyEnd). */
   onGateAnswered(bodyStart: number, bodyEnd: number): void;
   onGateFault(fault: number): void;
+  /** What a connection to that server begins with; null: nothing. */
+  gateOpening(upstream: UpstreamPlan): Uint8Array | null;
 }
 
 export class Gate implements UpstreamOwner {
@@ -88,7 +91,11 @@ export class Gate implements UpstreamOwner {
     this.#sentMs = this.#context.reactor.nowMs;
     target.began();
     this.#replay = keepBytes(this.#context.scratch, COMPOSE_AT, end);
-    this.#send(target.takeIdle(this) ?? target.connect(this));
+    this.#send(target.takeIdle(this) ?? target.connect(this, this.#opening(target)));
+  }
+
+  #opening(target: Target): Uint8Array | null {
+    return this.#owner === null ? null : this.#owner.gateOpening(target.upstream);
   }
 
   #send(connection: UpstreamConnection | null): void {
@@ -109,7 +116,7 @@ export class Gate implements UpstreamOwner {
     const connection = this.#connection;
     if (connection === null || connection.served === 0 || connection.stash !== null) return false;
     connection.close();
-    this.#send(this.#target!.connect(this));
+    this.#send(this.#target!.connect(this, this.#opening(this.#target!)));
     return true;
   }
 

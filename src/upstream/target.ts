@@ -93,9 +93,9 @@ export class Target {
     return connection;
   }
 
-  /** Begins a new connection for `owner`. The connection, or null with the reason in `fault`. */
-  connect(owner: UpstreamOwner): UpstreamConnection | null {
-    const connection = new UpstreamConnection(this, this.#reactor);
+  /** Begins a new connection for `owner`, which begins with `opening`. The connection, or null with the reason in `fault`. */
+  connect(owner: UpstreamOwner, opening: Uint8Array | null): UpstreamConnection | null {
+    const connection = new UpstreamConnection(this, this.#reactor, opening);
     const fault = connection.begin();
     if (fault < 0) {
       this.fault = fault;
@@ -114,6 +114,11 @@ export class Target {
   /** Keeps a connection for the next request, or closes it when there are enough. Its exchange is over, and left nothing behind. */
   release(connection: UpstreamConnection): void {
     connection.owner = null;
+    // A connection that began with a client's address is that client's, for as long as it lives.
+    if (this.upstream.proxyProtocol !== null) {
+      connection.close();
+      return;
+    }
     if (this.#retired || connection.readable || connection.moves !== this.#moves || this.#idle.length >= this.upstream.idleMax) {
       if (this.#idle.length >= this.upstream.idleMax) this.counters[C_LIMIT_IDLE_POOL]!++;
       connection.close();

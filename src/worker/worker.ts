@@ -3,13 +3,20 @@
  * no configuration text.
  */
 import { totalmem } from 'node:os';
-import { FAULT_ACCESS_DENIED, FAULT_CLIENT_CONNECTIONS, FAULT_CONNECTIONS_MAX, FAULT_DESCRIPTORS, FAULT_MEMORY } from '../base/faults.ts';
+import {
+  FAULT_ACCESS_DENIED,
+  FAULT_CLIENT_CONNECTIONS,
+  FAULT_CONNECTIONS_MAX,
+  FAULT_DESCRIPTORS,
+  FAULT_MEMORY,
+  FAULT_PROXY_HEADER_REQUIRED,
+} from '../base/faults.ts';
 import { HANDSHAKES_PER_TURN } from '../base/limits.ts';
-import { ClientTable } from '../guard/client-table.ts';
+import { ClientTable, NOBODY } from '../guard/client-table.ts';
 import { NetworkList } from '../guard/network-list.ts';
 import { connectHandoff, DESCRIPTORS_PER_MESSAGE, receiveDescriptors, sendDescriptors } from '../native/handoff.ts';
 import { trimHeap } from '../native/memory.ts';
-import { acceptedAddress, closeDescriptor } from '../native/sockets.ts';
+import { acceptedAddress, acceptedPort, closeDescriptor } from '../native/sockets.ts';
 import { Listener, type ListenerEvents } from '../net/listener.ts';
 import { Reactor } from '../net/reactor.ts';
 import { Watched } from '../net/watched.ts';
@@ -400,18 +407,25 @@ export class Worker {
       return;
     }
     const client = acceptedAddress();
-    if (site.access !== null && !site.access.allows(client)) {
+    // Whom a proxy speaks for is judged once it has said so.
+    const speaksForOthers = site.expectsProxyHeader(client);
+    if (site.requiresProxyHeader && !speaksForOthers) {
+      context.clients.leave();
+      this.#turnAway(fd, FAULT_PROXY_HEADER_REQUIRED);
+      return;
+    }
+    if (!speaksForOthers && site.access !== null && !site.access.allows(client)) {
       context.clients.leave();
       this.#turnAway(fd, FAULT_ACCESS_DENIED);
       return;
     }
-    const place = context.placeOf(site, client);
+    const place = speaksForOthers ? NOBODY : context.placeOf(site, client);
     if (!context.clients.open(place)) {
       context.clients.leave();
       this.#turnAway(fd, FAULT_CLIENT_CONNECTIONS);
       return;
     }
-    const connection = new ClientConnection(context, site, fd, client, place);
+    const connection = new ClientConnection(context, site, fd, client, acceptedPort(), place);
     if (this.#reactor.watch(connection, fd)) connection.begin();
     else {
       connection.fd = -1;
@@ -519,6 +533,10 @@ export class Worker {
   #end(): void {
     if (this.#ending) return;
     this.#ending = true;
+    // Connections that are carried as they are have their line in the log at their end, which this is.
+    this.#reactor.forEach((watched) => {
+      if (watched instanceof ClientConnection && watched.relay !== null) watched.cut();
+    });
     this.#sendSpans();
     this.#spans.drop();
     this.#logs.end(() => this.#control.end({ type: 'drained' }, () => process.exit(0)));

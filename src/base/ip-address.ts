@@ -1,4 +1,7 @@
-/** IP addresses as numbers: four words of 32 bits, without allocating. An IPv4 address lies in the last word. Text comes from accept, or was checked. */
+/**
+ * IP addresses as text, as bytes on the wire, and as numbers: four words of 32 bits, of which an IPv4 address takes the last. One text for
+ * each address, the same everywhere it is shown or compared: RFC 5952, and IPv4 for what is mapped into IPv6.
+ */
 
 /** Reads `text` into `out` (4 words). 4 or 6: the family; an IPv4-mapped IPv6 address is IPv4. 0: no address, `out` is undefined. */
 export function readAddress(text: string, out: Uint32Array): 0 | 4 | 6 {
@@ -104,4 +107,55 @@ function hexValue(code: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30;
   const letter = code | 0x20;
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
+}
+
+/** The 4 bytes from `at` on as text. */
+export function ipv4Text(bytes: Uint8Array, at: number): string {
+  return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+}
+
+/** The 16 bytes from `at` on as text: the longest run of zero groups, if longer than one, becomes `::`. RFC 5952, section 4.2. */
+export function ipv6Text(bytes: Uint8Array, at: number): string {
+  let mapped = bytes[at + 10] === 0xff && bytes[at + 11] === 0xff;
+  for (let i = 0; i < 10 && mapped; i++) mapped = bytes[at + i] === 0;
+  if (mapped) return ipv4Text(bytes, at + 12);
+  let best = -1;
+  let bestRun = 1;
+  for (let i = 0; i < 8; i++) {
+    let run = 0;
+    while (i + run < 8 && bytes[at + 2 * (i + run)] === 0 && bytes[at + 2 * (i + run) + 1] === 0) run++;
+    if (run > bestRun) {
+      best = i;
+      bestRun = run;
+    }
+    if (run > 0) i += run - 1;
+  }
+  let text = '';
+  for (let i = 0; i < 8; i++) {
+    if (i === best) {
+      text += '::';
+      i += bestRun - 1;
+      continue;
+    }
+    if (text !== '' && !text.endsWith(':')) text += ':';
+    text += ((bytes[at + 2 * i]! << 8) | bytes[at + 2 * i + 1]!).toString(16);
+  }
+  return text;
+}
+
+const words = new Uint32Array(4);
+
+/** Writes the address in `text` at `at`, in network order. Its bytes: 4, 16, or 0 for what is no address. */
+export function writeAddress(text: string, to: Uint8Array, at: number): 0 | 4 | 16 {
+  const family = readAddress(text, words);
+  if (family === 0) return 0;
+  const first = family === 4 ? 3 : 0;
+  for (let word = first, place = at; word < 4; word++, place += 4) {
+    const value = words[word]!;
+    to[place] = value >>> 24;
+    to[place + 1] = value >>> 16;
+    to[place + 2] = value >>> 8;
+    to[place + 3] = value;
+  }
+  return family === 4 ? 4 : 16;
 }
