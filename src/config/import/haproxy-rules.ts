@@ -116,6 +116,8 @@ class Run {
   readonly #access: AccessRule[] = [];
   /** Nobody else may; null: no such rule yet. */
   #only: readonly string[] | null = null;
+  /** A section before this one let some in and kept others out, in a way that no further rules can be added to. */
+  #isSettled = false;
   #host: string | null = null;
 
   constructor(notes: Notes, cell: Cell) {
@@ -160,8 +162,9 @@ class Run {
 
   // Requests.
 
-  /** An answer that ends it; null: they go on. */
+  /** The rules of one section. An answer that ends it; null: they go on. */
   requests(rules: readonly Rule[]): DraftRoute | null {
+    this.#settle();
     for (const rule of rules) {
       const [action = ''] = rule.words;
       if (action === 'allow' || action === 'deny' || action === 'reject' || action === 'tarpit' || action === 'silent-drop') {
@@ -220,8 +223,8 @@ class Run {
     if (value === false) return null;
     if (value === true) {
       if (verdict === 'allow') return 'stop';
-      // Behind rules about networks it is for all others.
-      if (this.#access.length > 0 || this.#only !== null) {
+      // Whom a rule before it let in comes through; it is for all others.
+      if (!this.#isSettled && this.#access.some((each) => each.verdict === 'allow')) {
         this.#access.push({ verdict: 'deny', network: 'all' });
         return null;
       }
@@ -230,6 +233,10 @@ class Run {
       return { respond: { status: Number.isInteger(status) && status >= 200 && status <= 599 ? status : 403 } };
     }
     const networks = sourcesOf(value);
+    if (networks !== null && this.#isSettled) {
+      this.#notes.add('untranslated', rule.line, 'frontend and backend both say who may come: these requests are answered 403');
+      return { respond: { status: 403 } };
+    }
     if (networks !== null && networks.negated === false) {
       if (verdict === 'allow' && this.#only !== null) {
         this.#notes.add('untranslated', rule.line, 'it lets in whom a rule before it keeps out only in part');
@@ -253,6 +260,20 @@ class Run {
     }
     this.holds(rule, verdict === 'deny' ? 'unguarded' : 'untranslated');
     return null;
+  }
+
+  /** What is allowed in one section is asked about again in the next: "these, and nobody else" goes on as that. */
+  #settle(): void {
+    const allowed = this.#access.filter(({ verdict }) => verdict === 'allow').map(({ network }) => network);
+    if (allowed.length === 0) return;
+    const last = this.#access.at(-1)!;
+    const isList = last.network === 'all' && last.verdict === 'deny' && allowed.length === this.#access.length - 1;
+    if (!isList || this.#only !== null) {
+      this.#isSettled = true;
+      return;
+    }
+    this.#only = allowed;
+    this.#access.length = 0;
   }
 
   #accessOf(): DraftRoute['access'] {

@@ -192,6 +192,7 @@ export class LocationTranslator {
       );
     }
     inner!.ownAll('proxy_pass_request_body');
+    this.#context.notes.add('differs', asked, "who is refused gets the authorisation server's own answer");
     const copied = this.#copiedFields(scope);
     return { to, path, ...(copied.length === 0 ? {} : { copyToRequest: copied }) };
   }
@@ -378,7 +379,10 @@ export class LocationTranslator {
 
   #value(directive: Directive, value: string, inResponse: boolean, proxyHost: string, route: DraftRoute): string | null {
     const result = nginxTemplate(value, textContext(this.#server, this.#listener, inResponse, proxyHost));
-    if ('template' in result && ONE_LINE.test(result.template) && result.template.length <= 4_096) return result.template;
+    if ('template' in result && ONE_LINE.test(result.template) && result.template.length <= 4_096) {
+      if (result.asItCame) this.#context.notes.add('differs', directive, '$uri is the path as it came, not decoded', null, route);
+      return result.template;
+    }
     const why =
       'unknown' in result
         ? `there is no variable like $${result.unknown}${inResponse ? ' in an answer' : ''}`

@@ -191,6 +191,7 @@ export class RewriteReader {
       result.template.length > 4_096
     )
       return fail("a redirect goes to 'http(s)://...' or to a path");
+    if (result.asItCame) this.#context.notes.add('differs', directive, '$uri is the path as it came, not decoded', null, part);
     return Object.assign(part, { redirect: { to: result.template, status } });
   }
 

@@ -68,9 +68,13 @@ const REQUEST_VARIABLES: Readonly<Record<string, string>> = {
   document_uri: '{request.path}',
 };
 
-/** A template of Tollgate's, or the name of the variable that it has not. */
-export function nginxTemplate(text: string, context: TextContext): { readonly template: string } | { readonly unknown: string } {
+/** A template of Tollgate's, or the name of the variable that it has not. `asItCame`: nginx would put the path in decoded and resolved. */
+export function nginxTemplate(
+  text: string,
+  context: TextContext,
+): { readonly template: string; readonly asItCame: boolean } | { readonly unknown: string } {
   let unknown: string | undefined;
+  let asItCame = false;
   // "$uri$is_args$args" is a long way to write $request_uri.
   const template = text
     .replaceAll(/\$(?:uri|document_uri)\$is_args\$(?:args|query_string)(?!\w)/g, '$request_uri')
@@ -79,12 +83,13 @@ export function nginxTemplate(text: string, context: TextContext): { readonly te
       (match: string, braced: string | undefined, bare: string | undefined, at: number, whole: string) => {
         const name = braced ?? bare;
         if (name === undefined) return whole[at - 1] === '$' && match === '{' ? match : match + match;
+        if (name === 'uri' || name === 'document_uri') asItCame = true;
         const value = variable(name, context);
         if (value === undefined) unknown ??= name;
         return value ?? '';
       },
     );
-  return unknown === undefined ? { template } : { unknown };
+  return unknown === undefined ? { template, asItCame } : { unknown };
 }
 
 function variable(name: string, { serverName, port, tls, proxyHost, inResponse }: TextContext): string | undefined {

@@ -21,8 +21,8 @@ const ROUTES_MAX = 10_000;
 const LISTENERS_MAX = 200;
 
 interface Server extends ServerContext {
-  /** Patterns of Tollgate's; none: it answers only who names no other. */
-  readonly hosts: readonly string[];
+  /** Patterns of Tollgate's, those of one name together; none: it answers only who names no other. */
+  readonly hosts: readonly (readonly string[])[];
 }
 
 interface Listen {
@@ -74,28 +74,23 @@ export function translateNginx(files: NginxFiles, notes: Notes): Draft {
 
 function readServer({ notes }: NginxContext, http: Scope, at: Directive): Server {
   const scope = http.inner(at.block ?? []);
-  const hosts: string[] = [];
+  const hosts: (readonly string[])[] = [];
   let serverName = '';
   for (const directive of scope.ownAll('server_name')) {
     for (const written of directive.args) {
       if (written === '_' || written === '' || written === '""') continue;
       // ".example.com" is the name and all below it.
       const forms = written.startsWith('.') ? [written.slice(1), `*${written}`] : [written];
-      for (const form of forms) {
-        const pattern = form.startsWith('~') ? null : parseHostPattern(form);
-        if (pattern !== null && 'host' in pattern && pattern.host !== null) {
-          if (!hosts.includes(pattern.host)) hosts.push(pattern.host);
-          if (serverName === '' && !pattern.host.startsWith('*')) serverName = pattern.host;
-        } else if (/^[\w-]+$/.test(form) === false || pattern !== null) {
-          const what = form.startsWith('~') ? 'a regular expression' : form.endsWith('*') ? 'an ending left open' : 'this';
-          notes.add(
-            'untranslated',
-            { ...directive, text: `server_name ${written}` },
-            `a route's host cannot be ${what}`,
-            'write the names one by one',
-          );
-        }
+      const patterns = written.startsWith('~') ? [] : forms.map((form) => parseHostPattern(form));
+      const found = patterns.flatMap((pattern) => ('host' in pattern && pattern.host !== null ? [pattern.host] : []));
+      if (found.length === forms.length) {
+        hosts.push(found);
+        if (serverName === '' && !found[0]!.startsWith('*')) serverName = found[0]!;
+        continue;
       }
+      const what = written.startsWith('~') ? 'a regular expression' : written.endsWith('*') ? 'an ending left open' : 'this';
+      const at = { ...directive, text: `server_name ${written}` };
+      notes.add('untranslated', at, `a route's host cannot be ${what}`, 'write the names one by one');
     }
   }
   const named = new Map(
@@ -246,9 +241,15 @@ function translateSocket(context: NginxContext, socket: Socket, names: Names): D
 function routesOf(context: NginxContext, listens: readonly Listen[], main: Server, listener: { tls: boolean; port: string }): DraftRoute[] {
   const owners = new Map<string, Server>();
   for (const { server, at } of listens) {
-    for (const host of server.hosts) {
-      if (!owners.has(host)) owners.set(host, server);
-      else if (owners.get(host) !== server) context.notes.add('untranslated', at, `an earlier server has the name ${host} already`);
+    for (const forms of server.hosts) {
+      // As nginx does: a name that is taken is ignored, and with ".example.com" all below it as well.
+      const [name = ''] = forms;
+      const owner = owners.get(name);
+      if (owner === undefined) for (const host of forms) owners.set(host, owners.get(host) ?? server);
+      else if (owner !== server || forms.length > 1) {
+        const why = `${name} is taken by a name before it: nginx ignores this one${forms.length > 1 ? ', and the names below it' : ''}`;
+        context.notes.add('untranslated', { ...at, text: `server_name ${forms.length > 1 ? '.' : ''}${name}` }, why);
+      }
     }
   }
   const wildcards = [...owners.keys()].filter((host) => host.startsWith('*')).sort((a, b) => b.length - a.length);

@@ -46,7 +46,14 @@ export class Notes {
 
   /** `beside`: the part of the result that it is about, where it stands as a comment. */
   add(kind: NoteKind, at: Origin, why: string, instead: string | null = null, beside: object | null = null): void {
-    const note: ImportNote = { kind, file: oneLine(at.file), line: at.line, what: shown(oneLine(at.text)).replaceAll('\\\\', '\\'), why, instead };
+    const note: ImportNote = {
+      kind,
+      file: oneLine(at.file),
+      line: at.line,
+      what: shown(oneLine(at.text)).replaceAll('\\\\', '\\'),
+      why,
+      instead,
+    };
     const key = JSON.stringify([note.file, note.line, note.what, why]);
     if (this.#known.has(key)) return;
     if (this.#notes.length >= NOTES_MAX) {
