@@ -376,3 +376,46 @@ backend gone
   const start = async () => await startPeer(t, 'haproxy', ['-db', '-f', join(directory, 'haproxy.cfg')], [ports.plain, ports.tls]);
   await compare(t, asks, ports, start, join(directory, 'haproxy.cfg'), directory);
 });
+
+test('config import keeps what is there, tells programs, and ends with 1 when nothing can be made of a file', async (t) => {
+  const directory = folder(t);
+  const run = (...args: readonly string[]) =>
+    spawnSync(process.execPath, [PROGRAM, 'config', 'import', ...args], { encoding: 'utf8', cwd: directory });
+  writeFileSync(
+    join(directory, 'site'),
+    'server { listen 80; gzip_static on; unheard of; location / { proxy_pass http://127.0.0.1:1; } }\n',
+  );
+  const text = run('site');
+  assert.equal(text.status, 0);
+  assert.match(
+    text.stdout,
+    /^# Made from site by tollgate config import\.\n#\n# site:1: 'unheard of': not translated: there is nothing like it\n\nlisteners:\n/,
+  );
+  assert.equal(
+    text.stderr,
+    "site:1: 'unheard of': not translated: there is nothing like it\n1 listeners, 1 upstreams; 1 remarks, above and in the file\n",
+  );
+  const json = run('site', '--json', '--from', 'nginx');
+  assert.equal(json.stderr, '');
+  const { kind, yaml, notes, output } = JSON.parse(json.stdout) as { kind: string; yaml: string; notes: unknown[]; output: unknown };
+  assert.deepEqual([kind, yaml, output], ['nginx', text.stdout, null]);
+  assert.deepEqual(notes, [
+    { kind: 'untranslated', file: 'site', line: 1, what: "'unheard of'", why: 'there is nothing like it', instead: null },
+  ]);
+
+  const written = run('site', '--output', 'out.yaml');
+  assert.deepEqual([written.status, written.stdout], [0, '']);
+  assert.equal(readFileSync(join(directory, 'out.yaml'), 'utf8'), text.stdout);
+  writeFileSync(join(directory, 'out.yaml'), 'mine');
+  const refused = run('site', '--output', 'out.yaml');
+  assert.deepEqual([refused.status, refused.stderr], [1, 'there is a file out.yaml already; --force writes over it\n']);
+  assert.equal(readFileSync(join(directory, 'out.yaml'), 'utf8'), 'mine');
+  assert.equal(run('site', '--output', 'out.yaml', '--force').status, 0);
+  assert.equal(readFileSync(join(directory, 'out.yaml'), 'utf8'), text.stdout);
+
+  const wrong = run('site', '--from', 'haproxy');
+  assert.deepEqual([wrong.status, wrong.stdout], [1, '']);
+  assert.match(wrong.stderr, /^site:1: a setting stands before the first section \(.*\)\n$/);
+  assert.deepEqual([run('none').status, run('none').stderr], [1, 'there is no file none\n']);
+  assert.equal(run('site', '--from', 'apache').status, 2);
+});

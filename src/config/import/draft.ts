@@ -42,10 +42,17 @@ export interface DraftRoute {
   compress?: DraftCompress;
 }
 
+export interface DraftCertificate {
+  certificate?: string;
+  key?: string;
+  directory?: string;
+}
+
 export interface DraftTls {
   policy?: 'modern' | 'intermediate';
-  certificates: { certificate: string; key: string }[];
+  certificates: DraftCertificate[];
   tickets?: boolean;
+  strict?: boolean;
 }
 
 export interface DraftListener {

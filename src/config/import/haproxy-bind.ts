@@ -1,6 +1,7 @@
 /** HAProxy's bind lines: addresses, and what is spoken there. Looks into folders of certificates, since Tollgate names each file. */
 import { access, readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { CERTIFICATES_MAX } from '../../base/limits.ts';
 import { TollgateError } from '../../base/tollgate-error.ts';
 import type { DraftTls } from './draft.ts';
 import type { Line } from './haproxy-syntax.ts';
@@ -8,7 +9,6 @@ import { bindAddress } from './haproxy-values.ts';
 import type { Notes } from './notes.ts';
 import { readSourceText } from './source-text.ts';
 
-const CERTIFICATES_MAX = 10_000;
 /** Options of a bind line that have a value behind them. */
 const WITH_VALUE = [
   ...[
@@ -80,6 +80,7 @@ const QUIET = [
     'ssl-max-ver',
   ],
   ...[
+    'strict-sni',
     'defer-accept',
     'v4v6',
     'v6only',
@@ -133,6 +134,7 @@ export async function readBind(line: Line, context: BindContext): Promise<readon
     if (onlyNewest) tls.policy = 'modern';
     else if (least !== undefined && least !== 'TLSv1.2')
       notes.add('differs', line, 'TLS 1.0 and 1.1 are not spoken: the policy is intermediate, TLS 1.2 and 1.3');
+    if (has('strict-sni')) tls.strict = true;
     if (has('no-tls-tickets') || context.defaults.includes('no-tls-tickets')) tls.tickets = false;
   }
   const verify = value('verify');
@@ -146,7 +148,6 @@ export async function readBind(line: Line, context: BindContext): Promise<readon
       notes.add('untranslated', line, 'the PROXY protocol is not read: clients that send it are refused');
     else if (name === 'ciphers' || name === 'ciphersuites' || name === 'curves' || name === 'ecdhe')
       notes.add('untranslated', line, `${name} are those of tls.policy`);
-    else if (name === 'strict-sni') notes.add('untranslated', line, 'strangers get the first certificate');
     else if (
       !QUIET.includes(name) &&
       ![
@@ -169,7 +170,7 @@ export async function readBind(line: Line, context: BindContext): Promise<readon
   const backlog = value('backlog');
   return addresses.split(',').flatMap((text) => {
     const range = /:(\d+)-(\d+)$/.test(text);
-    const address = range ? null : bindAddress(text, has('v4v6'));
+    const address = range ? null : bindAddress(text, !has('v6only'));
     if (address === null) {
       notes.add(
         'untranslated',
@@ -221,30 +222,43 @@ async function certificatesOf(
     // HAProxy's files hold certificate and key; a key beside it is taken as well.
     const beside = [`${path}.key`, path.replace(/\.(?:crt|pem)$/, '.key')].filter((each) => each !== path);
     const exists = await Promise.all(beside.map(async (each) => await isFile(each)));
-    const key = beside.find((_, i) => exists[i]) ?? path;
-    if (found.length < CERTIFICATES_MAX && !found.some(({ certificate }) => certificate === path)) found.push({ certificate: path, key });
+    const key = beside.find((_, i) => exists[i]);
+    if (found.length >= CERTIFICATES_MAX || found.some(({ certificate }) => certificate === path)) return;
+    found.push(key === undefined ? { certificate: path } : { certificate: path, key });
   };
   for (const { name, value } of options) {
     const path = resolve(certificateBase, value);
-    if (name === 'crt') {
-      if (!(await isFolder(path))) await add(path);
-      else for (const each of await filesOf(path, line, notes)) await add(each);
-    } else if (name === 'crt-list') {
-      for (const each of await listed(path, certificateBase, line, notes)) await add(each);
+    if (name === 'crt-list') for (const each of await listed(path, certificateBase, line, notes)) await add(each);
+    if (name !== 'crt') continue;
+    if (!(await isFolder(path))) {
+      await add(path);
+      continue;
     }
+    const { certificates, others } = await filesOf(path, line, notes);
+    // A directory of Tollgate's is of *.pem and *.crt, and watched.
+    if (certificates.length > 0 && !others) found.push({ directory: path });
+    else for (const each of certificates) await add(each);
   }
   return found;
 }
 
-async function filesOf(folder: string, line: Line, notes: Notes): Promise<readonly string[]> {
+/** `others`: some have names that a directory of Tollgate's leaves out. */
+async function filesOf(
+  folder: string,
+  line: Line,
+  notes: Notes,
+): Promise<{ readonly certificates: readonly string[]; readonly others: boolean }> {
   try {
-    const names = (await readdir(folder)).filter((name) => !name.startsWith('.') && !/\.(?:key|ocsp|issuer|sctl)$/.test(name)).sort();
+    const all = (await readdir(folder)).filter((name) => !name.startsWith('.')).sort();
+    const names = all.filter((name) => !/\.(?:key|ocsp|issuer|sctl)$/.test(name));
     const paths = names.slice(0, CERTIFICATES_MAX).map((name) => join(folder, name));
     const isPlain = await Promise.all(paths.map(async (path) => await isFile(path)));
-    return paths.filter((_, i) => isPlain[i]);
+    const certificates = paths.filter((_, i) => isPlain[i]);
+    const others = certificates.some((path) => !/\.(?:pem|crt)$/.test(path)) || all.some((name) => /\.(?:pem|crt)\.key$/.test(name));
+    return { certificates, others };
   } catch (error) {
     notes.add('untranslated', line, `${folder} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`);
-    return [];
+    return { certificates: [], others: false };
   }
 }
 

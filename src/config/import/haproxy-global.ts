@@ -26,7 +26,7 @@ export function translateHaproxyGlobals(globals: readonly Line[], proxies: reado
   const fronts = proxies.filter((proxy) => proxy.section.kind !== 'backend' && proxy.isHttp);
   for (const proxy of fronts)
     for (const line of proxy.lines('maxconn'))
-      notes.add('untranslated', line, 'connections are counted over all listeners', 'limits.connections');
+      notes.add('untranslated', line, 'connections are counted over all listeners', 'see limits.connections');
   translateLog(
     [
       ...globals.filter(({ words }) => words[0] === 'log'),
@@ -40,7 +40,7 @@ export function translateHaproxyGlobals(globals: readonly Line[], proxies: reado
   const longest = (name: string): number | undefined => {
     const lines = fronts.map((proxy) => proxy.setting('timeout', name)).filter((line) => line !== undefined);
     if (new Set(lines.map(({ words }) => words[2])).size > 1)
-      for (const line of lines) notes.add('differs', line, 'one value holds for all listeners: the longest', 'timeouts');
+      for (const line of lines) notes.add('differs', line, 'one value holds for all listeners: the longest', 'see timeouts');
     const times = lines.map(({ words }) => haproxyTime(words[2] ?? '')).filter((ms) => ms !== undefined);
     return times.length === 0 ? undefined : Math.max(...times);
   };
@@ -62,18 +62,18 @@ function translateLog(lines: readonly Line[], notes: Notes, draft: Draft): void 
     const [, to = '', ...rest] = line.words;
     const facility = rest.find((word) => (FACILITIES as readonly string[]).includes(word));
     if (draft.log !== undefined) {
-      notes.add('untranslated', line, 'there is one access log', 'log.access');
+      notes.add('untranslated', line, 'there is one access log', 'see log.access');
       continue;
     }
     if (to === 'stdout' || to === 'fd@1') draft.log = { access: '-' };
     else if (to === 'stderr' || to === 'fd@2' || to.startsWith('/') || to.startsWith('ring@'))
-      notes.add('untranslated', line, 'a log goes to standard output, a file, or a receiver of RFC 5424', 'log.access');
+      notes.add('untranslated', line, 'a log goes to standard output, a file, or a receiver of RFC 5424', 'see log.access');
     else {
       const address = /:\d+$/.test(to.replace(/^(?:ipv4|ipv6|udp|udp4|udp6)@/, ''))
         ? to.replace(/^(?:ipv4|ipv6|udp|udp4|udp6)@/, '')
         : `${to}:514`;
       if (typeof parseTargetAddress(address) === 'string') {
-        notes.add('untranslated', line, 'it is no receiver that Tollgate can reach', 'log.access.syslog');
+        notes.add('untranslated', line, 'it is no receiver that Tollgate can reach', 'see log.access.syslog');
         continue;
       }
       draft.log = { access: { syslog: { to: address, ...(facility === undefined ? {} : { facility }) } } };

@@ -127,31 +127,31 @@ const NO_STICK: readonly [string, string | null] = ['requests are shared by turn
 
 const ADVICE: Readonly<Record<string, readonly [why: string, instead: string | null]>> = {
   errorfile: ['its files are whole answers', "put the page into a file of its own, and name it in the listener's errorPages"],
-  errorloc: ['', "the listener's errorPages"],
-  errorloc302: ['', "the listener's errorPages"],
-  errorloc303: ['', "the listener's errorPages"],
-  errorfiles: ['', "the listener's errorPages"],
+  errorloc: ['', "see the listener's errorPages"],
+  errorloc302: ['', "see the listener's errorPages"],
+  errorloc303: ['', "see the listener's errorPages"],
+  errorfiles: ['', "see the listener's errorPages"],
   cookie: NO_STICK,
   'stick-table': ['there are no tables of your own', 'limits of one client: clients.connections, clients.requests'],
   stick: NO_STICK,
   appsession: NO_STICK,
   'server-template': ['a target is a name: all its addresses are used', 'write the name as a target'],
   'use-server': NO_STICK,
-  'tcp-request': ['', 'access of a listener, clients.connections, clients.requests'],
+  'tcp-request': ['', 'see access of a listener, clients.connections, clients.requests'],
   'tcp-response': ['', null],
   'tcp-check': NO_CHECKS,
-  'rate-limit': ['', 'clients.requests'],
+  'rate-limit': ['', 'see clients.requests'],
   'email-alert': ['', null],
   filter: ['there are no filters', null],
-  source: ['', "an upstream's sourceAddress"],
+  source: ['', "see an upstream's sourceAddress"],
   'monitor fail': ['', null],
   monitor: ['', null],
-  reqrep: ['', 'headers.request'],
-  reqadd: ['', 'headers.request'],
-  reqidel: ['', 'headers.request'],
-  rspadd: ['', 'headers.response'],
-  rspdel: ['', 'headers.response'],
-  rspidel: ['', 'headers.response'],
+  reqrep: ['', 'see headers.request'],
+  reqadd: ['', 'see headers.request'],
+  reqidel: ['', 'see headers.request'],
+  rspadd: ['', 'see headers.response'],
+  rspdel: ['', 'see headers.response'],
+  rspidel: ['', 'see headers.response'],
   'ssl-default-bind-ciphers': ['cipher suites are those of tls.policy', 'choose a policy: modern or intermediate'],
   'ssl-default-bind-ciphersuites': ['cipher suites are those of tls.policy', 'choose a policy: modern or intermediate'],
   'ssl-default-bind-curves': ['groups are those of tls.policy', null],
@@ -169,7 +169,7 @@ const OPTION_ADVICE: Readonly<Record<string, readonly [why: string, instead: str
   redispatch: ['requests are not tried again', null],
   persist: NO_STICK,
   originalto: ['', null],
-  'http-buffer-request': ['', "a route's requestBody.buffer"],
+  'http-buffer-request': ['', "see a route's requestBody.buffer"],
   'accept-invalid-http-request': ['what is malformed is refused', null],
   'accept-invalid-http-response': ['what is malformed is refused', null],
 };
@@ -188,4 +188,22 @@ export function adviceOnLine(words: readonly string[]): readonly [why: string, i
   if (QUIET.some((each) => (/[.-]$/.test(each) ? first.startsWith(each) : first === each))) return null;
   if (Object.hasOwn(ADVICE, first)) return ADVICE[first]!;
   return ['there is nothing like it', null];
+}
+
+/** Keywords whose lines are rules: read in frontends, backends and listen sections. */
+const RULES: readonly string[] = ['http-request', 'http-response', 'redirect', 'acl', 'use_backend'];
+
+/** Why a line of a defaults section does not come along, though it would elsewhere; null when that is no loss. */
+export function adviceOnDefault(words: readonly string[]): readonly [why: string, instead: string | null] | null {
+  return RULES.includes(words[0] ?? '')
+    ? ['rules of defaults are not read', 'write them into the frontends and backends, and import again']
+    : adviceOnLine(words);
+}
+
+/** Whether the line keeps clients out. */
+export function isGuardLine(words: readonly string[]): boolean {
+  return (
+    /^(?:block|reqi?deny|rspi?deny|reqi?tarpit)$/.test(words[0] ?? '') ||
+    (/^(?:tcp|http)-/.test(words[0] ?? '') && words.some((word) => /^(?:reject|deny|silent-drop|tarpit|auth)$/.test(word)))
+  );
 }

@@ -89,7 +89,7 @@ export class RuleRunner {
     if (backend === null) return run.finished({ respond: { status: 503 } });
     const late = run.requests(backend.request) ?? run.redirects(backend.redirects);
     if (late !== null) return run.finished(late);
-    if (backend.upstream === null) return run.finished({ respond: { status: 501, body: 'not translated\n' } });
+    if (backend.upstream === null) return run.finished({ respond: { status: 501, body: 'not translated' } });
     run.responses(backend.response);
     run.responses(frontend.response);
     const compress = backend.compress ?? frontend.compress;
@@ -198,7 +198,7 @@ class Run {
           'paths are not rewritten: these requests are answered 501',
           'let the server answer under the path that clients use',
         );
-        return { respond: { status: 501, body: 'not translated\n' } };
+        return { respond: { status: 501, body: 'not translated' } };
       }
       this.#edit(rule, this.#request, false);
     }
@@ -293,7 +293,7 @@ class Run {
     };
     const fail = (why: string): DraftRoute => {
       this.#notes.add('untranslated', rule.line, `${why}: these requests are answered 501`);
-      return { respond: { status: 501, body: 'not translated\n' } };
+      return { respond: { status: 501, body: 'not translated' } };
     };
     const status = Number(option('status') ?? 200);
     if (!Number.isInteger(status) || status < 200 || status > 599) return fail('it is no status');
@@ -319,7 +319,7 @@ class Run {
         `${why}: these requests are answered 501`,
         'write the redirect with the variables of docs/http.md',
       );
-      return { respond: { status: 501, body: 'not translated\n' } };
+      return { respond: { status: 501, body: 'not translated' } };
     };
     const [kind = '', target = ''] = words;
     const code = Number(words[words.indexOf('code') + 1]);

@@ -195,7 +195,7 @@ function tellOptions(line: Line, options: ReadonlyMap<string, string>, notes: No
   if (options.has('cookie'))
     notes.add('untranslated', line, 'requests are shared by turns (round robin)', 'sessions must not depend on the server');
   if (options.has('maxconn')) notes.add('untranslated', line, 'connections of a server are not counted');
-  if (options.has('source')) notes.add('untranslated', line, '', "an upstream's sourceAddress");
+  if (options.has('source')) notes.add('untranslated', line, '', "see an upstream's sourceAddress");
   const told = [
     'ssl',
     'send-proxy',

@@ -11,8 +11,8 @@ export function haproxyTime(text: string): number | undefined {
   return Number.isSafeInteger(ms) ? ms : undefined;
 }
 
-/** One address of a bind line; `dual`: IPv4 as well. Null when Tollgate has no form for it. */
-export function bindAddress(text: string, v4v6: boolean): string | null {
+/** One address of a bind line; `dual`: one of all IPv6 addresses takes IPv4 as well, as Linux has it. Null when Tollgate has no form for it. */
+export function bindAddress(text: string, dual: boolean): string | null {
   let address = text.replace(/^(?:ipv4|ipv6|tcp4|tcp6|tcp)@/, '');
   if (/^unix@|^\//.test(address)) return `unix:${address.replace(/^unix@/, '')}`;
   if (/@|^abns|^fd/.test(address)) return null;
@@ -21,7 +21,7 @@ export function bindAddress(text: string, v4v6: boolean): string | null {
   const bare = /^([0-9a-fA-F:]*:[0-9a-fA-F:.]*):(\d+)$/.exec(address);
   // ":::443" is port 443 of "::".
   if (bare !== null && !address.startsWith('[')) address = `[${bare[1]}]:${bare[2]}`;
-  if (v4v6 && /^\[::\]:\d+$/.test(address)) address = address.slice(4);
+  if (dual && /^\[::\]:\d+$/.test(address)) address = address.slice(4);
   const spec = parseListenAddress(address.replace(/^localhost:/, '127.0.0.1:'));
   if (typeof spec === 'string') return null;
   const [first] = spec.addresses;

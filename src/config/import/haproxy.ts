@@ -4,12 +4,14 @@
  */
 import { dirname, resolve } from 'node:path';
 import { isTypePattern } from '../../http/compression-rules.ts';
+import { addressText } from '../../plan/plan.ts';
+import { parseListenAddress } from '../addresses.ts';
 import { type Draft, type DraftCompress, type DraftListener, type DraftRoute, type DraftTimeouts, Names, Upstreams } from './draft.ts';
 import { type Bind, readBind } from './haproxy-bind.ts';
 import { type Acls, type Condition, readAcls, readCondition } from './haproxy-conditions.ts';
 import { translateHaproxyGlobals } from './haproxy-global.ts';
 import { routesByCell } from './haproxy-grid.ts';
-import { adviceOnLine } from './haproxy-known.ts';
+import { adviceOnDefault, adviceOnLine, isGuardLine } from './haproxy-known.ts';
 import { type Backend, type Frontend, type Rule, RuleRunner, type RuleSet } from './haproxy-rules.ts';
 import { ProxySection } from './haproxy-section.ts';
 import { readServers } from './haproxy-server.ts';
@@ -92,7 +94,7 @@ class Translator {
         proxy.setting('default_backend') !== undefined ||
         ['server', 'use_backend', 'redirect', 'http-request', 'monitor-uri'].some((word) => proxy.lines(word).length > 0);
       if (!leads && proxy.lines('stats').length > 0) {
-        this.#notes.add('untranslated', section, 'figures are at the admin address: /metrics, /status', 'tollgate status --watch');
+        this.#notes.add('untranslated', section, 'figures are at the admin address: /metrics, /status', 'see tollgate status --watch');
         continue;
       }
       if (proxy.setting('disabled') !== undefined && proxy.lines('disabled').length > 0) {
@@ -104,7 +106,11 @@ class Translator {
         continue;
       }
       for (const listener of await this.#listeners(proxy, names)) {
-        if (taken.has(listener.address)) {
+        const all = socketsOf(listener.address);
+        const sockets = all.filter((each) => !taken.has(each));
+        // What another took of `:8080` is left to it.
+        if (sockets.length === 1 && all.length === 2) listener.address = sockets[0]!;
+        if (sockets.length === 0) {
           this.#notes.add('untranslated', section, `another listens at ${listener.address} already`);
           continue;
         }
@@ -112,7 +118,7 @@ class Translator {
           this.#notes.add('untranslated', section, `more than ${LISTENERS_MAX} addresses`);
           break;
         }
-        taken.add(listener.address);
+        for (const each of sockets) taken.add(each);
         draft.listeners.push(listener);
       }
     }
@@ -163,7 +169,7 @@ class Translator {
     const routes = routesByCell(conditions, (match) => this.#runner.route(frontend, { match, tls, port }));
     if (routes === null || routes.length > ROUTES_MAX) {
       this.#notes.add('untranslated', section, `its hosts and paths make more routes than ${ROUTES_MAX}: everybody is answered 501`);
-      return [{ respond: { status: 501, body: 'not translated\n' } }];
+      return [{ respond: { status: 501, body: 'not translated' } }];
     }
     return routes;
   }
@@ -187,14 +193,17 @@ class Translator {
   /** Null: there is none of that name, which is noted. */
   #backend(name: string, line: Line): Backend | null {
     if (name.includes('%[')) return null;
+    const proxy = this.#backends.get(name);
+    // The rules of a listen section are run as its frontend's; another that leads to it runs them no more.
+    if (proxy?.section.kind === 'listen' && line.line !== proxy.section.line && proxy.lines('http-request').length > 0) {
+      this.#notes.add('unguarded', line, `the rules of ${name} are not run for it`, 'make it a backend, and import again');
+    }
     const known = this.#made.get(name);
     if (known !== undefined) return known;
-    const proxy = this.#backends.get(name);
     if (proxy === undefined) {
       this.#notes.add('untranslated', line, `there is no backend ${name}: these requests are answered 503`);
       return null;
     }
-    // The rules of a listen section are run as its frontend's.
     const empty: RuleSet = { request: [], redirects: [], response: [], compress: this.#compress(proxy) };
     const rules = proxy.section.kind === 'listen' ? empty : this.#rules(proxy, readAcls(proxy.section.lines, this.#notes));
     const backend: Backend = { ...rules, upstream: this.#upstream(proxy) };
@@ -258,6 +267,12 @@ class Translator {
   }
 }
 
+/** What an address stands for, one by one. */
+function socketsOf(address: string): readonly string[] {
+  const spec = parseListenAddress(address);
+  return typeof spec === 'string' ? [address] : spec.addresses.map(addressText);
+}
+
 /** `listen web :80`, as it was written before there was bind. */
 function oldAddress(section: Section): readonly Line[] {
   const [, , address] = section.words;
@@ -271,13 +286,16 @@ function monitorOf(proxy: ProxySection): string | null {
 
 /** The same for IPv4 and IPv6 is one listener for all addresses. */
 function joined(listeners: readonly DraftListener[]): readonly DraftListener[] {
+  const v4 = new Set(listeners.flatMap(({ address }) => (address.startsWith('0.0.0.0:') ? [address.slice(7)] : [])));
+  // `:8080` takes both; beside one for IPv4 it is for IPv6 alone.
+  const apart = listeners.map((listener) => (v4.has(listener.address) ? { ...listener, address: `[::]${listener.address}` } : listener));
   const text = ({ address: _, ...rest }: DraftListener): string => JSON.stringify(rest);
-  return listeners.flatMap((listener) => {
+  return apart.flatMap((listener, index) => {
     const [, family, port] = /^(0\.0\.0\.0|\[::\]):(\d+)$/.exec(listener.address) ?? [];
-    if (family === undefined) return [listener];
-    const twin = listeners.find(({ address }) => address === `${family === '[::]' ? '0.0.0.0' : '[::]'}:${port}`);
-    if (twin === undefined || text(twin) !== text(listener)) return [listener];
-    return listeners.indexOf(twin) > listeners.indexOf(listener) ? [{ ...listener, address: `:${port}` }] : [];
+    const other = `${family === '[::]' ? '0.0.0.0' : '[::]'}:${port}`;
+    const twin = family === undefined ? -1 : apart.findIndex((each) => each.address === other && text(each) === text(listener));
+    if (twin < 0) return [listener];
+    return twin > index ? [{ ...listener, address: `:${port}` }] : [];
   });
 }
 
@@ -291,8 +309,8 @@ function tellLines(sections: readonly Section[], notes: Notes): void {
       continue;
     }
     for (const line of lines) {
-      const advice = adviceOnLine(line.words);
-      if (advice !== null) notes.add('untranslated', line, advice[0], advice[1]);
+      const advice = kind === 'defaults' ? adviceOnDefault(line.words) : adviceOnLine(line.words);
+      if (advice !== null) notes.add(isGuardLine(line.words) ? 'unguarded' : 'untranslated', line, advice[0], advice[1]);
     }
   }
 }

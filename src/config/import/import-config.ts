@@ -39,7 +39,7 @@ export async function importConfig(file: string, kind: ImportKind | null): Promi
   const draft =
     from === 'nginx' ? translateNginx(await readNginxFiles(file, text, notes), notes) : await translateHaproxy(file, text, notes);
   if (draft.listeners.length === 0) {
-    const first = notes.list.find(({ kind: each }) => each === 'untranslated');
+    const { first } = notes;
     const reason = first === undefined ? '' : ` (${first.file}:${first.line}: ${first.what}: ${first.why})`;
     throw new TollgateError('import_empty', `${file} has nothing that Tollgate could listen for${reason}`);
   }

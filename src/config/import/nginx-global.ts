@@ -80,7 +80,12 @@ class Everywhere {
     const values = new Set(found.map(({ args }) => args.join(' ')));
     if (values.size > 1) {
       for (const each of found)
-        this.#context.notes.add('differs', each, 'one value holds for all sites: the largest', `docs/configuration.md: timeouts, limits`);
+        this.#context.notes.add(
+          'differs',
+          each,
+          'one value holds for all sites: the largest',
+          'see docs/configuration.md: timeouts, limits',
+        );
     }
     return found;
   }
@@ -103,13 +108,13 @@ function logs(context: NginxContext, main: Scope, https: readonly Scope[], serve
   if (errors !== undefined) {
     const [path = '', level] = errors.args;
     if (path.startsWith('syslog:') || path.startsWith('memory:'))
-      notes.add('untranslated', errors, 'the log for people goes to standard error or a file', 'log.error');
+      notes.add('untranslated', errors, 'the log for people goes to standard error or a file', 'see log.error');
     else log.error = path === 'stderr' ? '-' : nginxPath(context, path);
     if (level !== undefined && Object.hasOwn(LEVELS, level)) log.level = LEVELS[level]!;
   }
   for (const scope of servers) {
     for (const each of scope.ownAll('error_log')) {
-      if (each !== errors) notes.add('untranslated', each, 'there is one log for people', 'log.error');
+      if (each !== errors) notes.add('untranslated', each, 'there is one log for people', 'see log.error');
     }
   }
   const common = https.flatMap((scope) => scope.ownAll('access_log'));
@@ -130,14 +135,14 @@ function accessLog(context: NginxContext, directive: Directive): DraftLog['acces
   const [path = '', format = 'combined', ...options] = directive.args;
   if (path === 'off') return 'off';
   if (path.includes('$')) {
-    notes.add('untranslated', directive, 'the name of a log is known beforehand', 'log.access');
+    notes.add('untranslated', directive, 'the name of a log is known beforehand', 'see log.access');
     return undefined;
   }
   const isCombined = format === 'combined' || format.includes('=');
   if (!isCombined)
     notes.add('differs', directive, `lines are JSON, not of the format ${format}`, 'log.access.fields chooses what is in them');
   if ([format, ...options].some((option) => option.startsWith('if=')))
-    notes.add('untranslated', directive, 'every request is logged', 'log.access.sample');
+    notes.add('untranslated', directive, 'every request is logged', 'see log.access.sample');
   const form = isCombined ? { format: 'combined' } : {};
   if (!path.startsWith('syslog:')) {
     const file = path === '/dev/stdout' ? '-' : nginxPath(context, path);
@@ -152,7 +157,7 @@ function accessLog(context: NginxContext, directive: Directive): DraftLog['acces
   const server = parts.get('server') ?? '';
   const to = server.startsWith('unix:') || /:\d+$/.test(server) ? server : `${server}:514`;
   if (typeof parseTargetAddress(to) === 'string') {
-    notes.add('untranslated', directive, 'it is no address', 'log.access.syslog');
+    notes.add('untranslated', directive, 'it is no address', 'see log.access.syslog');
     return undefined;
   }
   notes.add('differs', directive, 'datagrams have the form of RFC 5424');
@@ -212,14 +217,14 @@ function requestLimit(
   servers: readonly Scope[],
   clients: NonNullable<Draft['clients']>,
 ): void {
-  const limit = everywhere('limit_req', context, https, servers, 'clients.requests');
+  const limit = everywhere('limit_req', context, https, servers, 'see clients.requests');
   if (limit === undefined) return;
   const option = (name: string): string | undefined => limit.args.find((arg) => arg.startsWith(`${name}=`))?.slice(name.length + 1);
   const rate = zone('limit_req_zone', limit, option('zone') ?? '', context, https)?.args.find((arg) => arg.startsWith('rate='));
   if (rate === undefined) return;
   const written = rate.slice(5).replace(/^(\d+)r\/([sm])$/, '$1/$2');
   if (parseRate(written) === undefined) {
-    context.notes.add('untranslated', limit, 'its rate is none that Tollgate can count', 'clients.requests');
+    context.notes.add('untranslated', limit, 'its rate is none that Tollgate can count', 'see clients.requests');
     return;
   }
   const burst = Number(option('burst') ?? 0);
@@ -235,12 +240,12 @@ function connectionLimit(
   servers: readonly Scope[],
   clients: NonNullable<Draft['clients']>,
 ): void {
-  const limit = everywhere('limit_conn', context, https, servers, 'clients.connections');
+  const limit = everywhere('limit_conn', context, https, servers, 'see clients.connections');
   if (limit === undefined) return;
   const [name = '', count = ''] = limit.args;
   if (zone('limit_conn_zone', limit, name, context, https) === undefined) return;
   if (!/^[1-9]\d{0,5}$/.test(count)) {
-    context.notes.add('untranslated', limit, 'its number is none', 'clients.connections');
+    context.notes.add('untranslated', limit, 'its number is none', 'see clients.connections');
     return;
   }
   clients.connections = Number(count);

@@ -77,16 +77,16 @@ export class LocationTranslator {
   route(scope: Scope, place: LocationPlace): DraftRoute {
     if (scope.own('internal') !== undefined) return { respond: { status: 404 } };
     const rewrites = this.#rewrites.read(scope);
-    for (const { host, path } of rewrites.exceptions) {
+    for (const { host, path, route } of rewrites.exceptions) {
       this.#context.notes.add(
-        'untranslated',
+        (route.respond?.status ?? 0) >= 400 ? 'unguarded' : 'untranslated',
         place.at,
         `what it does for ${host ?? path} alone`,
         'write a route of its own for it, in front',
       );
     }
     if (rewrites.all !== null) {
-      this.#withoutFields(scope);
+      this.withoutFields(scope);
       return rewrites.all;
     }
     const guards = this.#guards(scope, place);
@@ -409,7 +409,7 @@ export class LocationTranslator {
   }
 
   /** Answers of Tollgate's own have no fields added. */
-  #withoutFields(scope: Scope): void {
+  withoutFields(scope: Scope): void {
     for (const directive of scope.all('add_header')) {
       if (directive.args[0]?.toLowerCase() === 'content-type') continue;
       this.#context.notes.add('differs', directive, 'not in answers that Tollgate gives by itself (redirects, fixed answers)');

@@ -50,7 +50,7 @@ export interface Rewrites {
 
 /** Answers "not translated": what would have come to a wrong place is told so. */
 export function notTranslated(): DraftRoute {
-  return { respond: { status: 501, body: 'not translated\n' } };
+  return { respond: { status: 501, body: 'not translated' } };
 }
 
 export function closed(): DraftRoute {

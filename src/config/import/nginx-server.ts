@@ -36,20 +36,20 @@ interface Location {
 /** Translates `server` for requests that come by `listener`. */
 export function serverRoutes(context: NginxContext, server: ServerContext, listener: ListenerContext): ServerRoutes {
   const translator = new LocationTranslator(context, server, listener);
-  const { exceptions, all, rewrites } = translator.rewriteReader.read(server.scope);
+  const { exceptions, all } = translator.rewriteReader.read(server.scope);
   const hostless = exceptions.filter(({ host }) => host === null);
   const hosted = exceptions.filter(({ host }) => host !== null);
   const before: Route[] = hostless.map(({ path, route }) => ({ path: path ?? '*', route }));
   if (all !== null) {
     // It answers before any location is looked for, and before anybody is asked for a password.
-    for (const each of server.scope.ownAll('location')) server.scope.see(each);
+    server.scope.ownAll('location');
+    translator.withoutFields(server.scope);
     return { exceptions: hosted, routes: [...withoutDead(before), all] };
   }
   const locations: Location[] = [];
   collect(context, server.scope, null, locations);
   const routes = [...before, ...ordered(translator, locations)];
-  const rest =
-    rewrites || !routes.some(({ path }) => path === '*') ? translator.route(server.scope.inner([]), { at: server.at, path: null }) : null;
+  const rest = !routes.some(({ path }) => path === '*') ? translator.route(server.scope.inner([]), { at: server.at, path: null }) : null;
   if (rest !== null) routes.push({ path: '*', route: rest });
   return { exceptions: hosted, routes: withoutDead(routes) };
 }

@@ -88,15 +88,23 @@ class Parser {
     return this.#block(line, depth + 1);
   }
 
-  /** A block of Lua: its braces are counted, nothing else of it is looked at. */
+  /** A block of Lua: its braces are counted, those in texts and comments left out; nothing else of it is looked at. */
   #foreign(line: number): readonly Directive[] {
-    for (let open = 1; open > 0; this.#at++) {
+    const opaque = /--\[\[[\s\S]*?\]\]|--[^\n]*|\[\[[\s\S]*?\]\]|"(?:\\[\s\S]|[^"\\\n])*"|'(?:\\[\s\S]|[^'\\\n])*'/y;
+    const from = this.#at;
+    for (let open = 1; open > 0; ) {
+      opaque.lastIndex = this.#at;
       const next = this.#text[this.#at];
       if (next === undefined) throw this.#wrong(line, "the block that begins here has no end ('}')");
-      if (next === '\n') this.#line++;
-      else if (next === '{') open++;
+      if (/["'[-]/.test(next) && opaque.test(this.#text)) {
+        this.#at = opaque.lastIndex;
+        continue;
+      }
+      if (next === '{') open++;
       else if (next === '}') open--;
+      this.#at++;
     }
+    this.#line += this.#text.slice(from, this.#at).split('\n').length - 1;
     return [];
   }
 

@@ -78,17 +78,14 @@ export function nginxTemplate(
   // "$uri$is_args$args" is a long way to write $request_uri.
   const template = text
     .replaceAll(/\$(?:uri|document_uri)\$is_args\$(?:args|query_string)(?!\w)/g, '$request_uri')
-    .replaceAll(
-      /[{}]|\$(?:\{(\w+)\}|(\w+))/g,
-      (match: string, braced: string | undefined, bare: string | undefined, at: number, whole: string) => {
-        const name = braced ?? bare;
-        if (name === undefined) return whole[at - 1] === '$' && match === '{' ? match : match + match;
-        if (name === 'uri' || name === 'document_uri') asItCame = true;
-        const value = variable(name, context);
-        if (value === undefined) unknown ??= name;
-        return value ?? '';
-      },
-    );
+    .replaceAll(/[{}]|\$(?:\{(\w+)\}|(\w+))/g, (match: string, braced: string | undefined, bare: string | undefined) => {
+      const name = braced ?? bare;
+      if (name === undefined) return match + match;
+      if (name === 'uri' || name === 'document_uri') asItCame = true;
+      const value = variable(name, context);
+      if (value === undefined) unknown ??= name;
+      return value ?? '';
+    });
   return unknown === undefined ? { template, asItCame } : { unknown };
 }
 

@@ -343,6 +343,8 @@ function tlsOf(context: NginxContext, main: Server, listens: readonly Listen[], 
       notes.add('differs', own, "one policy holds for the listener: its default server's", null, beside);
   }
   if (main.scope.last('ssl_session_tickets')?.args[0] === 'off') tls.tickets = false;
+  // The default server turns strangers away.
+  if (main.scope.last('ssl_reject_handshake')?.args[0] === 'on') tls.strict = true;
   return tls;
 }
 
@@ -354,7 +356,7 @@ function trustedProxies({ notes }: NginxContext, listens: readonly Listen[]): st
     const sources = server.scope.all('set_real_ip_from');
     if (header === undefined || sources.length === 0) continue;
     if (!/^X-Forwarded-For$/i.test(header.args[0] ?? '')) {
-      notes.add('untranslated', header, 'of proxies in front, X-Forwarded-For is read', "the listener's trustedProxies");
+      notes.add('untranslated', header, 'of proxies in front, X-Forwarded-For is read', "see the listener's trustedProxies");
       continue;
     }
     for (const source of sources) {

@@ -72,6 +72,11 @@ export class Notes {
     return this.#notes.toSorted((a, b) => rank(a) - rank(b) || files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line);
   }
 
+  /** The first that was added: what others follow from. */
+  get first(): ImportNote | undefined {
+    return this.#notes[0];
+  }
+
   /** Notes that found no room. */
   get lost(): number {
     return this.#lost;
@@ -92,8 +97,7 @@ export class Notes {
 
 /** One line: `nginx.conf:12: 'gzip_static on': not translated: ...; ...`. */
 export function noteText({ kind, file, line, what, why, instead }: ImportNote): string {
-  const after = [why, instead ?? ''].filter((part) => part !== '').join('; ');
-  return `${file}:${line}: ${what}: ${OPENINGS[kind]}${after === '' ? '' : `: ${after}`}`;
+  return `${file}:${line}: ${what}: ${OPENINGS[kind]}${why === '' ? '' : `: ${why}`}${instead === null ? '' : `; ${instead}`}`;
 }
 
 function oneLine(text: string): string {
