@@ -340,7 +340,7 @@ function tlsOf(context: NginxContext, main: Server, listens: readonly Listen[], 
   for (const { server } of listens) {
     const own = server.scope.last('ssl_protocols');
     if (own !== undefined && own.args.join(' ') !== versions.join(' '))
-      notes.add('differs', own, "one policy holds for the listener: its default server's", null, beside);
+      notes.add('differs', own, "one policy holds for the listener: its default server's", 'see tls.names', beside);
   }
   if (main.scope.last('ssl_session_tickets')?.args[0] === 'off') tls.tickets = false;
   // The default server turns strangers away.
