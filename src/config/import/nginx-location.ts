@@ -411,8 +411,10 @@ export class LocationTranslator {
   /** Answers of Tollgate's own have no fields added. */
   withoutFields(scope: Scope): void {
     for (const directive of scope.all('add_header')) {
-      if (directive.args[0]?.toLowerCase() === 'content-type') continue;
-      this.#context.notes.add('differs', directive, 'not in answers that Tollgate gives by itself (redirects, fixed answers)');
+      const lower = directive.args[0]?.toLowerCase();
+      if (lower === 'content-type') continue;
+      const instead = lower === 'strict-transport-security' ? "the listener's hsts is in every answer" : null;
+      this.#context.notes.add('differs', directive, 'not in answers that Tollgate gives by itself (redirects, fixed answers)', instead);
     }
   }
 
