@@ -9,6 +9,10 @@ import { TollgateError } from '../base/tollgate-error.ts';
 import { tollgateVersion } from '../base/version.ts';
 import { checkFile } from '../config/check-report.ts';
 import { findingText } from '../config/findings.ts';
+import { type Imported, importConfig } from '../config/import/import-config.ts';
+import { IMPORT_KINDS, type ImportKind } from '../config/import/kind-of-file.ts';
+import { noteText } from '../config/import/notes.ts';
+import { writeConfig } from '../config/import/write-config.ts';
 import { makePasswordHash, NEW_PASSWORD_SCHEMES, type NewPasswordScheme, passwordLine } from '../config/make-password.ts';
 import { showConfig } from '../config/show.ts';
 import { parseDuration } from '../config/units.ts';
@@ -95,6 +99,26 @@ config
   .action(async (file: string, options: { effective?: boolean; json?: boolean }) => {
     const shown = await showConfig(file, options.effective === true);
     process.stdout.write(options.json === true ? `${JSON.stringify(shown, null, 2)}\n` : stringify(shown));
+  });
+
+config
+  .command('import')
+  .description("translate nginx's or HAProxy's configuration, and list what could not be")
+  .argument('<file>', "nginx.conf or haproxy.cfg; nginx's includes are followed")
+  .addOption(new Option('--from <kind>', 'what the file is; default: what it looks like').choices(IMPORT_KINDS))
+  .option('--output <file>', 'write the configuration there; default: standard output')
+  .option('--force', 'with --output: also over a file that is there')
+  .option('--json', 'for programs')
+  .addHelpText('after', '\nExample:\n  tollgate config import /etc/nginx/nginx.conf --output tollgate.yaml && tollgate check tollgate.yaml')
+  .action(async (file: string, options: ImportOptions) => {
+    const { output, force = false, json = false, from } = options;
+    if (force && output === undefined) throw new TollgateError('usage', '--force goes with --output');
+    const imported = await importConfig(file, from ?? null);
+    if (output !== undefined) await writeConfig(output, imported.yaml, force);
+    process.stdout.write(
+      json ? `${JSON.stringify({ ...imported, output: output ?? null }, null, 2)}\n` : output === undefined ? imported.yaml : '',
+    );
+    if (!json) process.stderr.write(importText(imported, output ?? null));
   });
 
 program
@@ -332,6 +356,20 @@ program
   .action((shell: Shell) => {
     process.stdout.write(completionScript(shell, readCommandTree(program)));
   });
+
+interface ImportOptions {
+  readonly from?: ImportKind;
+  readonly output?: string;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+function importText({ notes, lost, listeners, upstreams }: Imported, output: string | null): string {
+  const more = lost === 0 ? '' : `, and ${lost} more`;
+  const what = notes.length === 0 ? 'everything was translated' : `${notes.length} remarks${more}, above and in the file`;
+  const next = output === null ? '' : `; next: tollgate check ${output}`;
+  return `${[...notes.map(noteText), `${listeners} listeners, ${upstreams} upstreams; ${what}${next}`].join('\n')}\n`;
+}
 
 async function change(runtime: string, command: FromCommand): Promise<ChangeAnswer> {
   return (await ask(runtime, command, RELOAD_MS)).value as ChangeAnswer;

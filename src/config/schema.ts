@@ -370,7 +370,7 @@ const listener = section(
     ),
     proxyProtocol: about('Proxies in front that tell the address of their client in a PROXY header.', proxyProtocol.optional()),
     routes: about(
-      'What is done with requests; the most specific that matches a request decides.',
+      'What is done with requests; the first that matches a request decides.',
       list(route, 'a list of routes, each a mapping of match and one of to, redirect, respond', 1, 10_000).optional(),
     ),
     redirect: about('In place of routes: everything is sent elsewhere.', redirect.optional()),
