@@ -15,7 +15,9 @@ const PROGRAM_BYTES_MAX = 4 * 1024 * 1024;
 /** Of the wall clock: a busy machine is no reason to refuse. */
 const TIME_MS = 20_000;
 const RESULT_BYTES_MAX = 4 * 1024 * 1024;
+/** Of what it prints, what is looked through for the reason of its end. */
 const SAID_BYTES_MAX = 65_536;
+const PRINTED_BYTES_MAX = 1_048_576;
 const MEMORY_MB = 256;
 const NOBODY = 65_534;
 
@@ -55,6 +57,7 @@ async function evaluate(file: string): Promise<string> {
   const result: Buffer[] = [];
   let bytes = 0;
   let said = '';
+  let saidBytes = 0;
   let problem: string | null = null;
   const give = (sentence: string): void => {
     problem ??= sentence;
@@ -62,7 +65,9 @@ async function evaluate(file: string): Promise<string> {
   };
   for (const stream of [child.stdout!, child.stderr!]) {
     stream.on('data', (data: Buffer) => {
+      saidBytes += data.length;
       if (said.length < SAID_BYTES_MAX) said += String(data);
+      if (saidBytes > PRINTED_BYTES_MAX) give(`it prints more than ${PRINTED_BYTES_MAX / 1_048_576} MiB`);
     });
   }
   child.stdio[3]!.on('data', (data: Buffer) => {
