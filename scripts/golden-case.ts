@@ -175,6 +175,9 @@ async function makeCertificates(directory: string): Promise<ReadonlyMap<string, 
   write('shop', shop, issuer);
   write('other', other, issuer);
   write('blog', await make('blog', { names: ['blog.example.com'], issuer, key: 'rsa' }), issuer);
+  write('spare', await make('spare', { names: ['shop.example.com'], issuer }), issuer);
+  write('live/shop', shop, issuer);
+  writeFileSync(join(directory, 'both.pem'), `${other.certificatePem}${issuer.certificatePem}${other.keyPem}`, { mode: 0o600 });
   write('leaf-only', shop);
   write('whole', shop, issuer, root);
   write('muddled', shop, root, issuer);

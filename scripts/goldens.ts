@@ -93,7 +93,7 @@ export async function planText(loaded: LoadedConfig): Promise<string> {
 function steady(plan: Plan): unknown {
   return {
     ...plan,
-    certificates: plan.certificates.map((each) => ({ ...each, fingerprint: 'FINGERPRINT' })),
+    certificates: plan.certificates.map((each) => ({ ...each, fingerprint: 'FINGERPRINT', chainFingerprint: 'FINGERPRINT' })),
     accessLog:
       plan.accessLog?.destination.kind === 'syslog'
         ? { ...plan.accessLog, destination: { ...plan.accessLog.destination, host: 'HOST' } }
