@@ -6,6 +6,7 @@
  *
  * The test beside this (goldens.test.ts) only compares. A machine that tests on its own has no business writing them.
  */
+import assert from 'node:assert/strict';
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -68,19 +69,31 @@ export function planFiles(): readonly string[] {
   return globSync('*.{yaml,ts}', { cwd: PLANS }).sort();
 }
 
-/** A directory with all the configurations and what they name, and the path of `file` in it. */
+/** Throws when what is expected has become something else. */
+export async function assertGolden({ path, make }: Golden, ground: GoldenGround): Promise<void> {
+  assert.equal(await make(ground), readFileSync(path, 'utf8'), 'run `npm run goldens`, and look through what changed');
+}
+
+const laid = new WeakMap<GoldenGround, string>();
+
+/** The directory with all the configurations and what they name, and the path of `file` in it. */
 export function layPlans(ground: GoldenGround, file: string): { readonly directory: string; readonly path: string } {
+  const directory = laid.get(ground) ?? layAll(ground);
+  laid.set(ground, directory);
+  return { directory, path: join(directory, file) };
+}
+
+function layAll(ground: GoldenGround): string {
   const files = globSync('**/*', { cwd: PLANS, withFileTypes: true }).filter(
     (each) => each.isFile() && !(each.parentPath === PLANS && each.name.endsWith('.json')),
   );
-  const directory = ground.lay({
+  return ground.lay({
     directives: [],
     files: files.map((each) => {
       const path = join(each.parentPath, each.name);
       return [path.slice(PLANS.length + 1), readFileSync(path, 'utf8')];
     }),
   });
-  return { directory, path: join(directory, file) };
 }
 
 /** Warnings and plan of a configuration; what no run has in common with the next by its name. */

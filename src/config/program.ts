@@ -64,6 +64,8 @@ async function evaluate(file: string): Promise<string> {
   for (const stream of [child.stdout!, child.stderr!]) {
     stream.on('data', (data: Buffer) => {
       if (said.length <= PRINTED_BYTES_MAX) said += data.toString('latin1');
+      // Its last words; then it writes down where it was, which takes long, and helps nobody here.
+      if (/heap out of memory/.test(said)) give(`it takes more than ${MEMORY_MB} MiB of memory`);
       if (said.length > PRINTED_BYTES_MAX) give(`it prints more than ${PRINTED_BYTES_MAX / 1_024} KiB`);
     });
   }
@@ -114,7 +116,6 @@ function asNobody(said: string): string {
 }
 
 function whyNothing(said: string, how: string): string {
-  if (/heap out of memory/.test(said)) return `it takes more than ${MEMORY_MB} MiB of memory`;
   const line = said.split('\n').find((each) => /error/i.test(each)) ?? '';
   return `it ended with ${how} and gave nothing${line === '' ? '' : `: ${line.trim().slice(0, 300)}`}${asNobody(`${said}${how}`)}`;
 }
