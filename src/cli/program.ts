@@ -8,7 +8,7 @@ import { stringify } from 'yaml';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { tollgateVersion } from '../base/version.ts';
 import { checkFile } from '../config/check-report.ts';
-import { findingText } from '../config/findings.ts';
+import { findingText, inFileOrder } from '../config/findings.ts';
 import { type Imported, importConfig } from '../config/import/import-config.ts';
 import { IMPORT_KINDS, type ImportKind } from '../config/import/kind-of-file.ts';
 import { noteText } from '../config/import/notes.ts';
@@ -20,6 +20,7 @@ import { type ChangeAnswer, TRIAL_MS_MAX } from '../control/changes.ts';
 import { ask } from '../control/control-client.ts';
 import { examine, reportText } from '../control/doctor.ts';
 import type { HistoryEntry } from '../control/history.ts';
+import { checkHost } from '../control/host-check.ts';
 import { livingWorkers } from '../control/process-identity.ts';
 import { defaultRuntimeDirectory } from '../control/runtime-directory.ts';
 import { s2nLibraryPath } from '../native/library-path.ts';
@@ -72,19 +73,27 @@ program
   .command('check')
   .description('read a configuration and say everything that is wrong with it, without serving')
   .argument('<file>', 'configuration (YAML)')
+  .option('--offline', 'look no name up, connect to nobody')
+  .option('--runtime <directory>', 'directory it is to run in; what runs there already is taken for the same')
   .option('--json', 'for programs')
-  .addHelpText('after', '\nExample:\n  tollgate check tollgate.yaml')
-  .action(async (file: string, options: { json?: boolean }) => {
-    const { errors, warnings, plan } = await checkFile(file);
-    if (options.json === true) process.stdout.write(`${JSON.stringify({ ok: plan !== null, errors, warnings }, null, 2)}\n`);
+  .addHelpText('after', '\nExamples:\n  tollgate check tollgate.yaml\n  tollgate check --offline --json tollgate.yaml')
+  .action(async (file: string, options: { offline?: boolean; runtime?: string; json?: boolean }) => {
+    const offline = options.offline === true;
+    const report = await checkFile(file, { offline });
+    const { errors, checked } = report;
+    const host = checked === null ? null : await checkHost(checked.loaded, checked.plan, { offline, runtime: options.runtime });
+    const warnings = inFileOrder([...report.warnings, ...(host?.warnings ?? [])]);
+    const notes = inFileOrder([...report.notes, ...(host?.notes ?? [])]);
+    if (options.json === true) process.stdout.write(`${JSON.stringify({ ok: checked !== null, errors, warnings, notes }, null, 2)}\n`);
     else {
-      for (const finding of [...errors, ...warnings]) process.stderr.write(`${findingText(finding)}\n`);
-      if (plan !== null)
-        process.stdout.write(
-          `${file} is fine: ${plan.listeners.length} listeners, ${plan.upstreams.length} upstreams, ${plan.certificates.length} certificates\n`,
-        );
+      for (const finding of [...errors, ...warnings, ...notes]) process.stderr.write(`${findingText(finding)}\n`);
+      if (checked !== null) {
+        const { listeners, upstreams, certificates } = checked.plan;
+        const counts = `${listeners.length} listeners, ${upstreams.length} upstreams, ${certificates.length} certificates`;
+        process.stdout.write(`${file} is fine: ${counts}${warnings.length === 0 ? '' : `; ${warnings.length} warnings`}\n`);
+      }
     }
-    if (plan === null) process.exitCode = 1;
+    if (checked === null) process.exitCode = 1;
   });
 
 const config = program.command('config').description('look at a configuration');

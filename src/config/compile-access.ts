@@ -17,6 +17,7 @@ export async function accessOf(
   report: Report,
 ): Promise<AccessPlan | null> {
   if (access === undefined) return null;
+  let complete = true;
   const file = async (name: 'allowFile' | 'denyFile'): Promise<readonly string[]> => {
     const from = access[name];
     if (from === undefined) return [];
@@ -25,11 +26,12 @@ export async function accessOf(
     } catch (error) {
       if (!(error instanceof TollgateError)) throw error;
       report.error([...path, name], error.message);
+      complete = false;
       return [];
     }
   };
   const allow = [...access.allow, ...(await file('allowFile'))];
   const deny = [...access.deny, ...(await file('denyFile'))];
-  if (allow.length + deny.length === 0) report.warn(path, 'no network stands in it: everybody may come in');
+  if (complete && allow.length + deny.length === 0) report.warn(path, 'no network stands in it: everybody may come in');
   return { allow, deny };
 }

@@ -41,6 +41,11 @@ export interface CompileOptions {
   readonly ipv6?: boolean;
   /** Default: now. */
   readonly nowMs?: number;
+  /**
+   * A name without an address: `needed` (default) it is an error; `wanted`: a warning; `unasked`: no name is looked up. A plan of the latter
+   * two may have targets without addresses, and is not to be run.
+   */
+  readonly names?: 'needed' | 'wanted' | 'unasked';
 }
 
 export interface Compiled {
@@ -48,6 +53,8 @@ export interface Compiled {
   /** Chains and keys, as bytes; the caller zeroes those that a CertificatePlan's `keyBlob` names once they are sent. */
   readonly blobs: readonly Buffer[];
   readonly warnings: readonly Finding[];
+  /** What is worth knowing to who checks a file, and of no interest each time it is loaded. */
+  readonly notes: readonly Finding[];
 }
 
 /** Pairs of files read side by side. */
@@ -73,6 +80,7 @@ class Compiler {
   readonly #options: CompileOptions;
   readonly #errors: Finding[] = [];
   readonly #warnings: Finding[] = [];
+  readonly #notes: Finding[] = [];
   readonly #certificates: CertificatePlan[] = [];
   /** Indices of certificates, by the fingerprint of their chain. */
   readonly #byChain = new Map<string, number>();
@@ -139,7 +147,12 @@ class Compiler {
       errorLog: compileErrorLog(log),
       tracing: telemetry?.traces === undefined ? null : { rate: telemetry.traces.sample, parentBased: telemetry.traces.parentBased },
     };
-    return { plan: deepFreeze(inPlaces(plan, this.#options.previous ?? null)), blobs: this.#blobs, warnings: inFileOrder(this.#warnings) };
+    return {
+      plan: deepFreeze(inPlaces(plan, this.#options.previous ?? null)),
+      blobs: this.#blobs,
+      warnings: inFileOrder(this.#warnings),
+      notes: inFileOrder(this.#notes),
+    };
   }
 
   /**
@@ -192,6 +205,7 @@ class Compiler {
     try {
       const file = await readCertificateFile(certificate, key, nowMs);
       for (const warning of file.warnings) this.#warn(at(warning.setting), warning.message);
+      for (const note of file.notes) this.#note(at(note.setting), note.message);
       return file;
     } catch (error) {
       if (!(error instanceof CertificateFileError)) throw error;
@@ -299,7 +313,7 @@ class Compiler {
         async ({ name, targets, balance, idleConnections, timeouts, sourceAddress, proxyProtocol }, index): Promise<UpstreamPlan> => ({
           name,
           balance,
-          targets: (await Promise.all(targets.map((_, at) => this.#target(index, at)))).filter((target) => target !== undefined),
+          targets: await Promise.all(targets.map((_, at) => this.#target(index, at))),
           idleMax: idleConnections,
           idleMs: timeouts.idle,
           connectMs: timeouts.connect,
@@ -313,28 +327,37 @@ class Compiler {
     );
   }
 
-  async #target(upstream: number, at: number): Promise<TargetPlan | undefined> {
+  async #target(upstream: number, at: number): Promise<TargetPlan> {
     const { address: spec, weight } = this.#config.upstreams[upstream]!.targets[at]!;
     const { text: label, address } = spec;
     if (!('host' in address)) return { label, addresses: [address], host: null, weight, slot: UNPLACED };
     const { host, port } = address;
     try {
-      const found = await (this.#options.resolve ?? resolveHost)(host);
+      const found = this.#options.names === 'unasked' ? [] : await (this.#options.resolve ?? resolveHost)(host);
       const addresses = found.map(({ address: ip, family }) => ({ family, ip, port }));
       return { label, addresses, host: { name: host, port }, weight, slot: UNPLACED };
     } catch (error) {
-      this.#error(['upstreams', upstream, 'targets', at, 'address'], `the name ${shown(host)} has no address (${whyUnresolved(error)})`);
-      return undefined;
+      this.#unresolved(
+        ['upstreams', upstream, 'targets', at, 'address'],
+        `the name ${shown(host)} has no address (${whyUnresolved(error)})`,
+      );
+      return { label, addresses: [], host: { name: host, port }, weight, slot: UNPLACED };
     }
   }
 
   async #accessLog(): Promise<AccessLogPlan | null> {
+    const { resolve = resolveHost, names } = this.#options;
     try {
-      return await compileAccessLog(this.#config.log, this.#options.resolve ?? resolveHost);
+      return await compileAccessLog(this.#config.log, names === 'unasked' ? null : resolve);
     } catch (error) {
-      this.#error(['log', 'access', 'syslog'], `the name of the receiver has no address (${whyUnresolved(error)})`);
+      this.#unresolved(['log', 'access', 'syslog'], `the name of the receiver has no address (${whyUnresolved(error)})`);
       return null;
     }
+  }
+
+  #unresolved(path: SettingPath, message: string): void {
+    if (this.#options.names === 'wanted') this.#warn(path, message);
+    else this.#error(path, message);
   }
 
   #unused(): void {
@@ -373,6 +396,10 @@ class Compiler {
 
   #warn(path: SettingPath, message: string): void {
     this.#warnings.push({ ...this.#loaded.where(path), severity: 'warning', setting: settingText(path), message });
+  }
+
+  #note(path: SettingPath, message: string): void {
+    this.#notes.push({ ...this.#loaded.where(path), severity: 'note', setting: settingText(path), message });
   }
 }
 

@@ -17,6 +17,9 @@ export interface ReferenceProblem {
   readonly message: string;
 }
 
+/** Of a listener's `socket`: what a Unix socket does not have. */
+export const TCP_SETTINGS: readonly string[] = ['fastOpen', 'deferAccept', 'userTimeout', 'keepAlive'];
+
 /** `lineOf` gives the line of a setting, or 0, for sentences that point at another place. */
 export function checkReferences(root: unknown, lineOf: (path: SettingPath) => number): readonly ReferenceProblem[] {
   const problems: ReferenceProblem[] = [];
@@ -80,11 +83,11 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
   function upstreamNamed(route: unknown, keys: readonly string[], path: SettingPath): void {
     const to = keys.reduce<unknown>(member, route);
     if (typeof to !== 'string' || upstreams.length === 0 || upstreamNames.has(to)) return;
-    const names = [...upstreamNames];
+    const names = [...upstreamNames].filter((name) => name !== '');
     const near = didYouMean(to, names);
     problems.push({
       path: [...path, ...keys],
-      message: `there is no upstream ${shown(to)}${near === '' ? `; there are: ${listed(names)}` : near}`,
+      message: `there is no upstream ${shown(to)}${near === '' && names.length > 0 ? `; there are: ${listed(names)}` : near}`,
     });
   }
 
@@ -111,7 +114,7 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
       const message = 'whoever connects to a Unix socket has no address that a network could name';
       problems.push({ path: ['listeners', index, 'proxyProtocol'], message });
     }
-    for (const key of ['fastOpen', 'deferAccept', 'userTimeout', 'keepAlive']) {
+    for (const key of TCP_SETTINGS) {
       if (member(member(listener, 'socket'), key) === undefined) continue;
       problems.push({
         path: ['listeners', index, 'socket', key],

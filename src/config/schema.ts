@@ -212,7 +212,7 @@ const respond = section({
     'The body itself, or the file that has it.',
     z
       .string({ error: (issue) => wrong(issue.input, 'text') })
-      .max(PAGE_BYTES_MAX)
+      .refine((text) => Buffer.byteLength(text) <= PAGE_BYTES_MAX, { error: `found text of more than ${PAGE_BYTES_MAX} bytes` })
       .optional(),
   ),
   file: about('A file with the body.', filePath('the file with the body').optional()),

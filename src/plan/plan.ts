@@ -240,7 +240,7 @@ export interface RespondPlan {
 export interface RouteMatch {
   /** Lower-case host, `*.suffix`, or null for any. */
   readonly host: string | null;
-  /** Exact path, or a prefix when `pathIsPrefix`; null for any. `/api/*` is compiled to the prefix `/api/`. */
+  /** Exact path, or a prefix when `pathIsPrefix`, as route/normal-path.ts makes it, bytes as Latin-1; null for any. `/api/*` is compiled to the prefix `/api/`. */
   readonly path: string | null;
   readonly pathIsPrefix: boolean;
 }
