@@ -21,6 +21,7 @@ import { s2nLibraryPath } from '../native/library-path.ts';
 import { libraryVersions } from '../native/versions.ts';
 import { columns, type Status, statusText } from '../observe/status.ts';
 import type { ConnectionView, FromCommand } from '../plan/messages.ts';
+import type { Plan } from '../plan/plan.ts';
 import { me } from './author.ts';
 import { readCommandTree } from './command-tree.ts';
 import { completionScript, SHELLS, type Shell } from './completion.ts';
@@ -71,13 +72,18 @@ program
   .addHelpText('after', '\nExample:\n  tollgate check tollgate.yaml')
   .action(async (file: string, options: { json?: boolean }) => {
     const { errors, warnings, plan } = await checkFile(file);
-    if (options.json === true) process.stdout.write(`${JSON.stringify({ ok: plan !== null, errors, warnings }, null, 2)}\n`);
+    if (options.json === true)
+      process.stdout.write(
+        `${JSON.stringify({ ok: plan !== null, errors, warnings, engines: plan === null ? [] : enginesOf(plan) }, null, 2)}\n`,
+      );
     else {
       for (const finding of [...errors, ...warnings]) process.stderr.write(`${findingText(finding)}\n`);
       if (plan !== null)
         process.stdout.write(
           `${file} is fine: ${plan.listeners.length} listeners, ${plan.upstreams.length} upstreams, ${plan.certificates.length} certificates\n`,
         );
+      for (const each of plan === null ? [] : enginesOf(plan))
+        process.stdout.write(`  ${each.listener}: TLS by ${each.engine} (${each.reason})\n`);
     }
     if (plan === null) process.exitCode = 1;
   });
@@ -383,4 +389,12 @@ function parseWait(text: string): number {
 function parseNumber(text: string): number {
   if (!/^\d{1,8}$/.test(text)) throw new InvalidArgumentError('expected a number');
   return Number(text);
+}
+
+/** Each TLS listener's engine, once for all its addresses. */
+function enginesOf(plan: Plan): { listener: string; engine: string; reason: string }[] {
+  const found = new Map<string, { listener: string; engine: string; reason: string }>();
+  for (const { name, tls } of plan.listeners)
+    if (tls !== null) found.set(name, { listener: name, engine: tls.engine, reason: tls.engineReason });
+  return [...found.values()];
 }

@@ -167,6 +167,7 @@ function absolute(config: Config, source: Source, blame: Blame): Config {
           : {
               tls: {
                 ...listener.tls,
+                ...(listener.tls.library === undefined ? {} : { library: at(listener.tls.library, here) }),
                 certificates: listener.tls.certificates.map((entry) => ({
                   certificate: at(entry.certificate, here),
                   key: at(entry.key, here),

@@ -3,6 +3,7 @@ import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { POLICY_RULES } from '../hello/policy-rules.ts';
 import { addressText, type CertificatePlan, type RouteMatch, type RoutePlan } from '../plan/plan.ts';
 import { checkFile } from './check-report.ts';
 import { type Compiled, type CompileOptions, compile } from './compile.ts';
@@ -101,7 +102,16 @@ log: { access: off }
     {
       name: 'web',
       address: { family: 4, ip: '0.0.0.0', port: 443 },
-      tls: { policy: 'intermediate', certificates: [0], tickets: true, alpn: ['http/1.1', 'http/1.0'] },
+      tls: {
+        engine: 's2n',
+        engineReason: 'the fast one has all that is asked for',
+        policy: 'intermediate',
+        rules: POLICY_RULES.intermediate,
+        certificates: [0],
+        tickets: true,
+        alpn: ['http/1.1', 'http/1.0'],
+        compressCertificates: false,
+      },
       routes: [
         forwardTo(1, 'web/1', { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }),
         forwardTo(0, 'web/2', { host: null, path: '/exact', pathIsPrefix: false }),

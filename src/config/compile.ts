@@ -5,6 +5,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { LISTENERS_MAX, TARGETS_MAX } from '../base/limits.ts';
+import { POLICY_RULES } from '../hello/policy-rules.ts';
 import type { AccessLogPlan } from '../plan/log-plan.ts';
 import {
   addressText,
@@ -14,6 +15,7 @@ import {
   type RatePlan,
   type RoutePlan,
   type TargetPlan,
+  type TlsPlan,
   type UpstreamPlan,
 } from '../plan/plan.ts';
 import { type CertificateFile, CertificateFileError, readCertificateFile } from './certificate-file.ts';
@@ -23,6 +25,7 @@ import { compileListenerRules } from './compile-routes.ts';
 import { ConfigError, type Finding, inFileOrder, type SettingPath, settingText } from './findings.ts';
 import { type Resolve, resolveHost } from './resolve-host.ts';
 import type { Config } from './schema.ts';
+import { chooseEngine, fastEngineProblem, opensslLibraryProblem } from './tls-engine.ts';
 import { shown } from './wording.ts';
 
 export type { Resolve } from './resolve-host.ts';
@@ -37,6 +40,8 @@ export interface CompileOptions {
   readonly ipv6?: boolean;
   /** Default: now. */
   readonly nowMs?: number;
+  /** Why the fast TLS engine cannot be had, or null. Default: what its file tells. */
+  readonly fastEngineProblem?: () => string | null;
 }
 
 export interface Compiled {
@@ -75,11 +80,14 @@ class Compiler {
   readonly #certificates: CertificatePlan[] = [];
   readonly #keyTypes: string[] = [];
   readonly #blobs: Buffer[] = [];
+  readonly #fastProblem: string | null;
 
   constructor(loaded: LoadedConfig, options: CompileOptions) {
     this.#loaded = loaded;
     this.#config = loaded.config;
     this.#options = options;
+    const usesTls = loaded.config.listeners.some(({ tls }) => tls !== undefined);
+    this.#fastProblem = usesTls ? (options.fastEngineProblem ?? fastEngineProblem)() : null;
   }
 
   async run(): Promise<Compiled> {
@@ -96,6 +104,8 @@ class Compiler {
     const byFiles = await this.#readCertificates();
     const upstreams = await this.#upstreams();
     const listeners = await this.#listeners(byFiles);
+    const opensslLibrary = this.#opensslLibrary();
+    this.#fallenBack(listeners);
     const accessLog = await this.#accessLog();
     this.#unused();
     this.#adminExposed();
@@ -106,6 +116,8 @@ class Compiler {
       listeners,
       upstreams,
       certificates: this.#certificates,
+      opensslLibrary,
+      fastEngineProblem: this.#fastProblem,
       timeouts: {
         handshakeMs: timeouts.handshake,
         requestHeadMs: timeouts.requestHead,
@@ -203,7 +215,7 @@ class Compiler {
         plans.push({
           name: listener.name,
           address,
-          tls: tls === undefined ? null : { policy: tls.policy, certificates, tickets: tls.tickets, alpn: ALPN },
+          tls: tls === undefined ? null : this.#tls(tls, index, certificates),
           ...rules,
           socket: { backlog, fastOpen, deferAccept, userTimeoutMs: userTimeout, keepAliveS: keepAlive },
         });
@@ -211,6 +223,35 @@ class Compiler {
     }
     if (plans.length > LISTENERS_MAX) this.#error(['listeners'], `${plans.length} sockets to listen on; ${LISTENERS_MAX} at most`);
     return plans;
+  }
+
+  #tls(tls: NonNullable<Config['listeners'][number]['tls']>, listener: number, certificates: readonly number[]): TlsPlan {
+    const { engine, reason, problem } = chooseEngine(tls, this.#fastProblem);
+    if (problem !== null) this.#error(['listeners', listener, 'tls', 'engine'], problem);
+    const { policy, tickets, compressCertificates } = tls;
+    return { engine, engineReason: reason, policy, rules: POLICY_RULES[policy], certificates, tickets, alpn: ALPN, compressCertificates };
+  }
+
+  /** The one libssl that is named; null: node's own. */
+  #opensslLibrary(): string | null {
+    let library: string | null = null;
+    for (const [index, { tls }] of this.#config.listeners.entries()) {
+      if (tls?.library === undefined || tls.library === library) continue;
+      const path = ['listeners', index, 'tls', 'library'];
+      if (library !== null) this.#error(path, `another listener names ${shown(library)}: a process has one`);
+      else {
+        library = tls.library;
+        const problem = opensslLibraryProblem(library);
+        if (problem !== null) this.#error(path, `${library} cannot be used: ${problem}`);
+      }
+    }
+    return library;
+  }
+
+  /** Told once, where it makes a difference. */
+  #fallenBack(listeners: readonly ListenerPlan[]): void {
+    if (this.#fastProblem === null || listeners.every(({ tls }) => tls === null || tls.engine === 's2n')) return;
+    this.#warn(['listeners'], `the fast TLS engine cannot be had, openssl serves in its place: ${this.#fastProblem}`);
   }
 
   /** Listing a certificate twice, or two of one kind for the same names, leaves the later without work. */

@@ -93,23 +93,18 @@ const tls = section(
       'Certificates, chosen by the name a client asks for; the first is for those who ask for none, or an unknown one.',
       list(certificate, 'a list of certificates, each a mapping of certificate, key', 1, 10_000),
     ),
+    engine: about(
+      'The TLS library: `s2n` is the fast one, `openssl` the complete one; `auto`: the fast one unless a setting needs the other.',
+      choice(['auto', 's2n', 'openssl']).prefault('auto'),
+    ),
+    library: about(
+      "Another libssl (OpenSSL 3.0 or newer) in place of node's own, for every listener on openssl: all that name one name the same.",
+      filePath('a libssl').optional(),
+    ),
+    compressCertificates: about('Certificates go compressed to clients that read that (RFC 8879); needs openssl.', flag().prefault(false)),
     tickets: about('Session tickets, by which a client that returns saves a whole handshake.', flag().prefault(true)),
   },
-  [
-    'clients',
-    'clientCertificates',
-    'acme',
-    'alpn',
-    'library',
-    'engine',
-    'ciphers',
-    'versions',
-    'groups',
-    'passthrough',
-    'ocsp',
-    'earlyData',
-    'requireName',
-  ],
+  ['clients', 'clientCertificates', 'acme', 'alpn', 'ciphers', 'versions', 'groups', 'passthrough', 'ocsp', 'earlyData', 'requireName'],
 );
 
 const match = section(

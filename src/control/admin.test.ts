@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { POLICY_RULES } from '../hello/policy-rules.ts';
 import { createSharedMemory } from '../native/shared-memory.ts';
 import { renderMetrics } from '../observe/metrics.ts';
 import { makeStatus, type StatusSource, statusText } from '../observe/status.ts';
@@ -14,7 +15,16 @@ const PLAN: Plan = {
     {
       name: 'web',
       address: { family: 4, ip: '192.0.2.1', port: 443 },
-      tls: { policy: 'modern', certificates: [0], tickets: true, alpn: ['http/1.1'] },
+      tls: {
+        engine: 's2n',
+        engineReason: 'the fast one has all that is asked for',
+        policy: 'modern',
+        rules: POLICY_RULES.modern,
+        certificates: [0],
+        tickets: true,
+        alpn: ['http/1.1'],
+        compressCertificates: false,
+      },
       routes: [],
       forwarding: { xForwarded: true, forwarded: false, traceparent: false, trustedProxies: [] },
       errorPages: [],
@@ -48,6 +58,8 @@ const PLAN: Plan = {
       keyBlob: 1,
     },
   ],
+  opensslLibrary: null,
+  fastEngineProblem: null,
   timeouts: { handshakeMs: 1, requestHeadMs: 1, bodyMs: 1, idleMs: 1, tunnelMs: 1, closeMs: 1, drainMs: 1 },
   clients: { connections: null, handshakes: null, requests: null, ipv4Prefix: 32, ipv6Prefix: 64, exempt: [] },
   limits: { connectionsMax: 1, requestsMax: null, minimumRate: 0, minimumRateAfterMs: 1, headBytesMax: 1, fieldsMax: 1, targetBytesMax: 1 },

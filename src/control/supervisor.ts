@@ -516,6 +516,13 @@ export class Supervisor {
       return;
     }
     worker.ready = true;
+    if (message.fastProblem !== null) {
+      const reason = message.fastProblem;
+      this.#log.warn(
+        { worker: seat.index, reason },
+        'the fast TLS engine cannot be loaded: openssl serves in its place, at a higher price',
+      );
+    }
     const debug = this.#debug;
     const leftMs = debug === null ? 0 : debug.untilMs - performance.now();
     if (debug !== null && leftMs > 0) worker.tell({ type: 'debug', client: debug.client, route: debug.route, forMs: leftMs });

@@ -264,6 +264,13 @@ export function tlsSuite(handle: number): number {
   return blocked.bytes.readUInt16BE(0);
 }
 
+/** The group keys were agreed in, by s2n's name; empty: none was. Cold. */
+export function tlsGroup(handle: number): string {
+  blocked.bytes.fill(0);
+  if (s2n.s2n_connection_get_key_exchange_group(connections.pointer(handle), blocked.address) !== 0) return '';
+  return koffi.decode.string(blocked.bytes.readBigUInt64LE(0));
+}
+
 export function isResumed(handle: number): boolean {
   return s2n.s2n_connection_is_session_resumed(connections.pointer(handle)) === 1;
 }

@@ -11,6 +11,7 @@ import {
   C_REQUESTS,
   C_REQUESTS_OPEN,
   C_RSS_BYTES,
+  C_TLS_FALLBACK,
   T_FAILURES,
   T_FIRST_BYTE_S,
   T_IN_FLIGHT,
@@ -40,6 +41,7 @@ export interface Status {
     readonly address: string;
     readonly protocol: string;
     readonly engine: string | null;
+    readonly engineReason: string | null;
     readonly policy: string | null;
   }[];
   readonly upstreams: readonly {
@@ -87,6 +89,7 @@ const DAY_MS = 86_400_000;
 
 export function makeStatus(source: StatusSource): Status {
   const { plan, table, workers } = source;
+  const fellBack = table.counter(C_TLS_FALLBACK) > 0;
   return {
     version: source.version,
     pid: process.pid,
@@ -106,7 +109,8 @@ export function makeStatus(source: StatusSource): Status {
       name,
       address: addressText(address),
       protocol: tls === null ? 'http' : 'https',
-      engine: tls === null ? null : 's2n',
+      engine: tls === null ? null : fellBack ? 'openssl' : tls.engine,
+      engineReason: tls === null ? null : fellBack && tls.engine === 's2n' ? 'the fast engine cannot be loaded' : tls.engineReason,
       policy: tls === null ? null : tls.policy,
     })),
     upstreams: plan.upstreams.map(({ name, targets }) => ({
@@ -174,7 +178,7 @@ export function statusText(status: Status): string {
         each.name,
         each.address,
         each.protocol,
-        each.policy === null ? '' : `${each.policy} (${each.engine})`,
+        each.policy === null ? '' : `${each.policy} (${each.engine}: ${each.engineReason})`,
       ]),
     ),
     '',

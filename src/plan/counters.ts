@@ -93,6 +93,11 @@ const FAILURES = 'Requests to the collector that it did not take.';
 export const C_EXPORT_FAILURES_TRACES = counter('tollgate_export_failures_total', FAILURES, { signal: 'traces' });
 export const C_EXPORT_FAILURES_METRICS = counter('tollgate_export_failures_total', FAILURES, { signal: 'metrics' });
 
+export const C_TLS_FALLBACK = gauge(
+  'tollgate_tls_fallback_workers',
+  'Workers in which openssl serves in the place of the fast TLS engine, which cannot be loaded.',
+);
+
 /** Places of the counters named above. */
 export const COUNTERS: readonly CounterRow[] = Object.freeze(rows);
 /** Where the counters by fault begin: place `C_FAULTS - code` counts fault `code` (see base/faults.ts). */

@@ -48,7 +48,8 @@ export type ToWorker =
 
 /** Worker to supervisor. */
 export type FromWorker =
-  | { readonly type: 'adopted'; readonly planId: number; readonly ms: number }
+  /** `fastProblem`: why the fast TLS engine could not be loaded, so that the complete one serves in its place; null: it was, or is not asked for. */
+  | { readonly type: 'adopted'; readonly planId: number; readonly ms: number; readonly fastProblem: string | null }
   | { readonly type: 'refused'; readonly planId: number; readonly error: string }
   | { readonly type: 'running'; readonly plan: Plan | null }
   /** Everything goes to the log descriptors that were handed over with this number; the ones before are closed. */

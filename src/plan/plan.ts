@@ -6,6 +6,7 @@
  */
 
 import type { FieldEditsPlan, TemplatePlan } from '../base/field-edits-plan.ts';
+import type { TlsRules } from '../base/tls-rules.ts';
 import type { AccessLogPlan, ErrorLogPlan } from './log-plan.ts';
 
 export interface Plan {
@@ -14,6 +15,10 @@ export interface Plan {
   readonly listeners: readonly ListenerPlan[];
   readonly upstreams: readonly UpstreamPlan[];
   readonly certificates: readonly CertificatePlan[];
+  /** The libssl of the complete TLS engine; null: node's own. */
+  readonly opensslLibrary: string | null;
+  /** Why the fast TLS engine cannot be had, as far as its file tells; null: it can. */
+  readonly fastEngineProblem: string | null;
   readonly timeouts: TimeoutsPlan;
   readonly limits: LimitsPlan;
   readonly clients: ClientsPlan;
@@ -88,14 +93,24 @@ export interface SocketPlan {
 }
 
 export interface TlsPlan {
+  /** Which TLS library serves it, and why, for people. */
+  readonly engine: EngineName;
+  readonly engineReason: string;
   readonly policy: PolicyName;
+  /** What the policy allows. */
+  readonly rules: TlsRules;
   /** Indices into `Plan.certificates`; the first is the default for clients that name no server, or an unknown one. */
   readonly certificates: readonly number[];
   /** Session tickets (TLS 1.2 and 1.3). */
   readonly tickets: boolean;
   /** Protocols offered by ALPN, in our order. */
   readonly alpn: readonly string[];
+  /** Certificates are sent compressed to clients that read that. */
+  readonly compressCertificates: boolean;
 }
+
+/** `s2n`: the fast one. `openssl`: the complete one. */
+export type EngineName = 's2n' | 'openssl';
 
 export type PolicyName = 'intermediate' | 'modern';
 

@@ -13,7 +13,7 @@ import { TARGETS_MAX, WORKERS_MAX } from '../base/limits.ts';
 import { COUNTER_PLACES, COUNTERS, T_IN_FLIGHT, TARGET_PLACES } from './counters.ts';
 
 export const TABLE_MAGIC = 0x746f6c6c;
-export const TABLE_VERSION = 4;
+export const TABLE_VERSION = 5;
 
 const LINE = 64;
 const HEADER_BYTES = 64;

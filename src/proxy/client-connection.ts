@@ -391,9 +391,10 @@ export class ClientConnection extends Watched {
   #handshakeFailed(fault: number): void {
     const { context } = this;
     const session = this.#session;
-    const alert = fault === FAULT_TLS_CLIENT_ALERT && session !== null ? session.clientAlert() : -1;
+    const theirs = fault === FAULT_TLS_CLIENT_ALERT;
+    const alert = session === null ? -1 : theirs ? session.clientAlert() : session.sentAlert();
     // A connection that came and went without a byte (a health check, a port scan) is counted, and not worth a line.
-    this.#recordFailure(fault, alert >= 0 ? alert : null, 'client');
+    this.#recordFailure(fault, alert >= 0 ? alert : null, theirs ? 'client' : 'us');
     context.counters[C_HANDSHAKES_OPEN]!--;
     if (session === null) {
       // What was only peeked is taken, or the close would be a reset.

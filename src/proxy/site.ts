@@ -5,7 +5,6 @@ import { LocalAnswers } from '../http/local-answers.ts';
 import { addressText, type ForwardingPlan, type ListenerPlan, type Plan } from '../plan/plan.ts';
 import { RouteTable } from '../route/route-table.ts';
 import type { CertificateTable } from '../tls/certificate-table.ts';
-import { POLICY_VERSION_MIN } from '../tls/policies.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Route } from './route.ts';
 
@@ -40,7 +39,7 @@ export class Site {
     this.name = listener.name;
     this.address = addressText(address);
     this.certificates = certificates;
-    this.versionMin = tls === null ? 0 : POLICY_VERSION_MIN[tls.policy];
+    this.versionMin = tls === null ? 0 : Math.min(...tls.rules.versions);
     this.alpnBytes = (tls?.alpn ?? []).map((name) => Uint8Array.from(Buffer.from(name, 'latin1')));
     this.routes = new RouteTable(listener.routes);
     this.answers = new LocalAnswers(listener.errorPages, listener.hsts === null ? '' : `Strict-Transport-Security: ${listener.hsts}\r\n`);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { POLICY_RULES } from '../hello/policy-rules.ts';
 import type { ListenerPlan, Plan, TlsPlan } from '../plan/plan.ts';
 import { CertificateTable } from './certificate-table.ts';
 import type { ContextOptions, TlsContext, TlsEngine } from './engine.ts';
@@ -7,7 +8,8 @@ import { deriveTicketKey, TicketKeyRing } from './ticket-keys.ts';
 
 /** Contexts that remember what they were made of. Choosing among them is what is tested; engines have their own contract. */
 class RecordingEngine implements TlsEngine {
-  readonly name = 'recording';
+  readonly name = 's2n';
+  readonly library = 'none';
   readonly made: { options: ContextOptions; keys: string[]; retired: boolean }[] = [];
   context(options: ContextOptions): TlsContext {
     if (options.certificates.some((each) => each.plan.source === 'broken')) throw new Error('certificate: broken');
@@ -29,7 +31,16 @@ class RecordingEngine implements TlsEngine {
 }
 
 function build(engine: RecordingEngine, names: readonly (readonly string[])[], sources: readonly string[] = []) {
-  const tls: TlsPlan = { policy: 'intermediate', certificates: names.map((_, i) => i), tickets: true, alpn: ['http/1.1'] };
+  const tls: TlsPlan = {
+    engine: 's2n',
+    engineReason: '',
+    policy: 'intermediate',
+    rules: POLICY_RULES.intermediate,
+    certificates: names.map((_, i) => i),
+    tickets: true,
+    alpn: ['http/1.1'],
+    compressCertificates: false,
+  };
   const certificates = names.map((each, i) => ({
     fingerprint: `f${i}`,
     names: each,
@@ -90,9 +101,9 @@ test('CertificateTable retires what it made when one certificate is refused', ()
 
 test('deriveTicketKey() gives every rule set its own key, the same each time', () => {
   const master = Buffer.alloc(32, 7);
-  const key = deriveTicketKey(master, 'web intermediate f0');
+  const key = deriveTicketKey(master, 'web intermediate f0', 48);
   assert.equal(key.length, 48);
-  assert.deepEqual(key, deriveTicketKey(master, 'web intermediate f0'));
-  assert.notDeepEqual(key, deriveTicketKey(master, 'web intermediate f1'));
-  assert.notDeepEqual(key, deriveTicketKey(Buffer.alloc(32, 8), 'web intermediate f0'));
+  assert.deepEqual(key, deriveTicketKey(master, 'web intermediate f0', 48));
+  assert.notDeepEqual(key, deriveTicketKey(master, 'web intermediate f1', 48));
+  assert.notDeepEqual(key, deriveTicketKey(Buffer.alloc(32, 8), 'web intermediate f0', 48));
 });

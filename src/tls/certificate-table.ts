@@ -113,6 +113,8 @@ function contextOptions(
     assert(certificate !== undefined && chainPem !== undefined && keyPem !== undefined, 'a plan carries its certificates');
     return { chainPem, keyPem, plan: certificate };
   });
-  const ruleSet = `${listener.name} ${tls.policy} ${certificates.map((each) => each.plan.fingerprint).join(' ')}`;
-  return { ruleSet, policy: tls.policy, certificates, alpn: tls.alpn, tickets: tls.tickets };
+  const { policy, rules, alpn, tickets, compressCertificates } = tls;
+  const allowed = [rules.versions, rules.suites, rules.groups, rules.signatureSchemes].map((list) => list.join(',')).join('/');
+  const ruleSet = `${listener.name} ${policy} ${allowed} ${certificates.map((each) => each.plan.fingerprint).join(' ')}`;
+  return { ruleSet, policy, rules, certificates, alpn, tickets, clients: null, compressCertificates };
 }

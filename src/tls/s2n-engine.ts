@@ -6,10 +6,11 @@ import * as s2n from '../native/s2n.ts';
 import type { ContextOptions, TlsContext, TlsEngine, TlsSession } from './engine.ts';
 import { S2N_POLICIES } from './policies.ts';
 import { S2nSession, type SessionOwner } from './s2n-session.ts';
-import { deriveTicketKey, TICKET_DECRYPT_S, TICKET_ENCRYPT_S, TICKET_NAME_BYTES } from './ticket-keys.ts';
+import { deriveTicketKey, TICKET_DECRYPT_S, TICKET_ENCRYPT_S, TICKET_NAME_BYTES, TICKET_SECRET_BYTES } from './ticket-keys.ts';
 
 export class S2nEngine implements TlsEngine {
   readonly name = 's2n';
+  readonly library = 's2n-tls on AWS-LC';
 
   /** Loads the library: last in the process, and no native addon after it. Throws one Error that says what is wrong with the file. */
   constructor(libraryPath: string = s2nLibraryPath()) {
@@ -31,6 +32,7 @@ class S2nContext implements TlsContext, SessionOwner {
   #retired = false;
 
   constructor(options: ContextOptions) {
+    assert(options.clients === null && !options.compressCertificates, 'settings that need the other engine went to it');
     this.#ruleSet = options.ruleSet;
     this.#tickets = options.tickets;
     this.#config = s2n.openConfig({
@@ -52,7 +54,7 @@ class S2nContext implements TlsContext, SessionOwner {
 
   addTicketKey(name: string, secret: Uint8Array, fromS: number): void {
     if (!this.#tickets || this.#keys.has(name)) return;
-    const derived = deriveTicketKey(secret, this.#ruleSet);
+    const derived = deriveTicketKey(secret, this.#ruleSet, TICKET_NAME_BYTES + TICKET_SECRET_BYTES);
     try {
       s2n.addTicketKey(this.#config, derived.subarray(0, TICKET_NAME_BYTES), derived.subarray(TICKET_NAME_BYTES), fromS);
       this.#keys.add(name);

@@ -3,18 +3,24 @@
  * One reactor per process, so one engine per test file.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { connect as connectTcp } from 'node:net';
+import { once } from 'node:events';
+import { connect as connectTcp, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import {
   FAULT_EOF,
+  FAULT_RESET,
   FAULT_TLS_CLIENT_ALERT,
   FAULT_TLS_CLIENT_GONE,
   FAULT_TLS_DECRYPT,
+  FAULT_TLS_MALFORMED,
   FAULT_TLS_NO_SHARED_SUITE,
+  FAULT_TLS_RENEGOTIATION,
   FAULT_TLS_TRUNCATED,
 } from '../base/faults.ts';
+import { POLICY_RULES } from '../hello/policy-rules.ts';
 import { boundPort, openListenSocket } from '../native/listen-sockets.ts';
 import { allocate } from '../native/memory.ts';
 import { HANGUP, READ_HANGUP } from '../native/poller.ts';
@@ -31,6 +37,7 @@ const memory = allocate(65_536);
 class ServerSession extends Watched {
   readonly session: TlsSession;
   readonly events: (string | number)[] = [];
+  group = '';
   received = 0;
   open = false;
   pending = Buffer.alloc(0);
@@ -55,8 +62,10 @@ class ServerSession extends Watched {
       }
       this.open = true;
       this.events.push('open', this.session.version(), this.session.suite(), String(this.session.resumed()), this.session.protocol());
+      this.group = this.session.group();
     }
     this.#flush();
+    if (hungUp && this.#server.writesWhenHungUp) this.events.push('wrote', this.session.write(memory, 0, memory.length));
     do {
       const n = this.session.read(memory, 0, memory.length);
       if (n > 0) {
@@ -104,6 +113,8 @@ class TestServer {
   readonly port: number;
   context: TlsContext;
   echo = false;
+  /** Writes once more when the client is gone. */
+  writesWhenHungUp = false;
   readonly #listener: Listener;
   readonly #done: ServerSession[] = [];
   readonly #waiting: ((session: ServerSession) => void)[] = [];
@@ -163,8 +174,11 @@ export function engineContract(
       ruleSet: 'contract',
       policy: 'intermediate',
       certificates: from.map((each) => ({ chainPem: Buffer.from(each.chainPem), keyPem: Buffer.from(each.keyPem), plan: planOf(each) })),
+      rules: POLICY_RULES[overrides.policy ?? 'intermediate'],
       alpn: ['http/1.1'],
       tickets: true,
+      clients: null,
+      compressCertificates: false,
       ...overrides,
     };
   }
@@ -190,6 +204,7 @@ export function engineContract(
       assert.equal(wire, version === 'TLSv1.3' ? 0x0304 : 0x0303);
       assert.equal(suite, version === 'TLSv1.3' ? 0x1301 : 0xc02b);
       assert.deepEqual([resumed, protocol, end, fault], ['false', 'http/1.1', 'end', FAULT_EOF]);
+      assert.match(session.group, version === 'TLSv1.3' ? /^X25519MLKEM768$/ : /^(?:x25519|secp256r1)$/);
       server.context.retire();
       server.close();
     });
@@ -282,10 +297,12 @@ export function engineContract(
 
   test(`${name}: a client's fatal alert is told, by number`, async () => {
     const server = new TestServer(reactor, engine.context(options()));
-    // RFC 8446, section 6: level fatal, description unknown_ca.
-    const raw = connectTcp(server.port, '127.0.0.1');
+    const hello = await helloOf({ maxVersion: 'TLSv1.2' });
+    const raw = connectTcp(server.port, '127.0.0.1', () => raw.write(hello));
     raw.on('error', () => {});
-    raw.on('connect', () => raw.end(Buffer.from([0x15, 3, 3, 0, 2, 2, 48])));
+    await new Promise((resolve) => raw.once('data', resolve));
+    // RFC 8446, section 6: level fatal, description unknown_ca.
+    raw.end(Buffer.from([0x15, 3, 3, 0, 2, 2, 48]));
     const session = await server.next();
     assert.deepEqual(session.events.slice(0, 3), ['failed', FAULT_TLS_CLIENT_ALERT, 48]);
     server.context.retire();
@@ -327,6 +344,56 @@ export function engineContract(
     server.close();
   });
 
+  test(`${name}: a client of TLS 1.2 that asks for another handshake on an open connection gets none`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    const socket = dial(server, { maxVersion: 'TLSv1.2' });
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    socket.renegotiate({}, () => {});
+    const session = await server.next();
+    // s2n has no word of its own for it: a message that does not belong there.
+    assert.equal(session.events.at(-2), name === 's2n' ? FAULT_TLS_MALFORMED : FAULT_TLS_RENEGOTIATION);
+    server.context.retire();
+    server.close();
+  });
+
+  test(`${name}: keys that are renewed on an open connection of TLS 1.3 change nothing`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    server.echo = true;
+    const client = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${server.port}`, '-tls1_3']);
+    let text = '';
+    for (const output of [client.stdout, client.stderr])
+      output.on('data', (data) => {
+        text += String(data);
+      });
+    client.stdin.write('before\n');
+    while (!text.includes('before')) await once(client.stdout, 'data');
+    // s_client takes a "K" as an order: it renews its keys, and asks for ours to be.
+    client.stdin.write('K\n');
+    while (!text.includes('KEYUPDATE')) await once(client.stderr, 'data');
+    client.stdin.write('behind\n');
+    while (!text.includes('behind')) await once(client.stdout, 'data');
+    client.stdin.end('Q\n');
+    client.kill();
+    await server.next();
+    server.context.retire();
+    server.close();
+  });
+
+  test(`${name}: a client that has reset its connection is a fault to write to, and no signal`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    const plain = connectTcp(server.port, '127.0.0.1');
+    const socket = connect({ socket: plain, servername: 'localhost', rejectUnauthorized: false });
+    socket.on('error', () => {});
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    await new Promise((resolve) => socket.write('answer this', resolve));
+    server.writesWhenHungUp = true;
+    plain.resetAndDestroy();
+    const session = await server.next();
+    assert.deepEqual(session.events.slice(5, 7), ['wrote', FAULT_RESET]);
+    server.context.retire();
+    server.close();
+  });
+
   test(`${name}: a context refuses a key of another certificate, and says so`, () => {
     const mixed = { chainPem: certificates.ecdsa.chainPem, keyPem: certificates.rsa.keyPem };
     assert.throws(() => engine.context(options({}, [mixed])), /certificate/);
@@ -350,6 +417,22 @@ export function engineContract(
     assert.equal(reactor.open, 0);
     reactor.stop();
   });
+}
+
+/** The first bytes of Node's client. */
+async function helloOf(options: ConnectionOptions): Promise<Buffer> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  assert.ok(address !== null && typeof address === 'object');
+  const client = connect({ port: address.port, host: '127.0.0.1', servername: 'localhost', ...options });
+  client.on('error', () => {});
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  const [hello] = (await once(socket, 'data')) as [Buffer];
+  client.destroy();
+  socket.destroy();
+  server.close();
+  return hello;
 }
 
 /** Engines know certificates by their bytes; the plan beside them is for naming. */

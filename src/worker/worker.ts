@@ -22,6 +22,7 @@ import {
   C_LIMIT_DESCRIPTORS,
   C_LIMIT_PASSWORDS,
   C_LOOP_LAG_S,
+  C_TLS_FALLBACK,
   C_TURNS,
 } from '../plan/counters.ts';
 import type { Frame } from '../plan/frame.ts';
@@ -46,7 +47,7 @@ import { Site } from '../proxy/site.ts';
 import { Tracing } from '../proxy/tracing.ts';
 import { SpanBuffer } from '../record/span-buffer.ts';
 import { CertificateTable } from '../tls/certificate-table.ts';
-import type { TlsEngine } from '../tls/engine.ts';
+import type { TlsEngines } from '../tls/engines.ts';
 import { TicketKeyRing } from '../tls/ticket-keys.ts';
 import { Upstream } from '../upstream/upstream.ts';
 import { ControlChannel } from './control-channel.ts';
@@ -81,7 +82,7 @@ export class Worker {
   readonly #arguments: WorkerArguments;
   readonly #table: SharedTable;
   readonly #row: TableRow;
-  readonly #engine: TlsEngine;
+  readonly #engines: TlsEngines;
   readonly #reactor: Reactor;
   readonly #control: ControlChannel;
   readonly #logs: WorkerLogs;
@@ -100,12 +101,12 @@ export class Worker {
   #drainUntilMs = Number.POSITIVE_INFINITY;
   #ending = false;
 
-  constructor(values: WorkerArguments, table: SharedTable, engine: TlsEngine) {
+  constructor(values: WorkerArguments, table: SharedTable, engines: TlsEngines) {
     const row = table.worker(values.row);
     this.#arguments = values;
     this.#table = table;
     this.#row = row;
-    this.#engine = engine;
+    this.#engines = engines;
     row.state[S_PID] = process.pid;
     row.state[S_STATE] = STATE_STARTING;
     this.#beat();
@@ -193,7 +194,9 @@ export class Worker {
       this.#row.state[S_PLAN] = plan.id;
       this.#row.state[S_STATE] = STATE_SERVING;
       this.#openListeners();
-      this.#control.send({ type: 'adopted', planId: plan.id, ms: Math.round(performance.now() - startMs) });
+      const { fastProblem } = this.#engines;
+      this.#row.counters[C_TLS_FALLBACK] = fastProblem === null && plan.fastEngineProblem === null ? 0 : 1;
+      this.#control.send({ type: 'adopted', planId: plan.id, ms: Math.round(performance.now() - startMs), fastProblem });
     } catch (error) {
       this.#control.send({ type: 'refused', planId: plan.id, error: error instanceof Error ? error.message : 'unknown error' });
     } finally {
@@ -230,7 +233,10 @@ export class Worker {
     try {
       for (const listener of plan.listeners) {
         const { tls } = listener;
-        const certificates = tls === null ? null : new CertificateTable(this.#engine, plan, listener, tls, blobs, this.#keys);
+        const certificates =
+          tls === null
+            ? null
+            : new CertificateTable(this.#engines.engine(tls.engine, plan.opensslLibrary), plan, listener, tls, blobs, this.#keys);
         sites.set(addressText(listener.address), new Site(plan, listener, certificates, upstreams));
       }
     } catch (error) {
