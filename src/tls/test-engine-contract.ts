@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { connect as connectTcp, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import {
@@ -21,137 +21,10 @@ import {
   FAULT_TLS_TRUNCATED,
 } from '../base/faults.ts';
 import { POLICY_RULES } from '../hello/policy-rules.ts';
-import { boundPort, openListenSocket } from '../native/listen-sockets.ts';
-import { allocate } from '../native/memory.ts';
-import { HANGUP, READ_HANGUP } from '../native/poller.ts';
-import { closeDescriptor } from '../native/sockets.ts';
-import { Listener } from '../net/listener.ts';
 import { Reactor } from '../net/reactor.ts';
-import { Watched } from '../net/watched.ts';
 import type { CertificatePlan } from '../plan/plan.ts';
-import type { ContextOptions, TlsContext, TlsEngine, TlsSession } from './engine.ts';
-
-const memory = allocate(65_536);
-
-/** What a server's session saw. Reads everything, echoes it when told to, ends when its client does. */
-class ServerSession extends Watched {
-  readonly session: TlsSession;
-  readonly events: (string | number)[] = [];
-  group = '';
-  received = 0;
-  open = false;
-  pending = Buffer.alloc(0);
-  writable = true;
-  readonly #server: TestServer;
-
-  constructor(server: TestServer, session: TlsSession) {
-    super();
-    this.#server = server;
-    this.session = session;
-  }
-
-  override onEvents(mask: number): void {
-    const hungUp = (mask & (READ_HANGUP | HANGUP)) !== 0;
-    if (!this.open) {
-      const n = this.session.handshake();
-      if (n === 0) return;
-      if (n < 0) {
-        this.events.push('failed', n, this.session.clientAlert(), this.session.libraryError(), this.session.blindingMs());
-        this.#end();
-        return;
-      }
-      this.open = true;
-      this.events.push('open', this.session.version(), this.session.suite(), String(this.session.resumed()), this.session.protocol());
-      this.group = this.session.group();
-    }
-    this.#flush();
-    if (hungUp && this.#server.writesWhenHungUp) this.events.push('wrote', this.session.write(memory, 0, memory.length));
-    do {
-      const n = this.session.read(memory, 0, memory.length);
-      if (n > 0) {
-        this.received += n;
-        if (this.#server.echo) {
-          this.pending = Buffer.concat([this.pending, memory.bytes.subarray(0, n)]);
-          this.#flush();
-        }
-        continue;
-      }
-      if (n < 0) {
-        this.events.push('end', n, this.session.blindingMs());
-        this.session.end(true);
-        this.#end();
-        return;
-      }
-      return;
-    } while (hungUp || this.session.mayHaveMore());
-  }
-
-  #flush(): void {
-    while (this.pending.length > 0) {
-      const length = Math.min(this.pending.length, memory.length);
-      memory.bytes.set(this.pending.subarray(0, length));
-      const n = this.session.write(memory, 0, length);
-      if (n <= 0) return;
-      this.pending = this.pending.subarray(n);
-    }
-  }
-
-  #end(): void {
-    const fd = this.fd;
-    this.#server.reactor.forget(this);
-    this.session.release();
-    closeDescriptor(fd);
-    this.#server.onDone(this);
-  }
-
-  override onReady(): void {}
-  override onDeadline(): void {}
-}
-
-class TestServer {
-  readonly reactor: Reactor;
-  readonly port: number;
-  context: TlsContext;
-  echo = false;
-  /** Writes once more when the client is gone. */
-  writesWhenHungUp = false;
-  readonly #listener: Listener;
-  readonly #done: ServerSession[] = [];
-  readonly #waiting: ((session: ServerSession) => void)[] = [];
-
-  constructor(reactor: Reactor, context: TlsContext) {
-    this.reactor = reactor;
-    this.context = context;
-    const opened = openListenSocket(
-      { family: 4, ip: '127.0.0.1', port: 0 },
-      { backlog: 16, fastOpen: false, deferAccept: false, userTimeoutMs: 0, keepAliveS: 0 },
-    );
-    assert.ok('fd' in opened);
-    this.port = boundPort(opened.fd);
-    this.#listener = new Listener(reactor, opened.fd, {
-      onConnection: (fd) => assert.ok(reactor.watch(new ServerSession(this, this.context.session(fd)), fd)),
-      hasRoom: () => true,
-      onDescriptorsOut: () => {},
-    });
-    this.#listener.open();
-  }
-
-  onDone(session: ServerSession): void {
-    const waiting = this.#waiting.shift();
-    if (waiting === undefined) this.#done.push(session);
-    else waiting(session);
-  }
-
-  /** The next session that ended. */
-  next(): Promise<ServerSession> {
-    const done = this.#done.shift();
-    return done === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(done);
-  }
-
-  close(): void {
-    this.#listener.close();
-  }
-}
+import type { ContextOptions, TlsContext, TlsEngine } from './engine.ts';
+import { TestServer } from './test-tls-server.ts';
 
 export interface ContractCertificate {
   readonly chainPem: Buffer;
@@ -283,6 +156,41 @@ export function engineContract(
     assert.ok(Buffer.concat(got).equals(sent));
     server.context.retire();
     server.close();
+  });
+
+  test(`${name}: what comes with the client's last word of the handshake is read without another event`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    server.echo = true;
+    // Holds the client's second flight until the request is in it: ChangeCipherSpec, Finished (AES-128-GCM), and five bytes.
+    const flightBytes = 6 + 58 + 27;
+    const relay = createServer((down) => {
+      const up = connectTcp(server.port, '127.0.0.1');
+      let held: Buffer[] | null = null;
+      up.on('data', (data) => {
+        held ??= [];
+        down.write(data);
+      });
+      down.on('data', (data: Buffer) => {
+        if (held === null) up.write(data);
+        else held.push(data);
+        if (held !== null && Buffer.concat(held).length >= flightBytes) up.write(Buffer.concat(held.splice(0)));
+      });
+      down.on('close', () => up.destroy());
+      down.on('error', () => {});
+      up.on('error', () => {});
+    });
+    await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve));
+    const { port } = relay.address() as AddressInfo;
+    const socket = connect({ port, host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false, minVersion: 'TLSv1.3' });
+    socket.on('error', () => {});
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    socket.write('early');
+    assert.equal(String(await new Promise((resolve) => socket.once('data', resolve))), 'early');
+    socket.destroy();
+    await server.next();
+    server.context.retire();
+    server.close();
+    relay.close();
   });
 
   test(`${name}: a client without a shared suite is told apart`, async () => {

@@ -27,6 +27,8 @@ export interface TollgateOptions {
   readonly log?: string;
   /** The default configuration without TLS. */
   readonly plain?: boolean;
+  /** Settings of the default listener's `tls`, beside its certificates: `engine: openssl`. */
+  readonly tls?: string;
   /** Lines added to the default configuration. */
   readonly extra?: string;
   /** Flags for the workers' node. */
@@ -169,13 +171,13 @@ log:
 `;
 }
 
-function standard({ to, extra = '', plain = false }: TollgateOptions): string {
+function standard({ to, extra = '', plain = false, tls = 'engine: auto' }: TollgateOptions): string {
   const { certificate, key } = leaf(['localhost']);
   return `${extra}
 listeners:
   - name: web
     address: 127.0.0.1:PORT
-    ${plain ? '' : `tls: { certificates: [{ certificate: ${certificate}, key: ${key} }] }`}
+    ${plain ? '' : `tls: { ${tls}, certificates: [{ certificate: ${certificate}, key: ${key} }] }`}
     routes: [{ to: origin }]
 upstreams:
   - { name: origin, targets: ["127.0.0.1:${to ?? 1}"] }
