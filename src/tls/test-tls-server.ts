@@ -16,6 +16,9 @@ export class ServerSession extends Watched {
   readonly session: TlsSession;
   readonly events: (string | number)[] = [];
   group = '';
+  peerChain: readonly Uint8Array[] = [];
+  peerFault = 0;
+  sentAlert = -1;
   received = 0;
   open = false;
   pending = Buffer.alloc(0);
@@ -33,6 +36,9 @@ export class ServerSession extends Watched {
     if (!this.open) {
       const n = this.session.handshake();
       if (n === 0) return;
+      this.peerChain = this.session.peerChain();
+      this.peerFault = this.session.peerFault();
+      this.sentAlert = this.session.sentAlert();
       if (n < 0) {
         this.events.push('failed', n, this.session.clientAlert(), this.session.libraryError(), this.session.blindingMs());
         this.#end();
