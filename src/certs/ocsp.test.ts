@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { TestRandom } from '../base/test-random.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { checkOcspAnswer, makeOcspQuestion } from './ocsp.ts';
-import { type MadeClient, TestAuthority } from './test-authority.ts';
+import { type MadeClient, TestAuthority } from '../x509/test-authority.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'tollgate-ocsp-'));
 after(() => rmSync(directory, { recursive: true }));

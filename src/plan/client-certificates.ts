@@ -36,6 +36,8 @@ export interface RevocationPlan {
   /** Responders that certificates name are asked. */
   readonly ocsp: boolean;
   readonly whenUnknown: 'allow' | 'refuse';
+  /** How long an answer or a list is believed before a newer one is asked for, sooner where it says so itself. Milliseconds. */
+  readonly refreshMs: number;
 }
 
 export interface ClientForwardPlan {

@@ -7,5 +7,7 @@ export const TUNNEL = 4;
 export const CLOSING = 5;
 export const BLINDED = 6;
 export const GONE = 7;
+/** Behind the handshake: whether the client's certificate is revoked is being asked. */
+export const HELD = 8;
 /** For people, by state. */
-export const STATE_NAMES: readonly string[] = ['handshake', 'handshake', 'idle', 'request', 'tunnel', 'ends', 'ends', 'ends'];
+export const STATE_NAMES: readonly string[] = ['handshake', 'handshake', 'idle', 'request', 'tunnel', 'ends', 'ends', 'ends', 'handshake'];

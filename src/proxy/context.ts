@@ -1,5 +1,5 @@
 /** What every connection of a worker shares: the loop, the scratch memory, the counters, the logs, the limits. One per worker. */
-import { HEAD_BYTES_MAX, HEADROOM_BYTES, READ_BYTES, TAILROOM_BYTES } from '../base/limits.ts';
+import { CLIENT_FIELDS_BYTES_MAX, HEAD_BYTES_MAX, HEADROOM_BYTES, READ_BYTES, TAILROOM_BYTES } from '../base/limits.ts';
 import { type ClientTable, NOBODY } from '../guard/client-table.ts';
 import { PasswordVerifier } from '../guard/passwords.ts';
 import { ClientHello } from '../hello/client-hello.ts';
@@ -28,7 +28,7 @@ import type { Tracing } from './tracing.ts';
 export const READ_AT = HEADROOM_BYTES;
 export const READ_END = READ_AT + READ_BYTES;
 export const COMPOSE_AT = READ_END + TAILROOM_BYTES;
-export const COMPOSE_END = COMPOSE_AT + HEAD_BYTES_MAX + 4_096;
+export const COMPOSE_END = COMPOSE_AT + HEAD_BYTES_MAX + CLIENT_FIELDS_BYTES_MAX + 4_096;
 
 /** Where lines go now. */
 export interface Logs {

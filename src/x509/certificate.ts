@@ -28,6 +28,7 @@ const EXTENSIONS_MAX = 64;
 
 // Bits of keyUsage, the first bit highest.
 export const KEY_USAGE_DIGITAL_SIGNATURE = 0x80;
+export const KEY_USAGE_KEY_AGREEMENT = 0x08;
 export const KEY_USAGE_CRL_SIGN = 0x02;
 /** Extended key usages: TLS clients, OCSP responders, anything. */
 export const EKU_CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
