@@ -52,7 +52,12 @@ async function once(url: URL, options: FetchOptions, signal: AbortSignal): Promi
   const { method, headers, body, bytesMax, onBytes } = options;
   try {
     return await new Promise<Fetched>((resolve, reject) => {
-      const outgoing = request(url, { method, signal, agent: false, headers: { ...headers, 'user-agent': 'tollgate', connection: 'close' } });
+      const outgoing = request(url, {
+        method,
+        signal,
+        agent: false,
+        headers: { ...headers, 'user-agent': 'tollgate', connection: 'close' },
+      });
       outgoing.on('error', reject);
       outgoing.on('response', (incoming: IncomingMessage) => {
         const status = incoming.statusCode ?? 0;

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { TestRandom } from '../base/test-random.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
-import { checkOcspAnswer, makeOcspQuestion } from './ocsp.ts';
 import { type MadeClient, TestAuthority } from '../x509/test-authority.ts';
+import { checkOcspAnswer, makeOcspQuestion } from './ocsp.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'tollgate-ocsp-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -25,7 +25,11 @@ const foreign = stranger.issue('/CN=foreign', ['extendedKeyUsage=OCSPSigning', '
 const own: MadeClient = { certificatePem: authority.pem, keyPem: authority.keyPem, certificate: authority.certificate };
 
 writeFileSync(at('ca.pem'), authority.pem);
-const date = (ms: number): string => new Date(ms).toISOString().replace(/[-:T]|\.\d+/g, '').slice(2);
+const date = (ms: number): string =>
+  new Date(ms)
+    .toISOString()
+    .replace(/[-:T]|\.\d+/g, '')
+    .slice(2);
 const later = date(Date.now() + 1e9);
 writeFileSync(
   at('index.txt'),
@@ -76,7 +80,10 @@ for (const [what, signer, message] of refused) {
   test(`checkOcspAnswer() refuses ${what}`, async () => {
     const { bytes, nonce } = makeOcspQuestion(good.certificate, authority.certificate, false);
     const response = answer(bytes, signer, ['-nmin', '10']);
-    await assert.rejects(checkOcspAnswer(response, good.certificate, authority.certificate, nonce, Date.now()), { code: 'ocsp_invalid', message });
+    await assert.rejects(checkOcspAnswer(response, good.certificate, authority.certificate, nonce, Date.now()), {
+      code: 'ocsp_invalid',
+      message,
+    });
   });
 }
 

@@ -103,7 +103,11 @@ async function parse(bytes: Uint8Array): Promise<Basic> {
 }
 
 /** The part of the answer that is about this certificate. */
-async function findSingle(basic: Basic, certificate: Certificate, issuer: PkiCertificate): Promise<Basic['tbsResponseData']['responses'][number]> {
+async function findSingle(
+  basic: Basic,
+  certificate: Certificate,
+  issuer: PkiCertificate,
+): Promise<Basic['tbsResponseData']['responses'][number]> {
   const { Certificate: PkiCertificateClass, CertID } = await import('pkijs');
   const subject = PkiCertificateClass.fromBER(exact(certificate.der));
   for (const single of basic.tbsResponseData.responses) {
@@ -134,7 +138,12 @@ function keyBits(certificate: Certificate): Uint8Array {
 /** One element of a question; none of them comes near 64 KiB. */
 function wrap(tag: number, ...parts: readonly Uint8Array[]): Buffer {
   const body = Buffer.concat(parts);
-  const head = body.length < 0x80 ? [tag, body.length] : body.length < 0x100 ? [tag, 0x81, body.length] : [tag, 0x82, body.length >> 8, body.length & 0xff];
+  const head =
+    body.length < 0x80
+      ? [tag, body.length]
+      : body.length < 0x100
+        ? [tag, 0x81, body.length]
+        : [tag, 0x82, body.length >> 8, body.length & 0xff];
   return Buffer.concat([Buffer.from(head), body]);
 }
 

@@ -10,8 +10,8 @@ import { TollgateError } from '../base/tollgate-error.ts';
 import { SealedMemory } from '../native/sealed-memory.ts';
 import { RevocationSet } from '../plan/revocation-set.ts';
 import type { Certificate } from '../x509/certificate.ts';
-import { closeList, listId, type RevocationList, RevocationListReader, readRevocationList } from './revocation-list.ts';
 import { der, extension, integer, type ListWishes, oid, TestAuthority } from '../x509/test-authority.ts';
+import { closeList, listId, type RevocationList, RevocationListReader, readRevocationList } from './revocation-list.ts';
 
 const authority = new TestAuthority();
 const other = new TestAuthority('/O=Test/CN=Other');

@@ -5,8 +5,8 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readBoundedFile } from '../base/bounded-file.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
+import { joinPem, type PemBlock, pemBlocks } from '../certs/pem.ts';
 import { hostName } from './addresses.ts';
-import { joinPem, type PemBlock, pemBlocks } from './pem.ts';
 import { listed } from './wording.ts';
 
 /** Largest PEM file. Bytes. */

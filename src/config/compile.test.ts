@@ -111,6 +111,7 @@ log: { access: off }
         tickets: true,
         alpn: ['http/1.1', 'http/1.0'],
         compressCertificates: false,
+        clients: null,
       },
       routes: [
         forwardTo(1, 'web/1', { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }),

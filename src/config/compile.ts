@@ -6,6 +6,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { LISTENERS_MAX, TARGETS_MAX } from '../base/limits.ts';
 import { POLICY_RULES } from '../hello/policy-rules.ts';
+import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
 import type { AccessLogPlan } from '../plan/log-plan.ts';
 import {
   addressText,
@@ -20,6 +21,7 @@ import {
 } from '../plan/plan.ts';
 import { type CertificateFile, CertificateFileError, readCertificateFile } from './certificate-file.ts';
 import type { LoadedConfig } from './check.ts';
+import { compileClients } from './compile-clients.ts';
 import { compileAccessLog, compileErrorLog } from './compile-logs.ts';
 import { compileListenerRules } from './compile-routes.ts';
 import { ConfigError, type Finding, inFileOrder, type SettingPath, settingText } from './findings.ts';
@@ -200,6 +202,7 @@ class Compiler {
         warn: (path, message) => this.#warn(path, message),
       });
       const tls = listener.tls;
+      const clients = await this.#clients(index);
       const certificates: number[] = [];
       let complete = true;
       for (const [at, { certificate, key }] of (tls?.certificates ?? []).entries()) {
@@ -215,7 +218,7 @@ class Compiler {
         plans.push({
           name: listener.name,
           address,
-          tls: tls === undefined ? null : this.#tls(tls, index, certificates),
+          tls: tls === undefined ? null : this.#tls(tls, index, certificates, clients),
           ...rules,
           socket: { backlog, fastOpen, deferAccept, userTimeoutMs: userTimeout, keepAliveS: keepAlive },
         });
@@ -225,11 +228,11 @@ class Compiler {
     return plans;
   }
 
-  #tls(tls: NonNullable<Config['listeners'][number]['tls']>, listener: number, certificates: readonly number[]): TlsPlan {
+  #tls(tls: NonNullable<Config['listeners'][number]['tls']>, listener: number, certificates: readonly number[], clients: ClientCertificatesPlan | null): TlsPlan {
     const { engine, reason, problem } = chooseEngine(tls, this.#fastProblem);
     if (problem !== null) this.#error(['listeners', listener, 'tls', 'engine'], problem);
     const { policy, tickets, compressCertificates } = tls;
-    return { engine, engineReason: reason, policy, rules: POLICY_RULES[policy], certificates, tickets, alpn: ALPN, compressCertificates };
+    return { engine, engineReason: reason, policy, rules: POLICY_RULES[policy], certificates, tickets, alpn: ALPN, compressCertificates, clients };
   }
 
   /** The one libssl that is named; null: node's own. */
@@ -252,6 +255,17 @@ class Compiler {
   #fallenBack(listeners: readonly ListenerPlan[]): void {
     if (this.#fastProblem === null || listeners.every(({ tls }) => tls === null || tls.engine === 's2n')) return;
     this.#warn(['listeners'], `the fast TLS engine cannot be had, openssl serves in its place: ${this.#fastProblem}`);
+  }
+
+  async #clients(listener: number): Promise<ClientCertificatesPlan | null> {
+    const path = ['listeners', listener, 'tls', 'clientCertificates'];
+    return await compileClients(
+      this.#config.listeners[listener]?.tls?.clientCertificates,
+      path,
+      this.#options.nowMs ?? Date.now(),
+      (pem) => this.#blobs.push(pem) - 1,
+      { error: (at, message) => this.#error(at, message), warn: (at, message) => this.#warn(at, message) },
+    );
   }
 
   /** Listing a certificate twice, or two of one kind for the same names, leaves the later without work. */

@@ -7,6 +7,7 @@ export function filesOf({ config, sources, secretFiles }: LoadedConfig): readonl
   const files = [...sources.map(({ path }) => path), ...secretFiles];
   for (const listener of config.listeners) {
     for (const { certificate, key } of listener.tls?.certificates ?? []) files.push(certificate, key);
+    files.push(...(listener.tls?.clientCertificates?.authorities ?? []));
     files.push(...Object.values(listener.errorPages), ...listsOf(listener.access));
     for (const { respond, basicAuth, access } of listener.routes ?? []) {
       if (respond?.file !== undefined) files.push(respond.file);

@@ -21,6 +21,7 @@ import {
 import { isTypePattern } from '../http/compression-rules.ts';
 import type { ListenAddress } from '../plan/plan.ts';
 import { hostName, LISTEN_FORMS, parseListenAddress, parseTargetAddress, TARGET_FORMS } from './addresses.ts';
+import { clientCertificates } from './client-certificates.ts';
 import { fieldEdits, fieldNames, template } from './fields.ts';
 import { log } from './logging.ts';
 import { networkList } from './networks.ts';
@@ -103,8 +104,9 @@ const tls = section(
     ),
     compressCertificates: about('Certificates go compressed to clients that read that (RFC 8879); needs openssl.', flag().prefault(false)),
     tickets: about('Session tickets, by which a client that returns saves a whole handshake.', flag().prefault(true)),
+    clientCertificates: about('Certificates that clients show.', clientCertificates.optional()),
   },
-  ['clients', 'clientCertificates', 'acme', 'alpn', 'ciphers', 'versions', 'groups', 'passthrough', 'ocsp', 'earlyData', 'requireName'],
+  ['clients', 'acme', 'alpn', 'ciphers', 'versions', 'groups', 'passthrough', 'ocsp', 'earlyData', 'requireName'],
 );
 
 const match = section(

@@ -25,6 +25,7 @@ export interface EngineChoice {
 export function chooseEngine(tls: TlsSettings, fastProblem: string | null): EngineChoice {
   const needs = [
     ...(tls.library === undefined ? [] : ['another library (tls.library)']),
+    ...((tls.clientCertificates?.mode ?? 'off') === 'off' ? [] : ['client certificates (tls.clientCertificates)']),
     ...(tls.compressCertificates ? ['certificate compression (tls.compressCertificates)'] : []),
   ];
   if (tls.engine === 's2n') {

@@ -24,6 +24,7 @@ const PLAN: Plan = {
         tickets: true,
         alpn: ['http/1.1'],
         compressCertificates: false,
+        clients: null,
       },
       routes: [],
       forwarding: { xForwarded: true, forwarded: false, traceparent: false, trustedProxies: [] },

@@ -32,7 +32,8 @@ test('ClientAllow matches a subject exactly, or with stars within a value', () =
     ['', '', true],
     ['', 'CN=a', false],
   ];
-  for (const [pattern, subject, expected] of cases) assert.equal(allows({ subjects: [pattern] }, { subject }), expected, `${pattern} ${subject}`);
+  for (const [pattern, subject, expected] of cases)
+    assert.equal(allows({ subjects: [pattern] }, { subject }), expected, `${pattern} ${subject}`);
 });
 
 test('ClientAllow takes time in proportion, whatever a subject is made of', () => {
@@ -43,7 +44,8 @@ test('ClientAllow takes time in proportion, whatever a subject is made of', () =
 test('ClientAllow matches names, e-mail addresses and IP addresses', () => {
   const names = ['a.example', '*.b.example', 'who@example.org', '*@staff.example', '192.0.2.1', '2001:db8::1'];
   for (const dns of ['a.example', 'x.b.example']) assert.ok(allows({ names }, { dnsNames: ['other.example', dns] }), dns);
-  for (const dns of ['b.example', 'x.y.b.example', 'xa.example', '*.example', 'staff.example']) assert.ok(!allows({ names }, { dnsNames: [dns] }), dns);
+  for (const dns of ['b.example', 'x.y.b.example', 'xa.example', '*.example', 'staff.example'])
+    assert.ok(!allows({ names }, { dnsNames: [dns] }), dns);
   for (const email of ['Who@Example.org', 'any.body@staff.example']) assert.ok(allows({ names }, { emails: [email] }), email);
   for (const email of ['x@example.org', 'x@y.staff.example', 'a.example']) {
     assert.ok(!allows({ names }, { emails: [email] }), email);

@@ -20,7 +20,11 @@ import { RevocationLists } from './revocation-lists.ts';
 
 const root = new TestAuthority('/O=Test/CN=Root');
 const sub = new TestAuthority('/O=Test/CN=Sub', 'ec', root);
-const client = sub.issue('/O=Acme/CN=client', ['extendedKeyUsage=clientAuth', 'subjectAltName=DNS:client.example', 'crlDistributionPoints=URI:http://crl/1']);
+const client = sub.issue('/O=Acme/CN=client', [
+  'extendedKeyUsage=clientAuth',
+  'subjectAltName=DNS:client.example',
+  'crlDistributionPoints=URI:http://crl/1',
+]);
 const server = sub.issue('/CN=server', ['extendedKeyUsage=serverAuth']);
 const signer = sub.issue('/CN=signer', ['keyUsage=keyEncipherment']);
 const chain = [client.certificate.der, sub.certificate.der, root.certificate.der];
@@ -31,6 +35,7 @@ const SUBS: RevocationPlan = { lists: ['/list'], fetch: false, ocsp: false, when
 function judgeOf(plan: Partial<ClientCertificatesPlan> = {}, lists = new RevocationLists()): ClientJudge & { now: { ms: number } } {
   const now = { ms: NOW_MS };
   const whole: ClientCertificatesPlan = {
+    id: 'rules',
     mode: 'required',
     authoritiesBlob: 0,
     depth: 3,
@@ -42,13 +47,25 @@ function judgeOf(plan: Partial<ClientCertificatesPlan> = {}, lists = new Revocat
   return Object.assign(new ClientJudge(whole, lists, { unixMs: () => now.ms, nowMs: () => now.ms }), { now });
 }
 
-function handOver(lists: RevocationLists, issuer: Certificate, serials: readonly Uint8Array[], view: Partial<RevocationListView> = {}): void {
+function handOver(
+  lists: RevocationLists,
+  issuer: Certificate,
+  serials: readonly Uint8Array[],
+  view: Partial<RevocationListView> = {},
+): void {
   const unsealed = new UnsealedMemory(revocationSetBytesMax(serials.length));
   const builder = new RevocationSetBuilder(unsealed.memory, serials.length);
   for (const serial of serials) builder.add(serial, 0, serial.length);
   const fd = unsealed.seal(builder.finish());
   const id = `${issuer.subject}`;
-  const whole = { id, issuer: issuerKeyOf(issuer), thisUpdateMs: NOW_MS, nextUpdateMs: NOW_MS + 60_000, scope: 'all', distributionPoints: [] } as const;
+  const whole = {
+    id,
+    issuer: issuerKeyOf(issuer),
+    thisUpdateMs: NOW_MS,
+    nextUpdateMs: NOW_MS + 60_000,
+    scope: 'all',
+    distributionPoints: [],
+  } as const;
   lists.take({ ...whole, ...view }, fd);
   closeSync(fd);
 }
@@ -132,7 +149,11 @@ test('ClientJudge lets in, by setting, whom nothing is known of, and servers are
   assert.match(judge.fieldsOf(identity), /^X-Client-Cert-Verify: SUCCESS:revocation_unknown\r\n/);
   for (const { certificate, issuerKey } of identity.links) lists.remember(certificate, issuerKey, 'good', NOW_MS + 1_000);
   assert.match(judge.fieldsOf(identity), /^X-Client-Cert-Verify: SUCCESS\r\n.*X-Client-Cert-Subject: CN=client,O=Acme\r\n/s);
-  assert.match(judge.fieldsOf(identity), /Client-Cert: :[A-Za-z0-9+/=]+:\r\nClient-Cert-Chain: :[A-Za-z0-9+/=]+:\r\n$/, 'the root is not in it');
+  assert.match(
+    judge.fieldsOf(identity),
+    /Client-Cert: :[A-Za-z0-9+/=]+:\r\nClient-Cert-Chain: :[A-Za-z0-9+/=]+:\r\n$/,
+    'the root is not in it',
+  );
   judge.now.ms = NOW_MS + 1_001;
   assert.match(judge.fieldsOf(identity), /revocation_unknown/, 'an answer holds for its time');
 });

@@ -17,7 +17,14 @@ import {
 import { IDENTITIES_MAX } from '../base/limits.ts';
 import { clientFields, noClientFields } from '../http/client-certificate.ts';
 import type { ClientCertificatesPlan, RevocationPlan } from '../plan/client-certificates.ts';
-import { type Certificate, EKU_ANY, EKU_CLIENT_AUTH, KEY_USAGE_DIGITAL_SIGNATURE, KEY_USAGE_KEY_AGREEMENT, readCertificate } from '../x509/certificate.ts';
+import {
+  type Certificate,
+  EKU_ANY,
+  EKU_CLIENT_AUTH,
+  KEY_USAGE_DIGITAL_SIGNATURE,
+  KEY_USAGE_KEY_AGREEMENT,
+  readCertificate,
+} from '../x509/certificate.ts';
 import { issuerKeyOf } from '../x509/issuer-key.ts';
 import { ClientAllow } from './client-allow.ts';
 import type { RevocationLists } from './revocation-lists.ts';
@@ -121,7 +128,9 @@ export class ClientJudge {
     if (leaf === undefined || leaf === null || certificates.includes(null)) return null;
     const links = certificates.slice(0, -1).flatMap((certificate, i) => {
       const issuer = certificates[i + 1];
-      return certificate === null || issuer === null || issuer === undefined ? [] : [{ certificate, issuer, issuerKey: issuerKeyOf(issuer) }];
+      return certificate === null || issuer === null || issuer === undefined
+        ? []
+        : [{ certificate, issuer, issuerKey: issuerKeyOf(issuer) }];
     });
     const between = certificates.slice(1, -1).flatMap((certificate) => (certificate === null ? [] : [certificate.der]));
     const { forward } = this.#plan;

@@ -42,7 +42,13 @@ test('clientFields() writes what is wished, and no empty list', () => {
 
 test('clientFields() leaves out what is too long, whole, and stays within its bound', () => {
   const long = { ...facts, subject: `CN=${'x'.repeat(3_000)}`, der: Buffer.alloc(2 * CLIENT_FIELDS_BYTES_MAX) };
-  const text = clientFields(long, 'ff', Array.from({ length: 10 }, () => Buffer.alloc(3_000)), 'SUCCESS', ALL);
+  const text = clientFields(
+    long,
+    'ff',
+    Array.from({ length: 10 }, () => Buffer.alloc(3_000)),
+    'SUCCESS',
+    ALL,
+  );
   assert.ok(text.length <= CLIENT_FIELDS_BYTES_MAX);
   assert.doesNotMatch(text, /Subject|Client-Cert: |Chain/);
   assert.match(text, /X-Client-Cert-Issuer: CN=ca\r\n/);

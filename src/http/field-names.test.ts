@@ -51,8 +51,10 @@ test('nameIdAt() counts every name that tells of a client certificate as ours', 
   for (const name of ['Client-Cert', 'Client-Cert-Chain', 'X-Client-Cert', 'X-Client-Cert-Subject', `x-client-cert-${'any'.repeat(50)}`]) {
     assert.ok(nameRules(idOf(name)) & names.RULE_OURS, name);
   }
-  for (const name of ['Client_Cert', 'client-cert_chain', 'X_Client_Cert_Verify', 'X-Client-Cert_SAN']) assert.equal(idOf(name), FIELD_DISGUISED, name);
-  for (const name of ['Client-Certificate', 'X-Client-Cer', 'X-Client-Certs', 'Client-Cert-Chains']) assert.equal(idOf(name), FIELD_UNKNOWN, name);
+  for (const name of ['Client_Cert', 'client-cert_chain', 'X_Client_Cert_Verify', 'X-Client-Cert_SAN'])
+    assert.equal(idOf(name), FIELD_DISGUISED, name);
+  for (const name of ['Client-Certificate', 'X-Client-Cer', 'X-Client-Certs', 'Client-Cert-Chains'])
+    assert.equal(idOf(name), FIELD_UNKNOWN, name);
 });
 
 // Applications that turn "-" into "_" (CGI, WSGI) cannot tell these from the real ones.

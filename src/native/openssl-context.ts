@@ -57,6 +57,7 @@ const SSL_CTRL_SET_GROUPS_LIST = 92;
 const SSL_CTRL_SET_SIGALGS_LIST = 98;
 const SSL_CTRL_SET_CLIENT_SIGALGS_LIST = 102;
 const SSL_CTRL_SET_DH_AUTO = 118;
+const SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB = 63;
 const SSL_CTRL_SET_MIN_PROTO_VERSION = 123;
 const SSL_CTRL_SET_MAX_PROTO_VERSION = 124;
 const SSL_SESS_CACHE_OFF = 0;
@@ -91,6 +92,7 @@ export function openContext(options: OpensslContextOptions): number {
     for (const certificate of options.certificates) addCertificate(context, certificate);
     setTickets(context, options);
     setCompression(context, options.compressCertificates);
+    ssl.SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB, callbacks().status);
     ssl.SSL_CTX_set_info_callback(context, callbacks().info);
     if (options.clients !== null) setClients(context, options.clients);
   } catch (error) {

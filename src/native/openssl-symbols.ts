@@ -39,6 +39,7 @@ export const OPENSSL_SYMBOLS = Object.freeze({
   X509_STORE_CTX_get0_chain: 'intptr_t X509_STORE_CTX_get0_chain(intptr_t)',
   X509_STORE_CTX_get_error: 'int X509_STORE_CTX_get_error(intptr_t)',
   X509_STORE_CTX_set_error: 'void X509_STORE_CTX_set_error(intptr_t, int)',
+  CRYPTO_malloc: 'intptr_t CRYPTO_malloc(intptr_t, intptr_t, int)',
   X509_verify_cert: 'int X509_verify_cert(intptr_t)',
 
   // Ticket keys.
@@ -68,6 +69,7 @@ export const OPENSSL_SYMBOLS = Object.freeze({
   SSL_CTX_add_client_CA: 'int SSL_CTX_add_client_CA(intptr_t, intptr_t)',
   SSL_CTX_set_verify: 'void SSL_CTX_set_verify(intptr_t, int, intptr_t)',
   SSL_CTX_set_verify_depth: 'void SSL_CTX_set_verify_depth(intptr_t, int)',
+  SSL_CTX_callback_ctrl: 'int SSL_CTX_callback_ctrl(intptr_t, int, intptr_t)',
   SSL_CTX_set_cert_verify_callback: 'void SSL_CTX_set_cert_verify_callback(intptr_t, intptr_t, intptr_t)',
   SSL_CTX_set_session_ticket_cb: 'int SSL_CTX_set_session_ticket_cb(intptr_t, intptr_t, intptr_t, intptr_t)',
   SSL_SESSION_get0_peer: 'intptr_t SSL_SESSION_get0_peer(intptr_t)',
@@ -95,6 +97,7 @@ export const OPENSSL_SYMBOLS = Object.freeze({
   SSL_get_current_cipher: 'intptr_t SSL_get_current_cipher(intptr_t)',
   SSL_session_reused: 'int SSL_session_reused(intptr_t)',
   SSL_get0_alpn_selected: 'void SSL_get0_alpn_selected(intptr_t, intptr_t, intptr_t)',
+  SSL_get_certificate: 'intptr_t SSL_get_certificate(intptr_t)',
   SSL_ctrl: 'int SSL_ctrl(intptr_t, int, intptr_t, intptr_t)',
   SSL_group_to_name: 'const char* SSL_group_to_name(intptr_t, int)',
 } as const);

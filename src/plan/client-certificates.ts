@@ -6,6 +6,8 @@
 export type ClientCertificateMode = 'optional' | 'required';
 
 export interface ClientCertificatesPlan {
+  /** What tells these rules from every other: tickets and connections of one are worth nothing to another. */
+  readonly id: string;
   readonly mode: ClientCertificateMode;
   /** PEM of the authorities: an index into the frame's blobs. */
   readonly authoritiesBlob: number;

@@ -84,6 +84,8 @@ export const C_LIMIT_COMPRESSORS = counter('tollgate_limit_hits_total', 'Times a
 export const C_LIMIT_PASSWORDS = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'password_checks' });
 export const C_LIMIT_CLIENTS = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'client_table' });
 
+export const C_LIMIT_REVOCATION = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'revocation' });
+
 export const C_SPANS = counter('tollgate_spans_total', 'Spans of sampled requests.');
 export const C_SPANS_SENT = counter('tollgate_spans_sent_total', 'Spans that the collector took.');
 export const C_SPANS_DROPPED_WORKER = counter('tollgate_spans_dropped_total', 'Spans that were lost.', { at: 'worker' });

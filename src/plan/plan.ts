@@ -7,6 +7,7 @@
 
 import type { FieldEditsPlan, TemplatePlan } from '../base/field-edits-plan.ts';
 import type { TlsRules } from '../base/tls-rules.ts';
+import type { ClientCertificatesPlan } from './client-certificates.ts';
 import type { AccessLogPlan, ErrorLogPlan } from './log-plan.ts';
 
 export interface Plan {
@@ -107,6 +108,8 @@ export interface TlsPlan {
   readonly alpn: readonly string[];
   /** Certificates are sent compressed to clients that read that. */
   readonly compressCertificates: boolean;
+  /** Null: clients are not asked for a certificate. */
+  readonly clients: ClientCertificatesPlan | null;
 }
 
 /** `s2n`: the fast one. `openssl`: the complete one. */

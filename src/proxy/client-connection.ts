@@ -3,6 +3,7 @@
  *
  *   HELLO -> HANDSHAKE -> HEAD <-> EXCHANGE -> CLOSING -> (gone)
  *     |          |          |         \-> TUNNEL -> (gone)
+ *     |          |-> HELD (whether the client's certificate is revoked is being asked) -> HEAD | CLOSING
  *     |          \-> BLINDED (a failure whose timing must tell nothing) -> (gone)
  *     \-> CLOSING (a plain alert, or a plain 400, on its way)
  *
@@ -24,6 +25,7 @@ import {
   NEED_MORE,
 } from '../base/faults.ts';
 import { BLINDED_MAX, HANDSHAKES_PER_TURN, HELLO_BYTES_MAX, READ_BYTES } from '../base/limits.ts';
+import type { ClientIdentity, ClientJudge } from '../guard/client-judge.ts';
 import { readClientHello } from '../hello/client-hello.ts';
 import { suiteName, versionName } from '../hello/names.ts';
 import { plainAlert } from '../hello/plain-alert.ts';
@@ -53,9 +55,10 @@ import {
 } from '../plan/counters.ts';
 import type { ConnectionView } from '../plan/messages.ts';
 import type { TlsSession } from '../tls/engine.ts';
-import { BLINDED, CLOSING, EXCHANGE, GONE, HANDSHAKE, HEAD, HELLO, STATE_NAMES, TUNNEL } from './client-state.ts';
+import { BLINDED, CLOSING, EXCHANGE, GONE, HANDSHAKE, HEAD, HELD, HELLO, STATE_NAMES, TUNNEL } from './client-state.ts';
 import { COMPOSE_AT, type ProxyContext, READ_AT } from './context.ts';
 import { Exchange } from './exchange.ts';
+import type { RevocationWaiter } from './revocation-desk.ts';
 import type { Site } from './site.ts';
 import type { Tunnel } from './tunnel.ts';
 
@@ -64,7 +67,7 @@ const HELLO_PEEK_BYTES = HELLO_BYTES_MAX + 2_048;
 /** Quiet time after which a connection gives back memory it does not need. Milliseconds. */
 const REST_MS = 1_000;
 
-export class ClientConnection extends Watched {
+export class ClientConnection extends Watched implements RevocationWaiter {
   readonly context: ProxyContext;
   /** The listener's rules at the time of accept; replaced between requests when the plan changes. */
   site: Site;
@@ -89,6 +92,9 @@ export class ClientConnection extends Watched {
   /** `TLSv1.3` and the suite's name; empty without TLS, and before the end of the handshake. */
   tlsVersion = '';
   cipher = '';
+  /** What servers are told of the client's certificate; '' when nothing is. */
+  clientFields = '';
+  #identity: ClientIdentity | null = null;
   /** Requests begun. */
   requests = 0;
 
@@ -139,6 +145,9 @@ export class ClientConnection extends Watched {
         return;
       case HANDSHAKE:
         this.#handshake();
+        return;
+      case HELD:
+        if ((mask & (HANGUP | ERROR)) !== 0) this.destroy();
         return;
       case HEAD:
         if (this.readable) this.#readHead();
@@ -198,12 +207,17 @@ export class ClientConnection extends Watched {
   }
 
   override onDeadline(): void {
+    const { context } = this;
     switch (this.state) {
       case HELLO:
         this.#handshakeFailed(this.#helloBytes > 0 ? FAULT_HELLO_TIMEOUT : FAULT_HELLO_GONE);
         return;
       case HANDSHAKE:
         this.#handshakeFailed(FAULT_TLS_TIMEOUT);
+        return;
+      case HELD:
+        context.revocation.forget(this);
+        this.onRevocationKnown();
         return;
       case HEAD:
         this.#onHeadDeadline();
@@ -327,9 +341,53 @@ export class ClientConnection extends Watched {
     this.tlsVersion = versionName(version);
     this.cipher = suiteName(session.suite());
     if (context.debug !== null) this.#tellWatcher(resumed);
+    if (this.site.judge !== null && this.#isHeld(this.site.judge, session, resumed)) return;
     this.#enterHead(context.timeouts.requestHeadMs);
     this.readable = this.hungUp || session.mayHaveMore();
     if (this.readable) this.#readHead();
+  }
+
+  /** A client that is in by its certificate: true when it must wait until it is known whether that is revoked, or is not in after all. */
+  #isHeld(judge: ClientJudge, session: TlsSession, resumed: boolean): boolean {
+    const { revocation } = this.context;
+    const identity = judge.identityOf(session.peerChain(), resumed);
+    this.#identity = identity;
+    if (identity === null) {
+      this.clientFields = judge.noFields;
+      return false;
+    }
+    const questions = judge.openQuestions(identity);
+    if (questions.length > 0 && judge.revocation !== null && revocation.ask(this, identity, questions, judge.revocation)) {
+      this.state = HELD;
+      return true;
+    }
+    return !this.#settled(judge, identity);
+  }
+
+  /** Behind HELD: it is in, or it is not. */
+  onRevocationKnown(): void {
+    const identity = this.#identity;
+    const session = this.#session;
+    const { judge } = this.site;
+    if (this.state !== HELD || session === null) return;
+    // A plan that came meanwhile may ask for no certificate any more.
+    if (identity !== null && judge !== null && !this.#settled(judge, identity)) return;
+    this.#enterHead(this.context.timeouts.requestHeadMs);
+    this.readable = this.hungUp || session.mayHaveMore();
+    // Not now: whoever tells may have the scratch in use.
+    if (this.readable) this.context.reactor.later(this);
+  }
+
+  /** False: the connection ends, before a byte of a request was read. The handshake is over, so no alert says why. */
+  #settled(judge: ClientJudge, identity: ClientIdentity): boolean {
+    const fault = judge.settle(identity);
+    if (fault === 0) {
+      this.clientFields = judge.fieldsOf(identity);
+      return true;
+    }
+    this.#recordFailure(fault, null, 'us');
+    this.closeGracefully(true);
+    return false;
   }
 
   /** Somebody looks closely. Cold. */
@@ -435,6 +493,7 @@ export class ClientConnection extends Watched {
         alertFrom: alert === null ? null : alertFrom,
         offered: known ? context.hello.describe() : null,
         library: this.#session?.libraryError() ?? '',
+        certificate: this.#session?.peerChain()[0] ?? null,
         durationUs: Math.round((performance.now() - this.#acceptedMs) * 1_000),
       },
       context.unixMs(),
@@ -665,6 +724,7 @@ export class ClientConnection extends Watched {
       context.blinded--;
       context.counters[C_BLINDED_OPEN]!--;
     }
+    if (this.state === HELD) context.revocation.forget(this);
     this.state = GONE;
     if (this.pending !== null) dropChunk(this.pending);
     for (const chunk of this.#queue) dropChunk(chunk);

@@ -18,6 +18,7 @@ import { RequestIds } from '../record/request-ids.ts';
 import { CompressorSlots } from './compressor.ts';
 import type { DebugWatch } from './debug-watch.ts';
 import { RequestValues } from './request-values.ts';
+import type { RevocationDesk } from './revocation-desk.ts';
 import type { Site } from './site.ts';
 import type { Tracing } from './tracing.ts';
 
@@ -46,6 +47,8 @@ export class ProxyContext {
   readonly logs: Logs;
   /** Null: no request is traced. */
   tracing: Tracing | null = null;
+  /** Where clients wait whose certificate is asked about. */
+  readonly revocation: RevocationDesk;
   /** What each client costs, over all workers. */
   clients: ClientTable;
   timeouts: TimeoutsPlan;
@@ -78,11 +81,20 @@ export class ProxyContext {
   /** Connections that came to rest, and gave memory back, since the heap was last trimmed. */
   rested = 0;
 
-  constructor(reactor: Reactor, row: TableRow, logs: Logs, clients: ClientTable, timeouts: TimeoutsPlan, limits: LimitsPlan) {
+  constructor(
+    reactor: Reactor,
+    row: TableRow,
+    logs: Logs,
+    clients: ClientTable,
+    revocation: RevocationDesk,
+    timeouts: TimeoutsPlan,
+    limits: LimitsPlan,
+  ) {
     this.reactor = reactor;
     this.counters = row.counters;
     this.logs = logs;
     this.clients = clients;
+    this.revocation = revocation;
     this.timeouts = timeouts;
     this.limits = limits;
     this.unixOffsetMs = Date.now() - reactor.nowMs;

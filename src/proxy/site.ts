@@ -1,5 +1,6 @@
 /** A listener's rules as one plan has them: certificates, routes, upstreams. Immutable; a new plan makes a new one. */
 import { AccessList } from '../guard/access-list.ts';
+import type { ClientJudge } from '../guard/client-judge.ts';
 import { NetworkList } from '../guard/network-list.ts';
 import { LocalAnswers } from '../http/local-answers.ts';
 import { addressText, type ForwardingPlan, type ListenerPlan, type Plan } from '../plan/plan.ts';
@@ -14,6 +15,10 @@ export class Site {
   readonly address: string;
   /** Null: this listener speaks no TLS. */
   readonly certificates: CertificateTable | null;
+  /** Who may come in by a certificate; null: clients are not asked for one. */
+  readonly judge: ClientJudge | null;
+  /** What clients must show: a connection made under other rules ends with its next answer. */
+  readonly clientRules: string;
   /** Lowest TLS version, as on the wire. */
   readonly versionMin: number;
   readonly alpnBytes: readonly Uint8Array[];
@@ -34,11 +39,19 @@ export class Site {
   /** Host for an HTTP/1.0 request that names none. */
   readonly fallbackHost: string;
 
-  constructor(plan: Plan, listener: ListenerPlan, certificates: CertificateTable | null, upstreams: readonly Upstream[]) {
+  constructor(
+    plan: Plan,
+    listener: ListenerPlan,
+    certificates: CertificateTable | null,
+    upstreams: readonly Upstream[],
+    judge: ClientJudge | null,
+  ) {
     const { address, tls } = listener;
     this.name = listener.name;
     this.address = addressText(address);
     this.certificates = certificates;
+    this.judge = judge;
+    this.clientRules = tls?.clients?.id ?? '';
     this.versionMin = tls === null ? 0 : Math.min(...tls.rules.versions);
     this.alpnBytes = (tls?.alpn ?? []).map((name) => Uint8Array.from(Buffer.from(name, 'latin1')));
     this.routes = new RouteTable(listener.routes);

@@ -10,16 +10,17 @@ import { deriveTicketKey, TicketKeyRing } from './ticket-keys.ts';
 class RecordingEngine implements TlsEngine {
   readonly name = 's2n';
   readonly library = 'none';
-  readonly made: { options: ContextOptions; keys: string[]; retired: boolean }[] = [];
+  readonly made: { options: ContextOptions; keys: string[]; staples: string[]; retired: boolean }[] = [];
   context(options: ContextOptions): TlsContext {
     if (options.certificates.some((each) => each.plan.source === 'broken')) throw new Error('certificate: broken');
-    const entry = { options, keys: [] as string[], retired: false };
+    const entry = { options, keys: [] as string[], staples: [] as string[], retired: false };
     this.made.push(entry);
     return Object.assign(
       {
         session: () => {
           throw new Error('no session in this test');
         },
+        staple: (fingerprint: string, response: Uint8Array) => void entry.staples.push(`${fingerprint} ${response.length}`),
         addTicketKey: (name: string) => void entry.keys.push(name),
         retire: () => {
           entry.retired = true;
@@ -40,6 +41,7 @@ function build(engine: RecordingEngine, names: readonly (readonly string[])[], s
     tickets: true,
     alpn: ['http/1.1'],
     compressCertificates: false,
+    clients: null,
   };
   const certificates = names.map((each, i) => ({
     fingerprint: `f${i}`,
@@ -59,7 +61,7 @@ function build(engine: RecordingEngine, names: readonly (readonly string[])[], s
     ],
     [Buffer.alloc(32, 1), Buffer.alloc(32, 2)],
   );
-  return new CertificateTable(engine, { certificates } as unknown as Plan, { name: 'web' } as ListenerPlan, tls, blobs, keys);
+  return new CertificateTable(engine, { certificates } as unknown as Plan, { name: 'web' } as ListenerPlan, tls, blobs, keys, null);
 }
 
 function fingerprints(context: TlsContext): string[] {
@@ -91,6 +93,13 @@ test('CertificateTable gives certificates of one name one context, and names of 
   assert.equal(engine.made.length, 2);
   for (const each of engine.made) assert.deepEqual(each.keys, ['old', 'new'], 'oldest first');
   assert.equal(new Set(engine.made.map((each) => each.options.ruleSet)).size, 2);
+});
+
+test('CertificateTable.staple() tells every context', () => {
+  const engine = new RecordingEngine();
+  build(engine, [['a.test'], ['b.test']]).staple('f1', Buffer.from('response'));
+  assert.ok(engine.made.length > 1);
+  for (const each of engine.made) assert.deepEqual(each.staples, ['f1 8']);
 });
 
 test('CertificateTable retires what it made when one certificate is refused', () => {

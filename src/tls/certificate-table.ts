@@ -4,8 +4,9 @@
  * verify. Immutable: a new plan makes a new table.
  */
 import { assert } from '../base/assert.ts';
+import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
 import type { ListenerPlan, Plan, TlsPlan } from '../plan/plan.ts';
-import type { ContextOptions, TlsContext, TlsEngine } from './engine.ts';
+import type { ClientCertificateRules, ContextOptions, PeerJudge, TlsContext, TlsEngine } from './engine.ts';
 import type { TicketKeyRing } from './ticket-keys.ts';
 
 export class CertificateTable {
@@ -18,7 +19,15 @@ export class CertificateTable {
   readonly #fallback: TlsContext;
 
   /** Makes every context. On an error those already made are retired, and the error names the certificate. */
-  constructor(engine: TlsEngine, plan: Plan, listener: ListenerPlan, tls: TlsPlan, blobs: readonly Uint8Array[], keys: TicketKeyRing) {
+  constructor(
+    engine: TlsEngine,
+    plan: Plan,
+    listener: ListenerPlan,
+    tls: TlsPlan,
+    blobs: readonly Uint8Array[],
+    keys: TicketKeyRing,
+    judge: PeerJudge | null,
+  ) {
     assert(tls.certificates.length > 0, 'a TLS listener has a certificate');
     const byGroup = new Map<string, TlsContext>();
     try {
@@ -26,7 +35,7 @@ export class CertificateTable {
         const id = group.join(',');
         let context = byGroup.get(id);
         if (context === undefined) {
-          context = engine.context(contextOptions(plan, listener, tls, group, blobs));
+          context = engine.context(contextOptions(plan, listener, tls, group, blobs, judge));
           byGroup.set(id, context);
           this.#all.push(context);
           this.#names.push(new Set(group.flatMap((index) => plan.certificates[index]?.names ?? [])));
@@ -81,6 +90,11 @@ export class CertificateTable {
     for (const context of this.#all) keys.addTo(context);
   }
 
+  /** Shows `response` with the certificate of that fingerprint; empty: none. */
+  staple(fingerprint: string, response: Uint8Array): void {
+    for (const context of this.#all) context.staple(fingerprint, response);
+  }
+
   retire(): void {
     for (const context of this.#all) context.retire();
   }
@@ -105,6 +119,7 @@ function contextOptions(
   tls: TlsPlan,
   group: readonly number[],
   blobs: readonly Uint8Array[],
+  judge: PeerJudge | null,
 ): ContextOptions {
   const certificates = group.map((index) => {
     const certificate = plan.certificates[index];
@@ -113,8 +128,19 @@ function contextOptions(
     assert(certificate !== undefined && chainPem !== undefined && keyPem !== undefined, 'a plan carries its certificates');
     return { chainPem, keyPem, plan: certificate };
   });
-  const { policy, rules, alpn, tickets, compressCertificates } = tls;
+  const { policy, rules, alpn, tickets, compressCertificates, clients } = tls;
   const allowed = [rules.versions, rules.suites, rules.groups, rules.signatureSchemes].map((list) => list.join(',')).join('/');
-  const ruleSet = `${listener.name} ${policy} ${allowed} ${certificates.map((each) => each.plan.fingerprint).join(' ')}`;
-  return { ruleSet, policy, rules, certificates, alpn, tickets, clients: null, compressCertificates };
+  const ruleSet = `${listener.name} ${policy} ${allowed} ${clients?.id ?? '-'} ${certificates.map((each) => each.plan.fingerprint).join(' ')}`;
+  return { ruleSet, policy, rules, certificates, alpn, tickets, clients: clientRules(clients, blobs, judge), compressCertificates };
+}
+
+function clientRules(
+  clients: ClientCertificatesPlan | null,
+  blobs: readonly Uint8Array[],
+  judge: PeerJudge | null,
+): ClientCertificateRules | null {
+  if (clients === null) return null;
+  const caPem = blobs[clients.authoritiesBlob];
+  assert(caPem !== undefined && judge !== null, 'a plan carries its authorities');
+  return { required: clients.mode === 'required', caPem, depth: clients.depth, judge };
 }

@@ -37,6 +37,8 @@ export interface TlsContext {
   session(fd: number): TlsSession;
   /** Takes a ticket key into use; known ones are passed over. The caller zeroes `secret`. */
   addTicketKey(name: string, secret: Uint8Array, fromS: number): void;
+  /** Shows this OCSP response with the certificate of that fingerprint from now on, to clients that ask; empty: none. It is copied. */
+  staple(fingerprint: string, response: Uint8Array): void;
   /** No new sessions; freed when the last one ends. */
   retire(): void;
 }

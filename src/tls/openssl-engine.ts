@@ -1,7 +1,7 @@
 /** The complete engine: OpenSSL, the running node's own or another. */
 import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.ts';
-import type { Memory } from '../native/memory.ts';
+import { allocate, type Memory } from '../native/memory.ts';
 import { bindOpenssl, openAccepting, opensslVersion } from '../native/openssl.ts';
 import { closeContext, openContext, protocolList } from '../native/openssl-context.ts';
 import { OPENSSL_TICKET_KEY_BYTES, OpensslTicketKeys } from '../native/openssl-tickets.ts';
@@ -30,6 +30,8 @@ class OpensslContext implements TlsContext, OpensslOwner {
   readonly ticketKeys = new OpensslTicketKeys(TICKET_ENCRYPT_S, TICKET_DECRYPT_S);
   readonly judge: PeerJudge | null;
   readonly requiresCertificate: boolean;
+  readonly staples = new Map<string, Memory>();
+  readonly #fingerprints: ReadonlySet<string>;
   readonly #context: number;
   readonly #ruleSet: string;
   readonly #tickets: boolean;
@@ -39,6 +41,7 @@ class OpensslContext implements TlsContext, OpensslOwner {
   constructor(options: ContextOptions) {
     this.#ruleSet = options.ruleSet;
     this.#tickets = options.tickets;
+    this.#fingerprints = new Set(options.certificates.map(({ plan }) => plan.fingerprint));
     this.judge = options.clients?.judge ?? null;
     this.requiresCertificate = options.clients?.required ?? false;
     this.protocols = protocolList(options.alpn);
@@ -69,6 +72,17 @@ class OpensslContext implements TlsContext, OpensslOwner {
     } finally {
       derived.fill(0);
     }
+  }
+
+  staple(fingerprint: string, response: Uint8Array): void {
+    if (!this.#fingerprints.has(fingerprint)) return;
+    if (response.length === 0) {
+      this.staples.delete(fingerprint);
+      return;
+    }
+    const copy = allocate(response.length);
+    copy.bytes.set(response);
+    this.staples.set(fingerprint, copy);
   }
 
   retire(): void {

@@ -1,4 +1,5 @@
 /** One TLS connection on the complete engine. */
+import { hash } from 'node:crypto';
 import {
   FAULT_EOF,
   FAULT_RESET,
@@ -23,6 +24,8 @@ export interface OpensslOwner {
   /** Null: no certificate is asked for. */
   readonly judge: PeerJudge | null;
   readonly requiresCertificate: boolean;
+  /** OCSP responses to show, by the certificate's fingerprint. */
+  readonly staples: ReadonlyMap<string, Memory>;
   onSessionEnd(): void;
 }
 
@@ -224,6 +227,11 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
     // Let in all the same: what was wrong with it is still to be told.
     if (verdict === 0) this.#peerFault = fault;
     return verdict;
+  }
+
+  onStatusRequest(leaf: () => Uint8Array): Memory | null {
+    const { staples } = this.#owner;
+    return staples.size === 0 ? null : (staples.get(hash('sha256', leaf(), 'hex')) ?? null);
   }
 
   onResumption(leaf: Uint8Array | null): boolean {

@@ -26,6 +26,8 @@ class S2nContext implements TlsContext, SessionOwner {
   readonly #config: number;
   readonly #ruleSet: string;
   readonly #tickets: boolean;
+  /** Of the certificates, in their order. */
+  readonly #fingerprints: readonly string[];
   /** Keys by name, and when they came: s2n keeps few, and never forgets a name by itself. */
   readonly #keys = new Set<string>();
   #sessions = 0;
@@ -35,6 +37,7 @@ class S2nContext implements TlsContext, SessionOwner {
     assert(options.clients === null && !options.compressCertificates, 'settings that need the other engine went to it');
     this.#ruleSet = options.ruleSet;
     this.#tickets = options.tickets;
+    this.#fingerprints = options.certificates.map(({ plan }) => plan.fingerprint);
     this.#config = s2n.openConfig({
       policy: S2N_POLICIES[options.policy],
       certificates: options.certificates,
@@ -61,6 +64,13 @@ class S2nContext implements TlsContext, SessionOwner {
     } finally {
       derived.fill(0);
     }
+  }
+
+  staple(fingerprint: string, response: Uint8Array): void {
+    this.#fingerprints.forEach((each, i) => {
+      // A client that is shown none asks for itself: no reason to serve it less.
+      if (each === fingerprint) s2n.setOcspResponse(this.#config, i, response);
+    });
   }
 
   retire(): void {

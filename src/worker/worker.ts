@@ -4,14 +4,17 @@
  */
 import { FAULT_ACCESS_DENIED, FAULT_CLIENT_CONNECTIONS, FAULT_CONNECTIONS_MAX, FAULT_DESCRIPTORS } from '../base/faults.ts';
 import { HANDSHAKES_PER_TURN } from '../base/limits.ts';
+import { ClientJudge, type JudgeClock } from '../guard/client-judge.ts';
 import { ClientTable } from '../guard/client-table.ts';
 import { NetworkList } from '../guard/network-list.ts';
+import { RevocationLists } from '../guard/revocation-lists.ts';
 import { connectHandoff, DESCRIPTORS_PER_MESSAGE, receiveDescriptors, sendDescriptors } from '../native/handoff.ts';
 import { trimHeap } from '../native/memory.ts';
 import { acceptedAddress, closeDescriptor } from '../native/sockets.ts';
 import { Listener, type ListenerEvents } from '../net/listener.ts';
 import { Reactor } from '../net/reactor.ts';
 import { Watched } from '../net/watched.ts';
+import type { RevocationListView } from '../plan/client-certificates.ts';
 import {
   C_CONNECTIONS,
   C_CONNECTIONS_OPEN,
@@ -21,6 +24,7 @@ import {
   C_LIMIT_CONNECTIONS,
   C_LIMIT_DESCRIPTORS,
   C_LIMIT_PASSWORDS,
+  C_LIMIT_REVOCATION,
   C_LOOP_LAG_S,
   C_TLS_FALLBACK,
   C_TURNS,
@@ -43,6 +47,7 @@ import {
 import { ClientConnection } from '../proxy/client-connection.ts';
 import { ProxyContext } from '../proxy/context.ts';
 import { DebugWatch } from '../proxy/debug-watch.ts';
+import { RevocationDesk } from '../proxy/revocation-desk.ts';
 import { Site } from '../proxy/site.ts';
 import { Tracing } from '../proxy/tracing.ts';
 import { SpanBuffer } from '../record/span-buffer.ts';
@@ -89,6 +94,16 @@ export class Worker {
   readonly #spans: SpanBuffer;
   readonly #gauges: ProcessGauges;
   readonly #keys = new TicketKeyRing();
+  readonly #lists = new RevocationLists();
+  #listsRefused = 0;
+  readonly #desk: RevocationDesk;
+  /** What judges go by: the loop's clock, and the wall's as it was when that was last looked at. */
+  readonly #clock: JudgeClock = {
+    unixMs: () => this.#context?.unixMs() ?? Date.now(),
+    nowMs: () => this.#reactor.nowMs,
+  };
+  /** OCSP responses to show with certificates, by fingerprint. */
+  readonly #staples = new Map<string, Buffer>();
   #sockets: HeldSocket[] = [];
   /** Socket slots it accepts from. */
   #slots: ReadonlySet<number> = new Set();
@@ -125,6 +140,11 @@ export class Worker {
       onOrphaned: () => this.#handoff?.close(),
       isDraining: () => this.#draining,
     });
+    this.#desk = new RevocationDesk(
+      this.#lists,
+      (message, blobs) => this.#control.offer(message, blobs),
+      () => this.#reactor.nowMs,
+    );
   }
 
   /** SIGTERM is the supervisor's to act on, unless there is none. */
@@ -150,6 +170,20 @@ export class Worker {
         for (const upstream of this.#running?.upstreams ?? []) {
           for (const target of upstream.targets) if (target.plan.slot === message.target) target.moveTo(message.addresses);
         }
+        return;
+      case 'lists':
+        if (this.#handoff !== null) this.#onDescriptors(this.#handoff.fd);
+        this.#lists.keep(message.ids);
+        return;
+      case 'revocation':
+        // Lists that came of it are handed over before it is told.
+        if (this.#handoff !== null) this.#onDescriptors(this.#handoff.fd);
+        this.#desk.onAnswer(message.ask, message.answers);
+        return;
+      case 'staples':
+        message.fingerprints.forEach((fingerprint, i) => {
+          this.#staple(fingerprint, blobs[i]!);
+        });
         return;
       case 'handoff':
         this.#openHandoff(message.path, message.share);
@@ -180,7 +214,7 @@ export class Worker {
       this.#running = running;
       const clients = new ClientTable(this.#table.clients, this.#arguments.row, this.#row.counters, plan.clients);
       if (this.#context === null) {
-        this.#context = new ProxyContext(this.#reactor, this.#row, this.#logs, clients, plan.timeouts, plan.limits);
+        this.#context = new ProxyContext(this.#reactor, this.#row, this.#logs, clients, this.#desk, plan.timeouts, plan.limits);
       } else {
         this.#context.clients = clients;
         this.#context.timeouts = plan.timeouts;
@@ -206,13 +240,13 @@ export class Worker {
 
   /**
    * Connections live on under the new rules, from their next request on; what is at work ends as it began. Those of a listener that is no
-   * more end with their next answer.
+   * more, or that asks for other client certificates now, end with their next answer.
    */
   #moveConnections({ sites }: Running): void {
     this.#reactor.forEach((watched) => {
       if (!(watched instanceof ClientConnection)) return;
       const site = sites.get(watched.site.address);
-      if (site === undefined) watched.site.retired = true;
+      if (site === undefined || site.clientRules !== watched.site.clientRules) watched.site.retired = true;
       else watched.site = site;
     });
   }
@@ -233,11 +267,13 @@ export class Worker {
     try {
       for (const listener of plan.listeners) {
         const { tls } = listener;
+        const judge = tls?.clients == null ? null : new ClientJudge(tls.clients, this.#lists, this.#clock);
         const certificates =
           tls === null
             ? null
-            : new CertificateTable(this.#engines.engine(tls.engine, plan.opensslLibrary), plan, listener, tls, blobs, this.#keys);
-        sites.set(addressText(listener.address), new Site(plan, listener, certificates, upstreams));
+            : new CertificateTable(this.#engines.engine(tls.engine, plan.opensslLibrary), plan, listener, tls, blobs, this.#keys, judge?.judge ?? null);
+        for (const [fingerprint, response] of this.#staples) certificates?.staple(fingerprint, response);
+        sites.set(addressText(listener.address), new Site(plan, listener, certificates, upstreams, judge));
       }
     } catch (error) {
       for (const site of sites.values()) site.certificates?.retire();
@@ -285,11 +321,30 @@ export class Worker {
       const { tag } = received;
       received.fds.forEach((fd, i) => {
         if (tag.kind === 'log') this.#logs.take(tag, fd);
+        else if (tag.kind === 'list') this.#takeList(tag.view, fd);
         else if (tag.kind === 'sockets' && !this.#draining) this.#hold(tag.address, tag.slots[i] ?? -1, fd);
         else closeDescriptor(fd);
       });
     }
     this.#openListeners();
+  }
+
+  /** A list that cannot be used is one that is not there: whom it might speak of is asked about. */
+  #takeList(view: RevocationListView, fd: number): void {
+    try {
+      this.#lists.take(view, fd);
+    } catch {
+      this.#listsRefused++;
+    } finally {
+      closeDescriptor(fd);
+    }
+  }
+
+  /** Shows `response` with a certificate from now on; empty: none. */
+  #staple(fingerprint: string, response: Uint8Array): void {
+    if (response.length === 0) this.#staples.delete(fingerprint);
+    else this.#staples.set(fingerprint, Buffer.from(response));
+    for (const site of this.#running?.sites.values() ?? []) site.certificates?.staple(fingerprint, response);
   }
 
   #hold(address: ListenAddress, slot: number, fd: number): void {
@@ -425,6 +480,7 @@ export class Worker {
         this.#context.unixOffsetMs = Date.now() - performance.now();
         counters[C_LIMIT_COMPRESSORS] = this.#context.compressors.refused;
         counters[C_LIMIT_PASSWORDS] = this.#context.passwords.busy;
+        counters[C_LIMIT_REVOCATION] = this.#desk.refused + this.#listsRefused;
       }
       this.#trim();
     }

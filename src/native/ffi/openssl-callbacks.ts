@@ -1,11 +1,12 @@
 /**
- * What OpenSSL asks while a call runs: five callbacks into JavaScript (about 0.1 us each), registered once. Whom they speak for is told
+ * What OpenSSL asks while a call runs: six callbacks into JavaScript (about 0.1 us each), registered once. Whom they speak for is told
  * before each call that may ask (`speakFor`): there is one thread, and a call asks only for its own connection.
  */
 import koffi from 'koffi';
 import { assert } from '../../base/assert.ts';
 import { abortOn } from '../loop.ts';
 import type { Memory } from '../memory.ts';
+import { memcpy } from './libc.ts';
 import type { NativeMemory } from './native-memory.ts';
 import { derOf, ssl } from './openssl.ts';
 
@@ -22,6 +23,8 @@ export interface OpensslAsked {
    * nothing is wrong). Returns 0, or the `X509_V_*` whose alert is to be sent.
    */
   onCertificates(chain: readonly Uint8Array[], error: number): number;
+  /** The OCSP response to show with our certificate, whose DER `leaf` gives; null: none. RFC 6066, section 8. */
+  onStatusRequest(leaf: () => Uint8Array): Memory | null;
   /** A ticket with this certificate in it (null: none) would be resumed. False: a whole handshake instead. */
   onResumption(leaf: Uint8Array | null): boolean;
 }
@@ -44,6 +47,10 @@ const TICKET_SUCCESS_RENEW = 6;
 const TICKET_RETURN_IGNORE_RENEW = 2;
 const TICKET_RETURN_USE = 3;
 const TICKET_RETURN_USE_RENEW = 4;
+const SSL_CTRL_SET_TLSEXT_STATUS_REQ_OCSP_RESP = 71;
+// SSL_TLSEXT_ERR_OK and _NOACK.
+const STATUS_OK = 0;
+const STATUS_NONE = 3;
 
 /** A callback's address. What it throws would vanish in C. */
 function callback(prototype: string, run: (...values: number[]) => number): number {
@@ -69,6 +76,7 @@ export interface OpensslCallbacks {
   readonly ticketKey: number;
   readonly ticketUse: number;
   readonly verify: number;
+  readonly status: number;
 }
 
 let made: OpensslCallbacks | null = null;
@@ -100,6 +108,16 @@ export function callbacks(): OpensslCallbacks {
         return status === TICKET_SUCCESS ? TICKET_RETURN_USE : TICKET_RETURN_USE_RENEW;
       },
     ),
+    // SSL *, void *
+    status: callback('int OpensslStatus(intptr_t, intptr_t)', (connection) => {
+      const response = who().onStatusRequest(() => derOf(ssl.SSL_get_certificate(connection!)));
+      // OpenSSL frees what it is given.
+      const copy = response === null ? 0 : ssl.CRYPTO_malloc(response.length, 0, 0);
+      if (response === null || copy === 0) return STATUS_NONE;
+      memcpy(copy, (response as NativeMemory).address, response.length);
+      ssl.SSL_ctrl(connection!, SSL_CTRL_SET_TLSEXT_STATUS_REQ_OCSP_RESP, response.length, copy);
+      return STATUS_OK;
+    }),
     // X509_STORE_CTX *, void *
     verify: callback('int OpensslVerify(intptr_t, intptr_t)', (store) => {
       const found = ssl.X509_verify_cert(store!);
