@@ -71,12 +71,13 @@ export class TestAuthority {
   readonly #kind: 'ec' | 'rsa';
   #serial = 0x1000;
 
-  constructor(name = '/O=Test/CN=Authority', kind: 'ec' | 'rsa' = 'ec', issuer?: TestAuthority) {
+  /** `extensions`: more lines of an openssl extension section. */
+  constructor(name = '/O=Test/CN=Authority', kind: 'ec' | 'rsa' = 'ec', issuer?: TestAuthority, extensions: readonly string[] = []) {
     this.#kind = kind;
     const made = request(
       name,
       kind,
-      ['basicConstraints=critical,CA:true', 'keyUsage=critical,keyCertSign,cRLSign', 'subjectKeyIdentifier=hash'],
+      ['basicConstraints=critical,CA:true', 'keyUsage=critical,keyCertSign,cRLSign', 'subjectKeyIdentifier=hash', ...extensions],
       {
         issuer,
         serial: undefined,
