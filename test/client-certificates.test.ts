@@ -69,12 +69,13 @@ async function ask(
   const connection = new Client(port, { ...shown, ...rest });
   connection.socket.write(`GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${fields}\r\n`);
   await until(() => connection.ended || connection.closed || connection.failure !== null);
+  const resumed = connection.socket.isSessionReused();
   connection.socket.destroy();
   const alert = /alert ([a-z ]+?)(?:\s*:|$)/.exec(connection.failure?.message ?? '')?.[1] ?? connection.failure?.code ?? '';
   return {
     status: connection.received.toString('latin1').split('\r\n')[0] ?? '',
     alert: connection.received.length > 0 ? '' : alert,
-    resumed: connection.socket.isSessionReused(),
+    resumed,
   };
 }
 

@@ -313,10 +313,16 @@ export class ClientConnection extends Watched implements RevocationWaiter {
       transmit(this.fd, context.scratch, COMPOSE_AT, answer.length);
     }
     context.counters[C_HANDSHAKES_OPEN]!--;
+    this.stream.end(false);
+    this.#awaitEnd();
+  }
+
+  /** Our direction has ended with a word why. What the client has sent meanwhile (in TLS 1.3 its request) is taken, or the close would be a reset. */
+  #awaitEnd(): void {
+    const { context } = this;
     this.state = CLOSING;
     this.#ended = true;
     this.#lingers = true;
-    this.stream.end(false);
     context.reactor.deadline(this, context.timeouts.closeMs);
     this.readable = true;
     this.#close();
@@ -461,6 +467,11 @@ export class ClientConnection extends Watched implements RevocationWaiter {
       return;
     }
     const delayMs = session.blindingMs();
+    if (delayMs <= 0 && session.sentAlert() >= 0) {
+      session.end(false);
+      this.#awaitEnd();
+      return;
+    }
     session.end(delayMs <= 0);
     if (delayMs <= 0) {
       this.destroy();
