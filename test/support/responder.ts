@@ -2,7 +2,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -87,15 +86,20 @@ export class Responder {
 }
 
 /** `openssl ocsp -port`, as it is. */
-export async function opensslResponder(test: TestContext, authority: TestAuthority, good: readonly Certificate[]): Promise<string> {
+export async function opensslResponder(test: TestContext, authority: TestAuthority, good: readonly Certificate[], port: number): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'tollgate-responder-'));
   const at = (name: string): string => join(directory, name);
-  const port = await freePort(46_000 + (process.pid % 400) * 10);
   writeFileSync(at('ca.pem'), authority.pem);
   writeFileSync(at('ca.key'), authority.keyPem);
   writeFileSync(at('index.txt'), good.map(({ serial }) => `V\t${day(Date.now() + 1e10)}\t\t${serial.toUpperCase()}\tunknown\t/CN=${serial}\n`).join(''));
   const args = ['ocsp', '-port', String(port), '-index', at('index.txt'), '-CA', at('ca.pem'), '-rsigner', at('ca.pem'), '-rkey', at('ca.key')];
-  const child: ChildProcess = spawn('openssl', [...args, '-nmin', '5'], { stdio: 'ignore' });
+  const child: ChildProcess = spawn('openssl', [...args, '-nmin', '5'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (data) => {
+      said += String(data);
+    });
+  }
   test.after(async () => {
     const gone = new Promise((resolve) => child.once('exit', resolve));
     if (child.exitCode === null) {
@@ -104,13 +108,6 @@ export async function opensslResponder(test: TestContext, authority: TestAuthori
     }
     rmSync(directory, { recursive: true, force: true });
   });
-  await until(
-    () =>
-      new Promise<boolean>((resolve) => {
-        const socket = connect(port, '127.0.0.1', () => resolve(true));
-        socket.on('connect', () => socket.destroy());
-        socket.on('error', () => resolve(false));
-      }),
-  );
-  return `http://127.0.0.1:${port}/`;
+  // It serves one after the other: a look whether it is there would be a client too.
+  await until(() => said.includes('ACCEPT') || said.includes('waiting'));
 }
