@@ -5,8 +5,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { after, test } from 'node:test';
 import type { ConnectionOptions } from 'node:tls';
 import { type MadeClient, TestAuthority } from '../src/x509/test-authority.ts';
 import { leaf } from './support/certificates.ts';
@@ -64,8 +64,7 @@ async function ask(
   options: ConnectionOptions & { readonly fields?: string; readonly chain?: readonly TestAuthority[] } = {},
 ): Promise<Outcome> {
   const { fields = '', chain = [], ...rest } = options;
-  const shown =
-    client === null ? {} : { cert: client.certificatePem + chain.map(({ pem }) => pem).join(''), key: client.keyPem };
+  const shown = client === null ? {} : { cert: client.certificatePem + chain.map(({ pem }) => pem).join(''), key: client.keyPem };
   const connection = new Client(port, { ...shown, ...rest });
   connection.socket.write(`GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${fields}\r\n`);
   await until(() => connection.ended || connection.closed || connection.failure !== null);
@@ -120,7 +119,10 @@ test('a listener that requires certificates: who comes in, who does not, and wha
 
 test('servers are told who the client is, and never what it says of itself', async (t) => {
   const { tollgate, origin } = await start(t, `{ mode: optional, authorities: "${at('root.pem')}" }`);
-  const client = authority.issue('/O=Bank/CN=teller, 7', ['extendedKeyUsage=clientAuth', 'subjectAltName=DNS:teller.example,URI:spiffe://bank/teller']);
+  const client = authority.issue('/O=Bank/CN=teller, 7', [
+    'extendedKeyUsage=clientAuth',
+    'subjectAltName=DNS:teller.example,URI:spiffe://bank/teller',
+  ]);
   const lies =
     'Client-Cert: :AAAA:\r\nclient-cert-chain: :AAAA:\r\nX-Client-Cert: x\r\nX-CLIENT-CERT-VERIFY: SUCCESS\r\nX-Client-Cert-Subject: CN=root\r\nX-Client-Cert-Other: x\r\n';
   assert.equal((await ask(tollgate.port, client, { fields: lies, chain: [authority] })).status, OK);
@@ -256,7 +258,10 @@ test('lists are fetched from where certificates say, looked at again without bei
 });
 
 test('a client of whom nothing can be known is refused before a byte of its request is read, or let in where that is wanted', async (t) => {
-  const client = authority.issue('/O=Bank/CN=unknown', ['extendedKeyUsage=clientAuth', 'crlDistributionPoints=URI:http://127.0.0.1:9/none.crl']);
+  const client = authority.issue('/O=Bank/CN=unknown', [
+    'extendedKeyUsage=clientAuth',
+    'crlDistributionPoints=URI:http://127.0.0.1:9/none.crl',
+  ]);
   const hard = await start(t, `{ authorities: "${at('root.pem')}", revocation: { fetch: true } }`);
   const outcome = await ask(hard.tollgate.port, client, { chain: [authority] });
   assert.equal(outcome.status, '');

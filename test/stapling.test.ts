@@ -80,7 +80,7 @@ for (const engine of ['s2n', 'openssl']) {
     await until(async () => {
       const next = (await tollgate.status()).workers[0]!;
       return next.serves && next.pid !== workers[0]!.pid;
-    });
+    }, 30_000);
     assert.notEqual(await stapled(tollgate.port, 'a.example', 'TLSv1.3'), null);
     assert.equal(responder.asked, 2);
   });
@@ -104,7 +104,10 @@ test('a responder that is down, or says "revoked", costs clients nothing', async
   await until(() => tollgate.errors.includes('ECONNREFUSED') && tollgate.errors.includes('is revoked'));
   for (const name of ['lost.example', 'revoked.example']) {
     assert.equal(await stapled(tollgate.port, name, 'TLSv1.3'), null);
-    const answer = await exchange(tollgate.port, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', { servername: name, ca: authority.pem });
+    const answer = await exchange(tollgate.port, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', {
+      servername: name,
+      ca: authority.pem,
+    });
     assert.match(answer, /^HTTP\/1\.1 (?:200|421) /);
   }
 });
@@ -115,7 +118,9 @@ test('check notes a certificate that demands an OCSP response', async (t) => {
   const made = issue('must.example', responder.url, ['tlsfeature=status_request']);
   responder.know(made.certificate);
   const tollgate = await start(t, 'auto', [made]);
-  const { status, stderr } = spawnSync(process.execPath, [PROGRAM, 'check', join(tollgate.directory, 'tollgate.yaml')], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync(process.execPath, [PROGRAM, 'check', join(tollgate.directory, 'tollgate.yaml')], {
+    encoding: 'utf8',
+  });
   assert.equal(status, 0);
   assert.match(stderr, /warning: .*must-staple/);
 });

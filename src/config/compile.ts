@@ -228,11 +228,26 @@ class Compiler {
     return plans;
   }
 
-  #tls(tls: NonNullable<Config['listeners'][number]['tls']>, listener: number, certificates: readonly number[], clients: ClientCertificatesPlan | null): TlsPlan {
+  #tls(
+    tls: NonNullable<Config['listeners'][number]['tls']>,
+    listener: number,
+    certificates: readonly number[],
+    clients: ClientCertificatesPlan | null,
+  ): TlsPlan {
     const { engine, reason, problem } = chooseEngine(tls, this.#fastProblem);
     if (problem !== null) this.#error(['listeners', listener, 'tls', 'engine'], problem);
     const { policy, tickets, compressCertificates } = tls;
-    return { engine, engineReason: reason, policy, rules: POLICY_RULES[policy], certificates, tickets, alpn: ALPN, compressCertificates, clients };
+    return {
+      engine,
+      engineReason: reason,
+      policy,
+      rules: POLICY_RULES[policy],
+      certificates,
+      tickets,
+      alpn: ALPN,
+      compressCertificates,
+      clients,
+    };
   }
 
   /** The one libssl that is named; null: node's own. */

@@ -68,6 +68,10 @@ test('RevocationDesk takes no more questions than its bound, and none when nobod
   assert.ok(!made.ask(waiter(), identity('one more'), identity('one more').links, PLAN));
   assert.equal(made.refused, 1);
   assert.equal(sent.length, QUESTIONS_MAX);
-  const alone = new RevocationDesk(new RevocationLists(), () => false, () => 0);
+  const alone = new RevocationDesk(
+    new RevocationLists(),
+    () => false,
+    () => 0,
+  );
   assert.ok(!alone.ask(waiter(), identity('x'), identity('x').links, PLAN));
 });

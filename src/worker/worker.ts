@@ -271,7 +271,15 @@ export class Worker {
         const certificates =
           tls === null
             ? null
-            : new CertificateTable(this.#engines.engine(tls.engine, plan.opensslLibrary), plan, listener, tls, blobs, this.#keys, judge?.judge ?? null);
+            : new CertificateTable(
+                this.#engines.engine(tls.engine, plan.opensslLibrary),
+                plan,
+                listener,
+                tls,
+                blobs,
+                this.#keys,
+                judge?.judge ?? null,
+              );
         for (const [fingerprint, response] of this.#staples) certificates?.staple(fingerprint, response);
         sites.set(addressText(listener.address), new Site(plan, listener, certificates, upstreams, judge));
       }

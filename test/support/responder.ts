@@ -11,7 +11,10 @@ import type { TestAuthority } from '../../src/x509/test-authority.ts';
 import { until } from './tollgate.ts';
 
 function day(ms: number): string {
-  return new Date(ms).toISOString().replace(/[-:T]|\.\d+/g, '').slice(2);
+  return new Date(ms)
+    .toISOString()
+    .replace(/[-:T]|\.\d+/g, '')
+    .slice(2);
 }
 
 /** Serves http on loopback and hands each request to `openssl ocsp`, so that what is revoked may change at any time. */
@@ -86,13 +89,33 @@ export class Responder {
 }
 
 /** `openssl ocsp -port`, as it is. */
-export async function opensslResponder(test: TestContext, authority: TestAuthority, good: readonly Certificate[], port: number): Promise<void> {
+export async function opensslResponder(
+  test: TestContext,
+  authority: TestAuthority,
+  good: readonly Certificate[],
+  port: number,
+): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'tollgate-responder-'));
   const at = (name: string): string => join(directory, name);
   writeFileSync(at('ca.pem'), authority.pem);
   writeFileSync(at('ca.key'), authority.keyPem);
-  writeFileSync(at('index.txt'), good.map(({ serial }) => `V\t${day(Date.now() + 1e10)}\t\t${serial.toUpperCase()}\tunknown\t/CN=${serial}\n`).join(''));
-  const args = ['ocsp', '-port', String(port), '-index', at('index.txt'), '-CA', at('ca.pem'), '-rsigner', at('ca.pem'), '-rkey', at('ca.key')];
+  writeFileSync(
+    at('index.txt'),
+    good.map(({ serial }) => `V\t${day(Date.now() + 1e10)}\t\t${serial.toUpperCase()}\tunknown\t/CN=${serial}\n`).join(''),
+  );
+  const args = [
+    'ocsp',
+    '-port',
+    String(port),
+    '-index',
+    at('index.txt'),
+    '-CA',
+    at('ca.pem'),
+    '-rsigner',
+    at('ca.pem'),
+    '-rkey',
+    at('ca.key'),
+  ];
   const child: ChildProcess = spawn('openssl', [...args, '-nmin', '5'], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
