@@ -168,9 +168,10 @@ function absolute(config: Config, source: Source, blame: Blame): Config {
               tls: {
                 ...listener.tls,
                 ...(listener.tls.library === undefined ? {} : { library: at(listener.tls.library, here) }),
-                certificates: listener.tls.certificates.map((entry) => ({
-                  certificate: at(entry.certificate, here),
-                  key: at(entry.key, here),
+                certificates: listener.tls.certificates.map(({ certificate, key, directory }) => ({
+                  ...(certificate === undefined ? {} : { certificate: at(certificate, here) }),
+                  ...(key === undefined ? {} : { key: at(key, here) }),
+                  ...(directory === undefined ? {} : { directory: at(directory, here) }),
                 })),
               },
             }),

@@ -17,6 +17,7 @@ import {
   FAULT_HELLO_NO_SHARED_VERSION,
   FAULT_HELLO_PLAIN_HTTP,
   FAULT_HELLO_TIMEOUT,
+  FAULT_HELLO_UNKNOWN_NAME,
   FAULT_REQUEST_HEAD_TIMEOUT,
   FAULT_TLS_CLIENT_ALERT,
   FAULT_TLS_TIMEOUT,
@@ -52,6 +53,7 @@ import {
   C_LIMIT_HANDSHAKES_TURN,
 } from '../plan/counters.ts';
 import type { ConnectionView } from '../plan/messages.ts';
+import { contextAt } from '../tls/certificate-table.ts';
 import type { TlsSession } from '../tls/engine.ts';
 import { BLINDED, CLOSING, EXCHANGE, GONE, HANDSHAKE, HEAD, HELLO, STATE_NAMES, TUNNEL } from './client-state.ts';
 import { COMPOSE_AT, type ProxyContext, READ_AT } from './context.ts';
@@ -258,7 +260,13 @@ export class ClientConnection extends Watched {
     }
     context.handshakesThisTurn++;
     this.sni = hello.serverName();
-    if (hello.maxVersion() < this.site.versionMin) {
+    const nowMs = context.unixMs();
+    const owner = this.site.certificates!.find(this.sni, nowMs);
+    if (owner === null) {
+      this.#refuseHello(FAULT_HELLO_UNKNOWN_NAME, n);
+      return;
+    }
+    if (hello.maxVersion() < owner.versionMin) {
       this.#refuseHello(FAULT_HELLO_NO_SHARED_VERSION, n);
       return;
     }
@@ -267,7 +275,7 @@ export class ClientConnection extends Watched {
       return;
     }
     if (this.#lowWater > 1) setReceiveLowWater(this.fd, 1);
-    this.#session = this.site.certificates!.find(this.sni).session(this.fd);
+    this.#session = contextAt(owner, nowMs).session(this.fd);
     this.stream = this.#session;
     this.state = HANDSHAKE;
     this.#handshake();
@@ -385,7 +393,7 @@ export class ClientConnection extends Watched {
       if (i === length) return false;
     }
     const host = bytes.latin1Slice(head.hostStart, head.hostEnd).toLowerCase();
-    return certificates.isMisdirected(sni, host.endsWith('.') ? host.slice(0, -1) : host);
+    return certificates.isMisdirected(sni, host.endsWith('.') ? host.slice(0, -1) : host, this.context.unixMs());
   }
 
   #handshakeFailed(fault: number): void {
@@ -423,7 +431,7 @@ export class ClientConnection extends Watched {
     const { context } = this;
     context.counters[C_FAULTS - fault]!++;
     if (fault === FAULT_HELLO_GONE && this.#helloBytes === 0) return;
-    const known = fault === FAULT_HELLO_NO_SHARED_VERSION || fault === FAULT_HELLO_NO_SHARED_PROTOCOL;
+    const known = fault === FAULT_HELLO_NO_SHARED_VERSION || fault === FAULT_HELLO_NO_SHARED_PROTOCOL || fault === FAULT_HELLO_UNKNOWN_NAME;
     context.logs.handshakes.failed(
       {
         fault,

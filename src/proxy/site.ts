@@ -14,8 +14,6 @@ export class Site {
   readonly address: string;
   /** Null: this listener speaks no TLS. */
   readonly certificates: CertificateTable | null;
-  /** Lowest TLS version, as on the wire. */
-  readonly versionMin: number;
   readonly alpnBytes: readonly Uint8Array[];
   readonly routes: RouteTable;
   /** By the index that `routes` finds. */
@@ -39,7 +37,6 @@ export class Site {
     this.name = listener.name;
     this.address = addressText(address);
     this.certificates = certificates;
-    this.versionMin = tls === null ? 0 : Math.min(...tls.rules.versions);
     this.alpnBytes = (tls?.alpn ?? []).map((name) => Uint8Array.from(Buffer.from(name, 'latin1')));
     this.routes = new RouteTable(listener.routes);
     this.answers = new LocalAnswers(listener.errorPages, listener.hsts === null ? '' : `Strict-Transport-Security: ${listener.hsts}\r\n`);
