@@ -61,12 +61,16 @@ interface Outcome {
 async function ask(
   port: number,
   client: MadeClient | null,
-  options: ConnectionOptions & { readonly fields?: string; readonly chain?: readonly TestAuthority[] } = {},
+  options: Omit<ConnectionOptions, 'host'> & {
+    readonly fields?: string;
+    readonly host?: string;
+    readonly chain?: readonly TestAuthority[];
+  } = {},
 ): Promise<Outcome> {
-  const { fields = '', chain = [], ...rest } = options;
+  const { fields = '', host = 'localhost', chain = [], ...rest } = options;
   const shown = client === null ? {} : { cert: client.certificatePem + chain.map(({ pem }) => pem).join(''), key: client.keyPem };
   const connection = new Client(port, { ...shown, ...rest });
-  connection.socket.write(`GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${fields}\r\n`);
+  connection.socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${fields}\r\n`);
   await until(() => connection.ended || connection.closed || connection.failure !== null);
   const resumed = connection.socket.isSessionReused();
   connection.socket.destroy();
@@ -175,6 +179,36 @@ test('a client that is put on the list is refused within seconds, without a relo
   put('clients.crl', authority.list({ thisUpdateMs: Date.now() }));
   await until(async () => (await ask(tollgate.port, client)).status === OK);
   assert.ok(origin.requests.length >= 3);
+});
+
+test('a name may ask for certificates where its listener does not, and no connection gets round that', async (t) => {
+  const origin = await httpOrigin(t, (_, response) => response.end('ok'));
+  const { certificate, key } = leaf(['shop.example', 'pay.example']);
+  const tollgate = await Tollgate.start(t, {
+    config: `
+listeners:
+  - name: web
+    address: 127.0.0.1:PORT
+    tls:
+      certificates: [{ certificate: ${certificate}, key: ${key} }]
+      names: [{ match: pay.example, clientCertificates: { authorities: "${at('ca.pem')}" } }]
+    routes: [{ to: origin }]
+upstreams:
+  - { name: origin, targets: ["127.0.0.1:${origin.port}"] }
+`,
+  });
+  const client = authority.issue('/O=Bank/CN=payer');
+  assert.equal((await ask(tollgate.port, null, { servername: 'shop.example', host: 'shop.example' })).status, OK);
+  assert.equal((await ask(tollgate.port, null, { servername: 'pay.example', host: 'pay.example' })).status, '');
+  assert.equal((await ask(tollgate.port, client, { servername: 'pay.example', host: 'pay.example' })).status, OK);
+  assert.equal(origin.requests[1]!.headers['x-client-cert-subject'], 'CN=payer,O=Bank');
+  for (const servername of ['shop.example', '']) {
+    assert.match(
+      (await ask(tollgate.port, null, { servername, host: 'pay.example', checkServerIdentity: () => undefined })).status,
+      / 421 /,
+    );
+  }
+  assert.equal(origin.requests.length, 2);
 });
 
 test('a session ticket of a client that is revoked since resumes nothing', async (t) => {

@@ -62,6 +62,8 @@ export const TARGETS_MAX = 1_024;
 export const ADDRESSES_MAX = 8;
 /** Listeners of one configuration. */
 export const LISTENERS_MAX = 256;
+/** Certificates of one configuration. */
+export const CERTIFICATES_MAX = 20_000;
 /** Largest frame on the control socket: a plan with its certificates. Bytes. */
 export const FRAME_BYTES_MAX = 256 * 1024 * 1024;
 /** Log bytes waiting for a slow destination in one worker; past it lines are dropped and counted. */

@@ -31,7 +31,7 @@ async function serve(t: TestContext, answer: RequestListener): Promise<string> {
 
 function planWith(lists: readonly string[], fetch = false): Plan {
   const revocation = { lists, fetch, ocsp: false, whenUnknown: 'refuse', refreshMs: 60_000 };
-  return { listeners: [{ tls: { clients: { authoritiesBlob: 0, revocation } } }] } as unknown as Plan;
+  return { listeners: [{ tls: { rules: [{ clients: { authoritiesBlob: 0, revocation } }] } }] } as unknown as Plan;
 }
 const BLOBS = [Buffer.from(authority.pem)];
 

@@ -6,7 +6,7 @@ import { X509Certificate } from 'node:crypto';
 import { REVOCATION_LISTS_MAX } from '../base/limits.ts';
 import type { RevocationListView } from '../plan/client-certificates.ts';
 import type { RevocationAnswer } from '../plan/messages.ts';
-import type { Plan } from '../plan/plan.ts';
+import { clientRulesOf, type Plan } from '../plan/plan.ts';
 import { type Certificate, readCertificate } from '../x509/certificate.ts';
 import { issuerKeyOf } from '../x509/issuer-key.ts';
 import { ListSource } from './list-source.ts';
@@ -67,7 +67,7 @@ export class RevocationService {
 
   /** Lets go of the lists that `plan`, which runs now, does not want. */
   keepOnly(plan: Plan): void {
-    const revocation = plan.listeners.flatMap(({ tls }) => tls?.clients?.revocation ?? []);
+    const revocation = clientRulesOf(plan).flatMap((clients) => clients.revocation ?? []);
     const places = new Set(revocation.flatMap(({ lists }) => lists));
     const isFetching = revocation.some(({ fetch }) => fetch);
     const gone = [...[...this.#configured].filter(([place]) => !places.has(place)), ...(isFetching ? [] : this.#found)];
@@ -166,9 +166,8 @@ interface Wanted {
 /** Places of lists with the authorities that may have signed them. */
 function wantedLists(plan: Plan, blobs: readonly Uint8Array[]): ReadonlyMap<string, Wanted> {
   const wanted = new Map<string, Wanted>();
-  for (const { tls } of plan.listeners) {
-    const clients = tls?.clients ?? null;
-    if (clients?.revocation == null) continue;
+  for (const clients of clientRulesOf(plan)) {
+    if (clients.revocation === null) continue;
     const { lists, refreshMs } = clients.revocation;
     const issuers = lists.length === 0 ? [] : readAuthorities(blobs[clients.authoritiesBlob]);
     for (const place of lists) {

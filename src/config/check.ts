@@ -185,9 +185,11 @@ function absolute(config: Config, source: Source, blame: Blame): Config {
                 ...listener.tls,
                 ...(listener.tls.library === undefined ? {} : { library: at(listener.tls.library, here) }),
                 ...clientFiles(listener.tls.clientCertificates, (path) => at(path, here)),
-                certificates: listener.tls.certificates.map((entry) => ({
-                  certificate: at(entry.certificate, here),
-                  key: at(entry.key, here),
+                names: listener.tls.names.map((each) => ({ ...each, ...clientFiles(each.clientCertificates, (path) => at(path, here)) })),
+                certificates: listener.tls.certificates.map(({ certificate, key, directory }) => ({
+                  ...(certificate === undefined ? {} : { certificate: at(certificate, here) }),
+                  ...(key === undefined ? {} : { key: at(key, here) }),
+                  ...(directory === undefined ? {} : { directory: at(directory, here) }),
                 })),
               },
             }),

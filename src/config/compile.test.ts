@@ -105,13 +105,11 @@ log: { access: off }
       tls: {
         engine: 's2n',
         engineReason: 'the fast one has all that is asked for',
-        policy: 'intermediate',
-        rules: POLICY_RULES.intermediate,
         certificates: [0],
-        tickets: true,
+        strict: false,
         alpn: ['http/1.1', 'http/1.0'],
         compressCertificates: false,
-        clients: null,
+        rules: [{ names: [], policy: 'intermediate', allowed: POLICY_RULES.intermediate, tickets: true, clients: null }],
       },
       routes: [
         forwardTo(1, 'web/1', { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }),

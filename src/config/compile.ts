@@ -2,15 +2,18 @@
  * A checked configuration becomes a plan: certificates read and checked, names looked up, slots given out, every
  * reference an index. Reads certificate and key files and asks the resolver; opens no socket, changes nothing.
  */
+import { createHash } from 'node:crypto';
 import { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { LISTENERS_MAX, TARGETS_MAX } from '../base/limits.ts';
+import { CERTIFICATES_MAX, LISTENERS_MAX, TARGETS_MAX } from '../base/limits.ts';
+import { TollgateError } from '../base/tollgate-error.ts';
 import { POLICY_RULES } from '../hello/policy-rules.ts';
 import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
 import type { AccessLogPlan } from '../plan/log-plan.ts';
 import {
   addressText,
   type CertificatePlan,
+  type EngineName,
   type ListenerPlan,
   type Plan,
   type RatePlan,
@@ -19,6 +22,7 @@ import {
   type TlsPlan,
   type UpstreamPlan,
 } from '../plan/plan.ts';
+import { type CertificatePair, certificateDirectory } from './certificate-directory.ts';
 import { type CertificateFile, CertificateFileError, readCertificateFile } from './certificate-file.ts';
 import type { LoadedConfig } from './check.ts';
 import { compileClients } from './compile-clients.ts';
@@ -53,6 +57,9 @@ export interface Compiled {
   readonly warnings: readonly Finding[];
 }
 
+/** Pairs of files read side by side. */
+const FILES_AT_ONCE = 32;
+
 /** ALPN names offered, in our order. curl --http1.0 offers the second alone. */
 const ALPN: readonly string[] = ['http/1.1', 'http/1.0'];
 
@@ -80,7 +87,8 @@ class Compiler {
   readonly #errors: Finding[] = [];
   readonly #warnings: Finding[] = [];
   readonly #certificates: CertificatePlan[] = [];
-  readonly #keyTypes: string[] = [];
+  /** Indices of certificates, by the fingerprint of their chain. */
+  readonly #byChain = new Map<string, number>();
   readonly #blobs: Buffer[] = [];
   readonly #fastProblem: string | null;
 
@@ -103,9 +111,9 @@ class Compiler {
 
   async #compile(): Promise<Compiled> {
     const { timeouts, limits, clients, log, telemetry } = this.#config;
-    const byFiles = await this.#readCertificates();
+    const listed = await this.#readCertificates();
     const upstreams = await this.#upstreams();
-    const listeners = await this.#listeners(byFiles);
+    const listeners = await this.#listeners(listed);
     const opensslLibrary = this.#opensslLibrary();
     this.#fallenBack(listeners);
     const accessLog = await this.#accessLog();
@@ -153,46 +161,80 @@ class Compiler {
     return { plan: deepFreeze(plan), blobs: this.#blobs, warnings: inFileOrder(this.#warnings) };
   }
 
-  /** Reads every pair of files once, however many listeners name it. Answers the certificate's index by both paths; without those that failed. */
-  async #readCertificates(): Promise<ReadonlyMap<string, number>> {
+  /**
+   * Reads every pair of files once, however many listeners name it. Answers for each listener what it names.
+   */
+  async #readCertificates(): Promise<readonly (readonly Mention[])[]> {
     const nowMs = this.#options.nowMs ?? Date.now();
-    const byFiles = new Map<string, number>();
-    const tried = new Set<string>();
+    const byFiles = new Map<string, Listed>();
+    const lists: Mention[][] = [];
     for (const [listenerIndex, { tls }] of this.#config.listeners.entries()) {
-      for (const [index, { certificate, key }] of (tls?.certificates ?? []).entries()) {
-        const files = pairKey(certificate, key);
-        if (tried.has(files)) continue;
-        tried.add(files);
+      const mentions: Mention[] = [];
+      for (const [index, entry] of (tls?.certificates ?? []).entries()) {
         const path = ['listeners', listenerIndex, 'tls', 'certificates', index];
-        try {
-          const file = await readCertificateFile(certificate, key, nowMs);
-          for (const warning of file.warnings) this.#warn([...path, warning.setting], warning.message);
-          byFiles.set(files, this.#add(file, certificate));
-        } catch (error) {
-          if (!(error instanceof CertificateFileError)) throw error;
-          for (const problem of error.problems) this.#error([...path, problem.setting], problem.message);
+        const inDirectory = entry.directory !== undefined;
+        for (const pair of await this.#pairsOf(entry, path)) {
+          const files = pairKey(pair.certificate, pair.key);
+          const listed = byFiles.get(files) ?? { ...pair, path, inDirectory, index: undefined };
+          byFiles.set(files, listed);
+          mentions.push({ listed, path, inDirectory });
         }
       }
+      lists.push(mentions);
     }
-    return byFiles;
+    const all = [...byFiles.values()];
+    if (all.length > CERTIFICATES_MAX) this.#error(['listeners'], `${all.length} certificates; ${CERTIFICATES_MAX} at most`);
+    for (let at = 0; at < all.length && all.length <= CERTIFICATES_MAX; at += FILES_AT_ONCE) {
+      const some = all.slice(at, at + FILES_AT_ONCE);
+      const files = await Promise.all(some.map((one) => this.#readPair(one, nowMs)));
+      files.forEach((file, i) => {
+        if (file !== undefined) some[i]!.index = this.#add(file, some[i]!.certificate);
+      });
+    }
+    return lists;
+  }
+
+  async #pairsOf(entry: TlsConfig['certificates'][number], path: SettingPath): Promise<readonly CertificatePair[]> {
+    const { certificate, key, directory } = entry;
+    if (certificate !== undefined) return [{ certificate, key: key ?? certificate }];
+    try {
+      return await certificateDirectory(directory!);
+    } catch (error) {
+      if (!(error instanceof TollgateError)) throw error;
+      this.#error([...path, 'directory'], error.message);
+      return [];
+    }
+  }
+
+  async #readPair({ certificate, key, path, inDirectory }: Listed, nowMs: number): Promise<CertificateFile | undefined> {
+    const at = (setting: string): SettingPath => [...path, inDirectory ? 'directory' : setting];
+    try {
+      const file = await readCertificateFile(certificate, key, nowMs);
+      for (const warning of file.warnings) this.#warn(at(warning.setting), warning.message);
+      return file;
+    } catch (error) {
+      if (!(error instanceof CertificateFileError)) throw error;
+      for (const problem of error.problems) this.#error(at(problem.setting), problem.message);
+      return undefined;
+    }
   }
 
   #add(file: CertificateFile, source: string): number {
-    const same = this.#certificates.findIndex(
-      ({ fingerprint, chainBlob }) => fingerprint === file.fingerprint && this.#blobs[chainBlob]!.equals(file.chain),
-    );
-    if (same >= 0) {
-      file.key.fill(0);
+    const { chain, key, warnings: _warnings, ...rest } = file;
+    const chainFingerprint = createHash('sha256').update(chain).digest('hex');
+    const same = this.#byChain.get(chainFingerprint);
+    if (same !== undefined) {
+      key.fill(0);
       return same;
     }
-    const { fingerprint, names, notBeforeMs, notAfterMs } = file;
-    const chainBlob = this.#blobs.push(file.chain) - 1;
-    const keyBlob = this.#blobs.push(file.key) - 1;
-    this.#keyTypes.push(file.keyType);
-    return this.#certificates.push({ fingerprint, names, notBeforeMs, notAfterMs, source, chainBlob, keyBlob }) - 1;
+    const chainBlob = this.#blobs.push(chain) - 1;
+    const keyBlob = this.#blobs.push(key) - 1;
+    const index = this.#certificates.push({ ...rest, chainFingerprint, source, chainBlob, keyBlob }) - 1;
+    this.#byChain.set(chainFingerprint, index);
+    return index;
   }
 
-  async #listeners(byFiles: ReadonlyMap<string, number>): Promise<ListenerPlan[]> {
+  async #listeners(mentions: readonly (readonly Mention[])[]): Promise<ListenerPlan[]> {
     const ipv6 = this.#options.ipv6 ?? machineHasIpv6();
     const upstreamIndex = new Map(this.#config.upstreams.map(({ name }, index) => [name, index]));
     const plans: ListenerPlan[] = [];
@@ -203,14 +245,21 @@ class Compiler {
       });
       const tls = listener.tls;
       const clients = await this.#clients(index);
-      const certificates: number[] = [];
-      let complete = true;
-      for (const [at, { certificate, key }] of (tls?.certificates ?? []).entries()) {
-        const found = byFiles.get(pairKey(certificate, key));
+      const certificates = new Set<number>();
+      let complete = mentions[index]!.length > 0;
+      const shadow = new CertificateShadow();
+      for (const { listed, path, inDirectory } of mentions[index]!) {
+        const { index: found, certificate } = listed;
         if (found === undefined) complete = false;
-        else if (!this.#shadowedCertificate(certificates, found, ['listeners', index, 'tls', 'certificates', at])) certificates.push(found);
+        else if (certificates.has(found))
+          this.#warn(path, `the same certificate${inDirectory ? ` as in ${certificate}` : ''} stands in this list already`);
+        else {
+          const taken = shadow.add(this.#certificates[found]!);
+          if (taken !== undefined) this.#warn(path, taken);
+          certificates.add(found);
+        }
       }
-      if (tls !== undefined && complete) this.#uncovered(index, rules.routes, certificates);
+      if (tls !== undefined && complete) this.#uncovered(index, rules.routes, [...certificates]);
       const { backlog, fastOpen, deferAccept, userTimeout, keepAlive } = listener.socket;
       const { addresses, ipv6Optional } = listener.address;
       for (const address of addresses) {
@@ -218,7 +267,7 @@ class Compiler {
         plans.push({
           name: listener.name,
           address,
-          tls: tls === undefined ? null : this.#tls(tls, index, certificates, clients),
+          tls: tls === undefined ? null : this.#tls(tls, index, [...certificates], clients),
           ...rules,
           socket: { backlog, fastOpen, deferAccept, userTimeoutMs: userTimeout, keepAliveS: keepAlive },
         });
@@ -232,22 +281,11 @@ class Compiler {
     tls: NonNullable<Config['listeners'][number]['tls']>,
     listener: number,
     certificates: readonly number[],
-    clients: ClientCertificatesPlan | null,
+    clients: readonly (ClientCertificatesPlan | null)[],
   ): TlsPlan {
     const { engine, reason, problem } = chooseEngine(tls, this.#fastProblem);
     if (problem !== null) this.#error(['listeners', listener, 'tls', 'engine'], problem);
-    const { policy, tickets, compressCertificates } = tls;
-    return {
-      engine,
-      engineReason: reason,
-      policy,
-      rules: POLICY_RULES[policy],
-      certificates,
-      tickets,
-      alpn: ALPN,
-      compressCertificates,
-      clients,
-    };
+    return tlsPlan(tls, engine, reason, certificates, clients);
   }
 
   /** The one libssl that is named; null: node's own. */
@@ -272,49 +310,45 @@ class Compiler {
     this.#warn(['listeners'], `the fast TLS engine cannot be had, openssl serves in its place: ${this.#fastProblem}`);
   }
 
-  async #clients(listener: number): Promise<ClientCertificatesPlan | null> {
-    const path = ['listeners', listener, 'tls', 'clientCertificates'];
-    return await compileClients(
-      this.#config.listeners[listener]?.tls?.clientCertificates,
-      path,
-      this.#options.nowMs ?? Date.now(),
-      (pem) => this.#blobs.push(pem) - 1,
-      { error: (at, message) => this.#error(at, message), warn: (at, message) => this.#warn(at, message) },
-    );
-  }
-
-  /** Listing a certificate twice, or two of one kind for the same names, leaves the later without work. */
-  #shadowedCertificate(certificates: readonly number[], candidate: number, path: SettingPath): boolean {
-    if (certificates.includes(candidate)) {
-      this.#warn(path, 'the same certificate stands in this list already');
-      return true;
-    }
-    const { names } = this.#certificates[candidate]!;
-    const rivals = certificates.filter((other) => this.#keyTypes[other] === this.#keyTypes[candidate]);
-    const taken = names.filter((name) => rivals.some((other) => this.#certificates[other]!.names.includes(name)));
-    if (names.length > 0 && taken.length === names.length) {
-      this.#warn(
-        path,
-        `never used: certificates before it have all its names (${taken.slice(0, 3).join(', ')}${taken.length > 3 ? ', ...' : ''})`,
+  /** What a listener asks of its clients, and what each of its names with settings of its own does. */
+  async #clients(listener: number): Promise<readonly (ClientCertificatesPlan | null)[]> {
+    const tls = this.#config.listeners[listener]?.tls;
+    const path = ['listeners', listener, 'tls'];
+    const compiled: (ClientCertificatesPlan | null)[] = [];
+    for (const [at, each] of [tls, ...(tls?.names ?? [])].entries()) {
+      const here = at === 0 ? path : [...path, 'names', at - 1];
+      const settings = each?.clientCertificates;
+      compiled.push(
+        settings === undefined && at > 0
+          ? compiled[0]!
+          : await compileClients(
+              settings,
+              [...here, 'clientCertificates'],
+              this.#options.nowMs ?? Date.now(),
+              (pem) => this.#blobs.push(pem) - 1,
+              { error: (place, message) => this.#error(place, message), warn: (place, message) => this.#warn(place, message) },
+            ),
       );
     }
-    return false;
+    return compiled;
   }
 
-  /** Routes for hosts that no certificate of the listener names: browsers would refuse them. */
+  /** Hosts of routes, and names with settings of their own, that no certificate of the listener is for: browsers would refuse them. */
   #uncovered(listener: number, routes: readonly RoutePlan[], certificates: readonly number[]): void {
     const names = new Set(certificates.flatMap((index) => this.#certificates[index]!.names));
     const told = new Set<string>();
-    for (const [at, { match }] of routes.entries()) {
-      const { host } = match;
-      if (host === null || told.has(host) || /^[[\d.:\]]+$/.test(host)) continue;
+    const look = (host: string, path: SettingPath): void => {
+      if (told.has(host) || /^[[\d.:\]]+$/.test(host)) return;
       told.add(host);
       const parent = host.indexOf('.');
-      if (names.has(host) || (!host.startsWith('*.') && parent > 0 && names.has(`*${host.slice(parent)}`))) continue;
-      this.#warn(
-        ['listeners', listener, 'routes', at, 'match', 'host'],
-        `no certificate of this listener is for ${host}; clients will refuse the connection`,
-      );
+      if (names.has(host) || (!host.startsWith('*.') && parent > 0 && names.has(`*${host.slice(parent)}`))) return;
+      this.#warn(path, `no certificate of this listener is for ${host}; clients will refuse the connection`);
+    };
+    for (const [at, { match }] of routes.entries()) {
+      if (match.host !== null) look(match.host, ['listeners', listener, 'routes', at, 'match', 'host']);
+    }
+    for (const [at, { match }] of (this.#config.listeners[listener]!.tls?.names ?? []).entries()) {
+      for (const { host } of match) look(host, ['listeners', listener, 'tls', 'names', at, 'match']);
     }
   }
 
@@ -406,6 +440,62 @@ class Compiler {
   #warn(path: SettingPath, message: string): void {
     this.#warnings.push({ ...this.#loaded.where(path), severity: 'warning', setting: settingText(path), message });
   }
+}
+
+/** Where a listener names a pair of files, itself or by its directory. */
+interface Mention {
+  readonly listed: Listed;
+  readonly path: SettingPath;
+  readonly inDirectory: boolean;
+}
+
+/** A pair of files, and where it was named first. */
+interface Listed extends CertificatePair {
+  readonly path: SettingPath;
+  readonly inDirectory: boolean;
+  /** In the plan's certificates; undefined: it cannot be used. */
+  index: number | undefined;
+}
+
+/** Two valid certificates of one kind for the same names leave the later without work. */
+class CertificateShadow {
+  readonly #taken = new Map<string, CertificatePlan>();
+
+  /** Why `certificate` is never used, or undefined. */
+  add(certificate: CertificatePlan): string | undefined {
+    const { names, keyType } = certificate;
+    const taken: string[] = [];
+    for (const name of names) {
+      const rival = this.#taken.get(`${keyType} ${name}`);
+      // One that begins later, or lasts longer, has its time.
+      if (rival !== undefined && rival.notBeforeMs <= certificate.notBeforeMs && rival.notAfterMs >= certificate.notAfterMs)
+        taken.push(name);
+      else this.#taken.set(`${keyType} ${name}`, rival ?? certificate);
+    }
+    if (names.length === 0 || taken.length < names.length) return undefined;
+    return `never used: certificates before it have all its names (${taken.slice(0, 3).join(', ')}${taken.length > 3 ? ', ...' : ''})`;
+  }
+}
+
+type TlsConfig = NonNullable<Config['listeners'][number]['tls']>;
+
+function tlsPlan(
+  tls: TlsConfig,
+  engine: EngineName,
+  engineReason: string,
+  certificates: readonly number[],
+  clients: readonly (ClientCertificatesPlan | null)[],
+): TlsPlan {
+  const { policy, tickets, strict, compressCertificates } = tls;
+  const own = { names: [], policy, allowed: POLICY_RULES[policy], tickets, clients: clients[0] ?? null };
+  const byName = tls.names.map((each, at) => ({
+    names: each.match.map(({ host }) => host),
+    policy: each.policy ?? policy,
+    allowed: POLICY_RULES[each.policy ?? policy],
+    tickets: each.tickets ?? tickets,
+    clients: clients[at + 1] ?? null,
+  }));
+  return { engine, engineReason, certificates, strict, alpn: ALPN, compressCertificates, rules: [own, ...byName] };
 }
 
 function ratePlan(rate: Config['clients']['requests']): RatePlan | null {

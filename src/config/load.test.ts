@@ -240,7 +240,7 @@ const WRONG: readonly (readonly [claim: string, from: string, to: string, ...err
     'an empty section',
     '      certificates:\n        - { certificate: shop.pem, key: shop.key }\n',
     '',
-    '4:9: listeners[0].tls: found nothing, expected a mapping of policy, certificates, tickets',
+    '4:9: listeners[0].tls: found nothing, expected a mapping of policy, certificates, engine, library, compressCertificates, tickets, strict, names',
   ],
   ['a duration without a unit', 'listeners:', 'timeouts: { idle: 75 }\nlisteners:', `1:19: timeouts.idle: found 75, expected ${DURATIONS}`],
   [

@@ -8,6 +8,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import {
   BODY_BYTES_MAX,
+  CERTIFICATES_MAX,
   FIELDS_MAX,
   HEAD_BYTES_MAX,
   LISTENERS_MAX,
@@ -78,21 +79,63 @@ const admin = section(
 
 const certificate = section(
   {
-    certificate: about('The certificate and its chain, leaf first.', filePath('a PEM file with the certificate and its chain, leaf first')),
-    key: about('Its private key; readable by nobody else.', filePath('a PEM file with the private key')),
+    certificate: about(
+      'The certificate and its chain, leaf first.',
+      filePath('a PEM file with the certificate and its chain, leaf first').optional(),
+    ),
+    key: about(
+      'Its private key; readable by nobody else. Default: it stands in the same file.',
+      filePath('a PEM file with the private key').optional(),
+    ),
+    directory: about(
+      'Instead of both, a directory: each NAME.pem or NAME.crt in it, with the key in the same file or in NAME.key, and each directory in it that has fullchain.pem and privkey.pem. Watched for changes.',
+      filePath('a directory of PEM files').optional(),
+    ),
   },
   ['ocsp', 'pkcs11', 'passphrase', 'names'],
-);
+).check((context) => {
+  const { certificate: file, key, directory } = context.value;
+  const problem = (setting: string, message: string): void => {
+    context.issues.push({ code: 'custom', message, path: [setting], input: context.value });
+  };
+  if (directory !== undefined && (file !== undefined || key !== undefined)) {
+    problem('directory', "it has certificates and keys, and stands without 'certificate' and 'key'");
+  } else if (directory === undefined && file === undefined) {
+    problem('certificate', "missing; expected a PEM file with the certificate and its chain, or 'directory'");
+  }
+});
+
+const policy = () => choice(['intermediate', 'modern'], ['old', 'fips', 'custom']);
+
+/** A name that clients ask for: what SNI can say. */
+function serverName(text: string): { readonly host: string } | string {
+  const parsed = unwrapped(parseHostPattern(text));
+  if (typeof parsed === 'string') return parsed;
+  return parsed.host === null || isIPv4(parsed.host) || parsed.host.startsWith('[')
+    ? `found ${shown(text)}, expected ${HOST_FORMS}`
+    : { host: parsed.host };
+}
+
+/** What names have for themselves. */
+const nameRules = section({
+  match: about(
+    "Names that clients ask for: 'shop.example.com', '*.example.com', or a list of them.",
+    z.preprocess(
+      (value) => (typeof value === 'string' ? [value] : value),
+      list(parsed(HOST_FORMS, serverName), 'a name, or a list of names', 1, 1_000),
+    ),
+  ),
+  policy: about("As the listener's.", policy().optional()),
+  tickets: about("As the listener's.", flag().optional()),
+  clientCertificates: about("As the listener's.", clientCertificates.optional()),
+});
 
 const tls = section(
   {
-    policy: about(
-      'TLS versions and cipher suites that are offered.',
-      choice(['intermediate', 'modern'], ['old', 'fips', 'custom']).prefault('intermediate'),
-    ),
+    policy: about('TLS versions and cipher suites that are offered.', policy().prefault('intermediate')),
     certificates: about(
       'Certificates, chosen by the name a client asks for; the first is for those who ask for none, or an unknown one.',
-      list(certificate, 'a list of certificates, each a mapping of certificate, key', 1, 10_000),
+      list(certificate, 'a list of certificates, each a mapping of certificate, key', 1, CERTIFICATES_MAX),
     ),
     engine: about(
       'The TLS library: `s2n` is the fast one, `openssl` the complete one; `auto`: the fast one unless a setting needs the other.',
@@ -105,6 +148,11 @@ const tls = section(
     compressCertificates: about('Certificates go compressed to clients that read that (RFC 8879); needs openssl.', flag().prefault(false)),
     tickets: about('Session tickets, by which a client that returns saves a whole handshake.', flag().prefault(true)),
     clientCertificates: about('Certificates that clients show.', clientCertificates.optional()),
+    strict: about(
+      'Clients that ask for no name, or one that no certificate is for, are refused (unrecognized_name).',
+      flag().prefault(false),
+    ),
+    names: about('What is otherwise for some names.', list(nameRules, 'a list of names with settings of their own', 0, 1_000).prefault([])),
   },
   ['clients', 'acme', 'alpn', 'ciphers', 'versions', 'groups', 'passthrough', 'ocsp', 'earlyData', 'requireName'],
 );

@@ -25,7 +25,9 @@ export interface EngineChoice {
 export function chooseEngine(tls: TlsSettings, fastProblem: string | null): EngineChoice {
   const needs = [
     ...(tls.library === undefined ? [] : ['another library (tls.library)']),
-    ...((tls.clientCertificates?.mode ?? 'off') === 'off' ? [] : ['client certificates (tls.clientCertificates)']),
+    ...([tls, ...tls.names].some(({ clientCertificates }) => (clientCertificates?.mode ?? 'off') !== 'off')
+      ? ['client certificates (clientCertificates)']
+      : []),
     ...(tls.compressCertificates ? ['certificate compression (tls.compressCertificates)'] : []),
   ];
   if (tls.engine === 's2n') {

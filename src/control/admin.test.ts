@@ -18,13 +18,11 @@ const PLAN: Plan = {
       tls: {
         engine: 's2n',
         engineReason: 'the fast one has all that is asked for',
-        policy: 'modern',
-        rules: POLICY_RULES.modern,
         certificates: [0],
-        tickets: true,
+        strict: false,
         alpn: ['http/1.1'],
         compressCertificates: false,
-        clients: null,
+        rules: [{ names: [], policy: 'modern', allowed: POLICY_RULES.modern, tickets: true, clients: null }],
       },
       routes: [],
       forwarding: { xForwarded: true, forwarded: false, traceparent: false, trustedProxies: [] },
@@ -51,6 +49,8 @@ const PLAN: Plan = {
   certificates: [
     {
       fingerprint: 'f',
+      chainFingerprint: 'c',
+      keyType: 'ec',
       names: ['shop.example'],
       notBeforeMs: 0,
       notAfterMs: Date.now() + 864_000_000,
@@ -170,7 +170,7 @@ connections 0 open, 0 in all; requests 0 open, 0 in all; handshakes 0 full, 0 re
 a second: 1235 requests, 3.3 handshakes, 0 failed ones, 0 answers 5xx, 100 B in, 2.9 MiB out
 
 LISTENERS
-  web  192.0.2.1:443  https  modern (s2n)
+  web  192.0.2.1:443  https  modern (s2n: the fast one has all that is asked for)
 
 UPSTREAMS
   shop  shop "one":8080  0 requests  0 open  0 failed

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { tollgateVersion } from '../base/version.ts';
 import { compile, continued } from '../config/compile.ts';
-import { filesOf } from '../config/files-of.ts';
+import { certificateDirectoriesOf, filesOf } from '../config/files-of.ts';
 import { findingText } from '../config/findings.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { parseNetwork } from '../config/networks.ts';
@@ -322,7 +322,8 @@ export class Instance {
 
   async #watchFiles(): Promise<void> {
     const { loaded } = this.#changes;
-    if (!loaded.config.watch) {
+    const files = loaded.config.watch ? filesOf(loaded) : certificateDirectoriesOf(loaded);
+    if (files.length === 0) {
       this.#watch?.close();
       this.#watch = null;
       return;
@@ -332,7 +333,7 @@ export class Instance {
         this.#log.error({ reason: error instanceof Error ? error.message : String(error) }, 'files changed, but nothing was');
       });
     });
-    await this.#watch.watch(filesOf(loaded), loaded.readAtMs);
+    await this.#watch.watch(files, loaded.readAtMs);
   }
 
   // --- the admin address ------------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ export function makeStatus(source: StatusSource): Status {
       protocol: tls === null ? 'http' : 'https',
       engine: tls === null ? null : fellBack ? 'openssl' : tls.engine,
       engineReason: tls === null ? null : fellBack && tls.engine === 's2n' ? 'the fast engine cannot be loaded' : tls.engineReason,
-      policy: tls === null ? null : tls.policy,
+      policy: tls === null ? null : tls.rules[0]!.policy,
     })),
     upstreams: plan.upstreams.map(({ name, targets }) => ({
       name,

@@ -97,17 +97,27 @@ export interface TlsPlan {
   /** Which TLS library serves it, and why, for people. */
   readonly engine: EngineName;
   readonly engineReason: string;
-  readonly policy: PolicyName;
-  /** What the policy allows. */
-  readonly rules: TlsRules;
   /** Indices into `Plan.certificates`; the first is the default for clients that name no server, or an unknown one. */
   readonly certificates: readonly number[];
-  /** Session tickets (TLS 1.2 and 1.3). */
-  readonly tickets: boolean;
+  /** Clients that name no server, or an unknown one, are refused. */
+  readonly strict: boolean;
   /** Protocols offered by ALPN, in our order. */
   readonly alpn: readonly string[];
   /** Certificates are sent compressed to clients that read that. */
   readonly compressCertificates: boolean;
+  /** The first is the listener's; the others are for the names that they list. */
+  readonly rules: readonly TlsRulePlan[];
+}
+
+/** What may differ by the name a client asks for. Everything but `names` is part of what tells one rule set from another (tls/certificate-table.ts). */
+export interface TlsRulePlan {
+  /** Exact, or `*.example.com`; empty for the listener's own. */
+  readonly names: readonly string[];
+  readonly policy: PolicyName;
+  /** What the policy allows. */
+  readonly allowed: TlsRules;
+  /** Session tickets (TLS 1.2 and 1.3). */
+  readonly tickets: boolean;
   /** Null: clients are not asked for a certificate. */
   readonly clients: ClientCertificatesPlan | null;
 }
@@ -120,6 +130,10 @@ export type PolicyName = 'intermediate' | 'modern';
 export interface CertificatePlan {
   /** SHA-256 of the leaf certificate's DER, lower-case hex: what makes two entries the same certificate. */
   readonly fingerprint: string;
+  /** SHA-256 of the whole chain as PEM, hex: what makes two contexts the same. */
+  readonly chainFingerprint: string;
+  /** `ec` or `rsa`. */
+  readonly keyType: string;
   /** DNS names of the leaf, lower-case, A-labels, wildcards as `*.example.com`. */
   readonly names: readonly string[];
   readonly notBeforeMs: number;
@@ -294,6 +308,11 @@ export interface RatePlan {
   readonly perSecond: number;
   /** Events that may come at once after a quiet time. */
   readonly burst: number;
+}
+
+/** What listeners, and names on them, ask of clients' certificates. */
+export function clientRulesOf(plan: Plan): readonly ClientCertificatesPlan[] {
+  return plan.listeners.flatMap(({ tls }) => tls?.rules.flatMap(({ clients }) => clients ?? []) ?? []);
 }
 
 /** One text form for an address, the same everywhere it is shown or compared. */

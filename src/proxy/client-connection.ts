@@ -18,7 +18,9 @@ import {
   FAULT_HELLO_NO_SHARED_VERSION,
   FAULT_HELLO_PLAIN_HTTP,
   FAULT_HELLO_TIMEOUT,
+  FAULT_HELLO_UNKNOWN_NAME,
   FAULT_REQUEST_HEAD_TIMEOUT,
+  FAULT_TLS_CERTIFICATE_STATUS_UNKNOWN,
   FAULT_TLS_CLIENT_ALERT,
   FAULT_TLS_TIMEOUT,
   faultOf,
@@ -54,6 +56,7 @@ import {
   C_LIMIT_HANDSHAKES_TURN,
 } from '../plan/counters.ts';
 import type { ConnectionView } from '../plan/messages.ts';
+import { contextAt } from '../tls/certificate-table.ts';
 import type { TlsSession } from '../tls/engine.ts';
 import { BLINDED, CLOSING, EXCHANGE, GONE, HANDSHAKE, HEAD, HELD, HELLO, STATE_NAMES, TUNNEL } from './client-state.ts';
 import { COMPOSE_AT, type ProxyContext, READ_AT } from './context.ts';
@@ -95,6 +98,11 @@ export class ClientConnection extends Watched implements RevocationWaiter {
   /** What servers are told of the client's certificate; '' when nothing is. */
   clientFields = '';
   #identity: ClientIdentity | null = null;
+  #judge: ClientJudge | null = null;
+  /** What it had to show, by id (Site.clientRules). */
+  clientRules = '';
+  /** It ends with its next answer. */
+  retired = false;
   /** Requests begun. */
   requests = 0;
 
@@ -272,7 +280,13 @@ export class ClientConnection extends Watched implements RevocationWaiter {
     }
     context.handshakesThisTurn++;
     this.sni = hello.serverName();
-    if (hello.maxVersion() < this.site.versionMin) {
+    const nowMs = context.unixMs();
+    const owner = this.site.certificates!.find(this.sni, nowMs);
+    if (owner === null) {
+      this.#refuseHello(FAULT_HELLO_UNKNOWN_NAME, n);
+      return;
+    }
+    if (hello.maxVersion() < owner.versionMin) {
       this.#refuseHello(FAULT_HELLO_NO_SHARED_VERSION, n);
       return;
     }
@@ -281,7 +295,9 @@ export class ClientConnection extends Watched implements RevocationWaiter {
       return;
     }
     if (this.#lowWater > 1) setReceiveLowWater(this.fd, 1);
-    this.#session = this.site.certificates!.find(this.sni).session(this.fd);
+    this.clientRules = owner.rule.clients?.id ?? '';
+    this.#judge = this.site.judges.get(this.clientRules) ?? null;
+    this.#session = contextAt(owner, nowMs).session(this.fd);
     this.stream = this.#session;
     this.state = HANDSHAKE;
     this.#handshake();
@@ -347,7 +363,7 @@ export class ClientConnection extends Watched implements RevocationWaiter {
     this.tlsVersion = versionName(version);
     this.cipher = suiteName(session.suite());
     if (context.debug !== null) this.#tellWatcher(resumed);
-    if (this.site.judge !== null && this.#isHeld(this.site.judge, session, resumed)) return;
+    if (this.#judge !== null && this.#isHeld(this.#judge, session, resumed)) return;
     this.#enterHead(context.timeouts.requestHeadMs);
     this.readable = this.hungUp || session.mayHaveMore();
     if (this.readable) this.#readHead();
@@ -356,11 +372,17 @@ export class ClientConnection extends Watched implements RevocationWaiter {
   /** A client that is in by its certificate: true when it must wait until it is known whether that is revoked, or is not in after all. */
   #isHeld(judge: ClientJudge, session: TlsSession, resumed: boolean): boolean {
     const { revocation } = this.context;
-    const identity = judge.identityOf(session.peerChain(), resumed);
-    this.#identity = identity;
-    if (identity === null) {
+    const chain = session.peerChain();
+    if (chain.length === 0) {
       this.clientFields = judge.noFields;
       return false;
+    }
+    const identity = judge.identityOf(chain, resumed);
+    this.#identity = identity;
+    if (identity === null) {
+      this.#recordFailure(FAULT_TLS_CERTIFICATE_STATUS_UNKNOWN, null, 'us');
+      this.closeGracefully(true);
+      return true;
     }
     const questions = judge.openQuestions(identity);
     if (questions.length > 0 && judge.revocation !== null && revocation.ask(this, identity, questions, judge.revocation)) {
@@ -374,10 +396,8 @@ export class ClientConnection extends Watched implements RevocationWaiter {
   onRevocationKnown(): void {
     const identity = this.#identity;
     const session = this.#session;
-    const { judge } = this.site;
-    if (this.state !== HELD || session === null) return;
-    // A plan that came meanwhile may ask for no certificate any more.
-    if (identity !== null && judge !== null && !this.#settled(judge, identity)) return;
+    const judge = this.#judge;
+    if (this.state !== HELD || session === null || identity === null || judge === null || !this.#settled(judge, identity)) return;
     this.#enterHead(this.context.timeouts.requestHeadMs);
     this.readable = this.hungUp || session.mayHaveMore();
     // Not now: whoever tells may have the scratch in use.
@@ -441,15 +461,15 @@ export class ClientConnection extends Watched implements RevocationWaiter {
   isMisdirected(bytes: Buffer, head: MessageHead): boolean {
     const { sni } = this;
     const { certificates } = this.site;
-    if (sni === null || certificates === null || certificates.isOne) return false;
+    if (certificates === null || certificates.isOne) return false;
     const length = head.hostEnd - head.hostStart;
-    if (length === sni.length) {
+    if (sni !== null && length === sni.length) {
       let i = 0;
       while (i < length && bytes[head.hostStart + i] === sni.charCodeAt(i)) i++;
       if (i === length) return false;
     }
     const host = bytes.latin1Slice(head.hostStart, head.hostEnd).toLowerCase();
-    return certificates.isMisdirected(sni, host.endsWith('.') ? host.slice(0, -1) : host);
+    return certificates.isMisdirected(sni, host.endsWith('.') ? host.slice(0, -1) : host, this.context.unixMs());
   }
 
   #handshakeFailed(fault: number): void {
@@ -492,7 +512,7 @@ export class ClientConnection extends Watched implements RevocationWaiter {
     const { context } = this;
     context.counters[C_FAULTS - fault]!++;
     if (fault === FAULT_HELLO_GONE && this.#helloBytes === 0) return;
-    const known = fault === FAULT_HELLO_NO_SHARED_VERSION || fault === FAULT_HELLO_NO_SHARED_PROTOCOL;
+    const known = fault === FAULT_HELLO_NO_SHARED_VERSION || fault === FAULT_HELLO_NO_SHARED_PROTOCOL || fault === FAULT_HELLO_UNKNOWN_NAME;
     context.logs.handshakes.failed(
       {
         fault,
@@ -680,6 +700,16 @@ export class ClientConnection extends Watched implements RevocationWaiter {
   }
 
   // --- the end --------------------------------------------------------------------------------------------------------
+
+  /** A new plan: it goes on under `site`, or ends with its next answer where clients must show something else now. */
+  moveTo(site: Site): void {
+    if (this.state === HELLO || site.clientRules(this.sni, this.context.unixMs()) === this.clientRules) {
+      this.site = site;
+      return;
+    }
+    this.retired = true;
+    this.drain();
+  }
 
   /** No more requests: between two of them at once, else when the one at work is done. */
   drain(): void {

@@ -3,6 +3,7 @@ import { AccessList } from '../guard/access-list.ts';
 import type { ClientJudge } from '../guard/client-judge.ts';
 import { NetworkList } from '../guard/network-list.ts';
 import { LocalAnswers } from '../http/local-answers.ts';
+import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
 import { addressText, type ForwardingPlan, type ListenerPlan, type Plan } from '../plan/plan.ts';
 import { RouteTable } from '../route/route-table.ts';
 import type { CertificateTable } from '../tls/certificate-table.ts';
@@ -15,12 +16,8 @@ export class Site {
   readonly address: string;
   /** Null: this listener speaks no TLS. */
   readonly certificates: CertificateTable | null;
-  /** Who may come in by a certificate; null: clients are not asked for one. */
-  readonly judge: ClientJudge | null;
-  /** What clients must show: a connection made under other rules ends with its next answer. */
-  readonly clientRules: string;
-  /** Lowest TLS version, as on the wire. */
-  readonly versionMin: number;
+  /** Who may come in by a certificate, by the rules' id. */
+  readonly judges = new Map<string, ClientJudge>();
   readonly alpnBytes: readonly Uint8Array[];
   readonly routes: RouteTable;
   /** By the index that `routes` finds. */
@@ -44,15 +41,13 @@ export class Site {
     listener: ListenerPlan,
     certificates: CertificateTable | null,
     upstreams: readonly Upstream[],
-    judge: ClientJudge | null,
+    judgeOf: (clients: ClientCertificatesPlan) => ClientJudge,
   ) {
     const { address, tls } = listener;
     this.name = listener.name;
     this.address = addressText(address);
     this.certificates = certificates;
-    this.judge = judge;
-    this.clientRules = tls?.clients?.id ?? '';
-    this.versionMin = tls === null ? 0 : Math.min(...tls.rules.versions);
+    for (const { clients } of tls?.rules ?? []) if (clients !== null) this.judges.set(clients.id, judgeOf(clients));
     this.alpnBytes = (tls?.alpn ?? []).map((name) => Uint8Array.from(Buffer.from(name, 'latin1')));
     this.routes = new RouteTable(listener.routes);
     this.answers = new LocalAnswers(listener.errorPages, listener.hsts === null ? '' : `Strict-Transport-Security: ${listener.hsts}\r\n`);
@@ -65,6 +60,11 @@ export class Site {
     this.port = address.family === 0 ? (tls === null ? '80' : '443') : String(address.port);
     const first = tls === null ? undefined : plan.certificates[tls.certificates[0] ?? -1]?.names.find((name) => !name.startsWith('*'));
     this.fallbackHost = first ?? (address.family === 0 ? 'localhost' : addressText(address));
+  }
+
+  /** What a client that asks for `sni` must show, by id; '' when it is not asked. A connection made under other rules ends. */
+  clientRules(sni: string | null, nowMs: number): string {
+    return this.certificates?.find(sni, nowMs)?.rule.clients?.id ?? '';
   }
 
   /** Whether what comes from `address` may speak for others. */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { POLICY_RULES } from '../hello/policy-rules.ts';
-import type { ListenerPlan, Plan, TlsPlan } from '../plan/plan.ts';
-import { CertificateTable } from './certificate-table.ts';
+import type { ListenerPlan, Plan, TlsPlan, TlsRulePlan } from '../plan/plan.ts';
+import { CertificateTable, contextAt } from './certificate-table.ts';
+import { ContextPool } from './context-pool.ts';
 import type { ContextOptions, TlsContext, TlsEngine } from './engine.ts';
 import { deriveTicketKey, TicketKeyRing } from './ticket-keys.ts';
 
@@ -31,28 +32,18 @@ class RecordingEngine implements TlsEngine {
   }
 }
 
-function build(engine: RecordingEngine, names: readonly (readonly string[])[], sources: readonly string[] = []) {
-  const tls: TlsPlan = {
-    engine: 's2n',
-    engineReason: '',
-    policy: 'intermediate',
-    rules: POLICY_RULES.intermediate,
-    certificates: names.map((_, i) => i),
-    tickets: true,
-    alpn: ['http/1.1'],
-    compressCertificates: false,
-    clients: null,
-  };
-  const certificates = names.map((each, i) => ({
-    fingerprint: `f${i}`,
-    names: each,
-    notBeforeMs: 0,
-    notAfterMs: 1,
-    source: sources[i] ?? 'fine',
-    chainBlob: 2 * i,
-    keyBlob: 2 * i + 1,
-  }));
-  const blobs = names.flatMap(() => [Buffer.from('chain'), Buffer.from('key')]);
+interface Given {
+  readonly names: readonly string[];
+  readonly source?: string;
+  readonly from?: number;
+  readonly until?: number;
+  readonly keyType?: string;
+}
+
+const NOW = 1_000;
+const RULE = { names: [], policy: 'intermediate', allowed: POLICY_RULES.intermediate, tickets: true, clients: null } as const;
+
+function poolOf(): ContextPool {
   const keys = new TicketKeyRing();
   keys.replace(
     [
@@ -61,7 +52,55 @@ function build(engine: RecordingEngine, names: readonly (readonly string[])[], s
     ],
     [Buffer.alloc(32, 1), Buffer.alloc(32, 2)],
   );
-  return new CertificateTable(engine, { certificates } as unknown as Plan, { name: 'web' } as ListenerPlan, tls, blobs, keys, null);
+  return new ContextPool(keys);
+}
+
+function build(
+  engine: RecordingEngine,
+  given: readonly Given[],
+  { pool = poolOf(), strict = false, rules = [RULE] as readonly TlsRulePlan[] } = {},
+): CertificateTable {
+  const tls: TlsPlan = {
+    engine: 's2n',
+    engineReason: '',
+    compressCertificates: false,
+    certificates: given.map((_, i) => i),
+    strict,
+    alpn: ['http/1.1'],
+    rules,
+  };
+  const certificates = given.map(({ names, source = 'fine', from = 0, until = 2 * NOW, keyType = 'ec' }, i) => ({
+    fingerprint: `f${i}`,
+    chainFingerprint: `c${i}`,
+    keyType,
+    names,
+    notBeforeMs: from,
+    notAfterMs: until,
+    source,
+    chainBlob: 2 * i,
+    keyBlob: 2 * i + 1,
+  }));
+  const blobs = given.flatMap(() => [Buffer.from('chain'), Buffer.from('key')]);
+  const parts = {
+    engine,
+    pool,
+    plan: { certificates } as unknown as Plan,
+    blobs,
+    nowMs: NOW,
+    judgeOf: () => () => 0,
+    staples: new Map([['f0', Buffer.from('first')]]),
+  };
+  const steps = CertificateTable.build(parts, { name: 'web' } as ListenerPlan, tls);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** Fingerprints of what serves `name` at `nowMs`. */
+function serving(table: CertificateTable, name: string | null, nowMs = NOW): readonly string[] {
+  const owner = table.find(name, nowMs);
+  return owner === null ? ['nobody'] : fingerprints(contextAt(owner, nowMs));
 }
 
 function fingerprints(context: TlsContext): string[] {
@@ -69,8 +108,10 @@ function fingerprints(context: TlsContext): string[] {
   return entry.options.certificates.map((each) => each.plan.fingerprint);
 }
 
+const SOME: readonly Given[] = [{ names: ['default.test'] }, { names: ['*.example'] }, { names: ['shop.example'] }];
+
 test('CertificateTable takes the exact name, then a wildcard of one label, then the first certificate', () => {
-  const table = build(new RecordingEngine(), [['default.test'], ['*.example'], ['shop.example']]);
+  const table = build(new RecordingEngine(), SOME);
   for (const [name, expected] of [
     ['shop.example', 'f2'],
     ['other.example', 'f1'],
@@ -80,32 +121,128 @@ test('CertificateTable takes the exact name, then a wildcard of one label, then 
     ['stranger.org', 'f0'],
     [null, 'f0'],
   ] as const) {
-    assert.deepEqual(fingerprints(table.find(name)), [expected], String(name));
+    assert.deepEqual(serving(table, name), [expected], String(name));
   }
+});
+
+test('a strict CertificateTable has nobody for strangers, and for who names nobody', () => {
+  const table = build(new RecordingEngine(), SOME, { strict: true });
+  assert.deepEqual(
+    ['shop.example', 'other.example', 'a.b.example', 'stranger.org', null].map((name) => serving(table, name)[0]),
+    ['f2', 'f1', 'nobody', 'nobody', 'nobody'],
+  );
 });
 
 test('CertificateTable gives certificates of one name one context, and names of one certificate the same', () => {
   const engine = new RecordingEngine();
-  const table = build(engine, [['a.test', 'b.test'], ['a.test']]);
-  assert.deepEqual(fingerprints(table.find('a.test')), ['f0', 'f1']);
-  assert.deepEqual(fingerprints(table.find('b.test')), ['f0']);
-  assert.equal(table.find('b.test'), table.find(null));
+  const table = build(engine, [{ names: ['a.test', 'b.test'] }, { names: ['a.test'], keyType: 'rsa' }]);
+  assert.deepEqual(serving(table, 'a.test'), ['f0', 'f1']);
+  assert.deepEqual(serving(table, 'b.test'), ['f0']);
+  assert.equal(table.find('b.test', NOW), table.find(null, NOW));
   assert.equal(engine.made.length, 2);
   for (const each of engine.made) assert.deepEqual(each.keys, ['old', 'new'], 'oldest first');
   assert.equal(new Set(engine.made.map((each) => each.options.ruleSet)).size, 2);
 });
 
-test('CertificateTable.staple() tells every context', () => {
+test('CertificateTable.staple() shows a response with its certificate, in contexts made before and behind', () => {
   const engine = new RecordingEngine();
-  build(engine, [['a.test'], ['b.test']]).staple('f1', Buffer.from('response'));
-  assert.ok(engine.made.length > 1);
-  for (const each of engine.made) assert.deepEqual(each.staples, ['f1 8']);
+  const table = build(engine, [{ names: ['a.test'] }, { names: ['b.test'] }]);
+  table.staple('f1', Buffer.from('response'));
+  assert.deepEqual(
+    engine.made.map(({ staples }) => staples),
+    [['f0 5', 'f1 8'], ['f1 8']],
+  );
 });
 
-test('CertificateTable retires what it made when one certificate is refused', () => {
+test('CertificateTable takes the valid certificate of a kind, whatever the order, and changes when its time comes', () => {
   const engine = new RecordingEngine();
-  assert.throws(() => build(engine, [['a.test'], ['b.test']], ['fine', 'broken']), /broken/);
+  const table = build(engine, [
+    { names: ['a.test'], until: NOW - 1 },
+    { names: ['a.test'], until: NOW + 50 },
+    { names: ['a.test'], from: NOW + 40, until: NOW + 100 },
+    { names: ['a.test'], keyType: 'rsa', from: NOW + 45 },
+  ]);
+  assert.deepEqual(serving(table, 'a.test', NOW), ['f1']);
+  assert.deepEqual(serving(table, 'a.test', NOW + 44), ['f1']);
+  assert.deepEqual(serving(table, 'a.test', NOW + 45), ['f1', 'f3']);
+  assert.deepEqual(serving(table, 'a.test', NOW + 50), ['f2', 'f3']);
+  assert.deepEqual(serving(table, 'a.test', NOW + 100), ['f3'], 'one kind alone, rather than one that has expired');
+  assert.deepEqual(serving(table, 'a.test', 2 * NOW), ['f0', 'f3'], 'all have: better than nothing');
+});
+
+test('CertificateTable takes a wildcard that is valid before an exact name that is not, under the same rules alone', () => {
+  const given = [{ names: ['a.test'], until: NOW }, { names: ['*.test'] }];
+  assert.deepEqual(serving(build(new RecordingEngine(), given), 'a.test'), ['f1']);
+  const rules = [RULE, { names: ['a.test'], policy: 'modern', allowed: POLICY_RULES.modern, tickets: true, clients: null }] as const;
+  assert.deepEqual(serving(build(new RecordingEngine(), given, { rules }), 'a.test'), ['f0']);
+});
+
+test('CertificateTable gives names rules of their own, whichever certificate they have, and keeps them apart', () => {
+  const engine = new RecordingEngine();
+  const rules = [
+    RULE,
+    { names: ['pay.example', 'none.org'], policy: 'modern', allowed: POLICY_RULES.modern, tickets: false, clients: null },
+  ] as const;
+  const table = build(engine, SOME, { rules });
+  const policy = (name: string): string => table.find(name, NOW)!.rule.policy;
+  assert.deepEqual(['shop.example', 'pay.example', 'other.example', 'none.org', 'stranger.org'].map(policy), [
+    'intermediate',
+    'modern',
+    'intermediate',
+    'modern',
+    'intermediate',
+  ]);
+  assert.deepEqual(serving(table, 'pay.example'), ['f1']);
+  assert.deepEqual(serving(table, 'none.org'), ['f0']);
+  const made = engine.made.find(({ options }) => options.policy === 'modern')!;
+  assert.equal(made.options.tickets, false);
+  assert.ok(table.isMisdirected('other.example', 'pay.example', NOW), 'the same certificate, other rules');
+  assert.ok(table.isMisdirected('pay.example', 'other.example', NOW));
+  assert.ok(table.isMisdirected('none.org', 'stranger.org', NOW), 'nobody serves it, under other rules');
+  assert.ok(!table.isMisdirected('other.example', 'third.example', NOW));
+  assert.ok(!table.isMisdirected('other.example', 'shop.example', NOW), 'the wildcard is for it too');
+  assert.ok(table.isMisdirected('default.test', 'shop.example', NOW), 'another certificate');
+});
+
+test('CertificateTable shares contexts with the table before it, and gives back what nobody wants', () => {
+  const engine = new RecordingEngine();
+  const pool = poolOf();
+  const first = build(engine, SOME, { pool });
+  const second = build(engine, [...SOME, { names: ['new.example'] }], { pool });
+  assert.equal(engine.made.length, 4);
+  first.retire();
+  assert.equal(pool.size, 4);
+  const third = build(engine, SOME.slice(0, 2), { pool });
+  second.retire();
+  assert.deepEqual(
+    engine.made.map(({ retired }) => retired),
+    [false, false, true, true],
+  );
+  third.retire();
+  assert.equal(pool.size, 0);
+});
+
+test('CertificateTable retires what it made when one certificate is refused, and when nobody waits for it any more', () => {
+  const engine = new RecordingEngine();
+  const pool = poolOf();
+  assert.throws(() => build(engine, [{ names: ['a.test'] }, { names: ['b.test'], source: 'broken' }], { pool }), /broken/);
   assert.ok(engine.made.length > 0 && engine.made.every((each) => each.retired));
+  assert.equal(pool.size, 0);
+});
+
+test('a context has the ticket keys of the time when it is used, added when it is used', () => {
+  const engine = new RecordingEngine();
+  const keys = new TicketKeyRing();
+  const table = build(engine, [{ names: ['a.test'] }], { pool: new ContextPool(keys) });
+  keys.replace([{ name: 'first', fromS: 1 }], [Buffer.alloc(32, 1)]);
+  assert.deepEqual(engine.made[0]!.keys, []);
+  const use = () => contextAt(table.find('a.test', NOW)!, NOW);
+  use();
+  use();
+  assert.deepEqual(engine.made[0]!.keys, ['first']);
+  keys.replace([{ name: 'second', fromS: 2 }], [Buffer.alloc(32, 2)]);
+  use();
+  assert.deepEqual(engine.made[0]!.keys, ['first', 'second']);
 });
 
 test('deriveTicketKey() gives every rule set its own key, the same each time', () => {

@@ -1,126 +1,276 @@
 /**
- * Which context serves a name: the exact name before a wildcard of one label (RFC 6125, section 6.4.3), before the listener's default.
- * Certificates that answer for the same names with keys of different types share a context, and the engine takes what the client can
- * verify. Immutable: a new plan makes a new table.
+ * Which context serves a name: the exact name before a wildcard of one label (RFC 6125, section 6.4.3), before the listener's default; and of
+ * two certificates for a name the one that is valid now. Certificates for the same name with keys of different types share a context, and
+ * the engine takes what the client can verify. Rules may differ by name: they are chosen in the same way. Immutable; a new plan makes a new one.
+ *
+ *   name -> owner: rule and spans;   span: until when, the context of the certificates that are valid until then, or of none that is
  */
 import { assert } from '../base/assert.ts';
 import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
-import type { ListenerPlan, Plan, TlsPlan } from '../plan/plan.ts';
+import type { CertificatePlan, ListenerPlan, Plan, TlsPlan, TlsRulePlan } from '../plan/plan.ts';
+import type { ContextPool, SharedContext } from './context-pool.ts';
 import type { ClientCertificateRules, ContextOptions, PeerJudge, TlsContext, TlsEngine } from './engine.ts';
-import type { TicketKeyRing } from './ticket-keys.ts';
+
+/** What a table is made from. */
+export interface TableParts {
+  readonly engine: TlsEngine;
+  readonly pool: ContextPool;
+  readonly plan: Plan;
+  readonly blobs: readonly Uint8Array[];
+  /** Unix time, milliseconds. */
+  readonly nowMs: number;
+  /** Who may come in by a certificate, under these rules. */
+  readonly judgeOf: (clients: ClientCertificatesPlan) => PeerJudge;
+  /** OCSP responses to show, by the certificate's fingerprint. */
+  readonly staples: ReadonlyMap<string, Uint8Array>;
+}
+
+interface Span {
+  /** Unix time, milliseconds; the last one's is infinite. */
+  readonly untilMs: number;
+  readonly shared: SharedContext;
+  /** Whether its certificates are valid, all this time. */
+  readonly valid: boolean;
+}
+
+/** What a name is served by. */
+export interface NameOwner {
+  readonly rule: TlsRulePlan;
+  /** Lowest TLS version, as on the wire. */
+  readonly versionMin: number;
+  readonly spans: readonly Span[];
+  /** Names of its certificates. */
+  readonly names: ReadonlySet<string>;
+}
 
 export class CertificateTable {
-  readonly #exact = new Map<string, TlsContext>();
+  readonly #exact = new Map<string, NameOwner>();
   /** By the part behind `*.`. */
-  readonly #wildcards = new Map<string, TlsContext>();
-  readonly #all: TlsContext[] = [];
-  /** Names of each context's certificates, in the order of `#all`. */
-  readonly #names: ReadonlySet<string>[] = [];
-  readonly #fallback: TlsContext;
+  readonly #wildcards = new Map<string, NameOwner>();
+  readonly #pool: ContextPool;
+  /** Ids of the contexts it has taken. */
+  readonly #taken = new Set<string>();
+  readonly #strict: boolean;
+  #fallback: NameOwner | undefined;
 
-  /** Makes every context. On an error those already made are retired, and the error names the certificate. */
-  constructor(
-    engine: TlsEngine,
-    plan: Plan,
-    listener: ListenerPlan,
-    tls: TlsPlan,
-    blobs: readonly Uint8Array[],
-    keys: TicketKeyRing,
-    judge: PeerJudge | null,
-  ) {
+  private constructor(pool: ContextPool, strict: boolean) {
+    this.#pool = pool;
+    this.#strict = strict;
+  }
+
+  /** Makes every context; yields behind each, so that a worker may do other things meanwhile. What throws has given back what it took. */
+  static *build(parts: TableParts, listener: ListenerPlan, tls: TlsPlan): Generator<undefined, CertificateTable, undefined> {
     assert(tls.certificates.length > 0, 'a TLS listener has a certificate');
-    const byGroup = new Map<string, TlsContext>();
+    const table = new CertificateTable(parts.pool, tls.strict);
+    let whole = false;
     try {
-      const contextOf = (group: readonly number[]): TlsContext => {
-        const id = group.join(',');
-        let context = byGroup.get(id);
-        if (context === undefined) {
-          context = engine.context(contextOptions(plan, listener, tls, group, blobs, judge));
-          byGroup.set(id, context);
-          this.#all.push(context);
-          this.#names.push(new Set(group.flatMap((index) => plan.certificates[index]?.names ?? [])));
-          keys.addTo(context);
+      const rules = new RuleNames(tls.rules);
+      const candidates = candidatesByName(parts.plan, tls);
+      const owners = new Map<string, NameOwner>();
+      const first = [tls.certificates[0]!];
+      // A name with rules of its own may be one that a wildcard certificate is for, or none.
+      for (const name of new Set([...candidates.keys(), ...rules.names])) {
+        const own = candidates.get(name) ?? candidates.get(wildcardOf(name)) ?? first;
+        const rule = rules.find(name);
+        const id = `${tls.rules.indexOf(rule)} ${own.join(',')}`;
+        let owner = owners.get(id);
+        if (owner === undefined) {
+          owner = yield* table.#own(parts, listener, tls, rule, own);
+          owners.set(id, owner);
         }
-        return context;
-      };
-      this.#fallback = contextOf([tls.certificates[0]!]);
-      for (const [name, group] of groupsByName(plan, tls)) {
-        if (name.startsWith('*.')) this.#wildcards.set(name.slice(2), contextOf(group));
-        else this.#exact.set(name, contextOf(group));
+        if (name.startsWith('*.')) table.#wildcards.set(name.slice(2), owner);
+        else table.#exact.set(name, owner);
       }
-    } catch (error) {
-      this.retire();
-      throw error;
+      table.#fallback = owners.get(`0 ${first.join(',')}`) ?? (yield* table.#own(parts, listener, tls, tls.rules[0]!, first));
+      whole = true;
+      return table;
+    } finally {
+      // Left in the middle, by an error or because nobody wants it any more.
+      if (!whole) table.retire();
     }
   }
 
-  /** The context for `name` (lower-case, no trailing dot), or the default; null: the client named no server. */
-  find(name: string | null): TlsContext {
-    return (name === null ? undefined : this.#owner(name)) ?? this.#fallback;
+  *#own(
+    parts: TableParts,
+    listener: ListenerPlan,
+    tls: TlsPlan,
+    rule: TlsRulePlan,
+    candidates: readonly number[],
+  ): Generator<undefined, NameOwner, undefined> {
+    const { certificates } = parts.plan;
+    const spans: Span[] = [];
+    for (const { untilMs, group, valid } of spansOf(certificates, candidates, parts.nowMs)) {
+      const ruleSet = ruleSetOf(parts.engine, listener, tls, rule, group, certificates);
+      const shared = this.#pool.take(ruleSet, () => newContext(parts, contextOptions(parts, tls, rule, group, ruleSet)));
+      // Taken once, however many names it serves.
+      if (this.#taken.has(ruleSet)) this.#pool.giveBack(ruleSet);
+      this.#taken.add(ruleSet);
+      spans.push({ untilMs, shared, valid });
+      yield;
+    }
+    return {
+      rule,
+      versionMin: Math.min(...rule.allowed.versions),
+      spans,
+      names: new Set(candidates.flatMap((index) => certificates[index]!.names)),
+    };
   }
 
-  /** The context that has a certificate for `name`. */
-  #owner(name: string): TlsContext | undefined {
+  /** Who serves `name` (lower-case, no trailing dot; null: the client named no server); null: nobody, the listener is strict. */
+  find(name: string | null, nowMs: number): NameOwner | null {
+    return (name === null ? undefined : this.#owner(name, nowMs)) ?? (this.#strict ? null : this.#fallback!);
+  }
+
+  #owner(name: string, nowMs: number): NameOwner | undefined {
     const exact = this.#exact.get(name);
-    if (exact !== undefined) return exact;
-    if (this.#wildcards.size === 0) return undefined;
+    if (this.#wildcards.size === 0 || (exact !== undefined && spanAt(exact, nowMs).valid)) return exact;
     const dot = name.indexOf('.');
-    return dot > 0 ? this.#wildcards.get(name.slice(dot + 1)) : undefined;
+    const wildcard = dot > 0 ? this.#wildcards.get(name.slice(dot + 1)) : undefined;
+    if (exact === undefined || wildcard === undefined) return exact ?? wildcard;
+    // A wildcard that is valid serves better than a certificate that is not, under the same rules.
+    return spanAt(wildcard, nowMs).valid && wildcard.rule === exact.rule ? wildcard : exact;
   }
 
   /** Whether every request on a connection may name any host: there is one context alone. */
   get isOne(): boolean {
-    return this.#all.length === 1;
+    return this.#taken.size === 1;
   }
 
   /**
-   * Whether a request for `host` (lower-case, no trailing dot, no port) does not belong on a connection made for `name`: a certificate here
-   * is for that host, and it is not the one this connection was shown. RFC 9110, section 15.5.20.
+   * Whether a request for `host` (lower-case, no trailing dot, no port) does not belong on a connection made for `name`: it has other rules, or
+   * a certificate here is for that host, and it is not the one this connection was shown. RFC 9110, section 15.5.20.
    */
-  isMisdirected(name: string, host: string): boolean {
-    const owner = this.#owner(host);
-    const shown = this.find(name);
-    if (owner === undefined || owner === shown) return false;
-    const names = this.#names[this.#all.indexOf(shown)];
-    const dot = host.indexOf('.');
-    return names !== undefined && !names.has(host) && !(dot > 0 && names.has(`*${host.slice(dot)}`));
-  }
-
-  addKeys(keys: TicketKeyRing): void {
-    for (const context of this.#all) keys.addTo(context);
+  isMisdirected(name: string | null, host: string, nowMs: number): boolean {
+    const owner = this.#owner(host, nowMs);
+    const shown = this.find(name, nowMs);
+    if (owner === shown || shown === null) return false;
+    if ((owner ?? this.#fallback!).rule !== shown.rule) return true;
+    // Who named no server was shown the default, and knows it.
+    if (owner === undefined || name === null) return false;
+    return !shown.names.has(host) && !shown.names.has(wildcardOf(host));
   }
 
   /** Shows `response` with the certificate of that fingerprint; empty: none. */
   staple(fingerprint: string, response: Uint8Array): void {
-    for (const context of this.#all) context.staple(fingerprint, response);
+    for (const id of this.#taken) this.#pool.staple(id, fingerprint, response);
   }
 
+  /** Gives its contexts back. Once. */
   retire(): void {
-    for (const context of this.#all) context.retire();
+    for (const id of this.#taken) this.#pool.giveBack(id);
+    this.#taken.clear();
   }
 }
 
-/** For each name the certificates that answer for it, in the listener's order, one of each kind of key: the engine knows no more. */
-function groupsByName(plan: Plan, tls: TlsPlan): Map<string, number[]> {
-  const groups = new Map<string, number[]>();
+/** The context for a connection made now. */
+export function contextAt(owner: NameOwner, nowMs: number): TlsContext {
+  return spanAt(owner, nowMs).shared.ready;
+}
+
+function spanAt({ spans }: NameOwner, nowMs: number): Span {
+  let i = 0;
+  while (nowMs >= spans[i]!.untilMs) i++;
+  return spans[i]!;
+}
+
+/** `*.example.com` of `shop.example.com`. */
+function wildcardOf(name: string): string {
+  return `*${name.slice(name.indexOf('.'))}`;
+}
+
+/** Whose rules a name has: those that list it, those that list its wildcard, the listener's. */
+class RuleNames {
+  readonly #byName = new Map<string, TlsRulePlan>();
+  readonly #first: TlsRulePlan;
+
+  constructor(rules: readonly TlsRulePlan[]) {
+    this.#first = rules[0]!;
+    for (const rule of rules) for (const name of rule.names) if (!this.#byName.has(name)) this.#byName.set(name, rule);
+  }
+
+  get names(): Iterable<string> {
+    return this.#byName.keys();
+  }
+
+  find(name: string): TlsRulePlan {
+    return this.#byName.get(name) ?? this.#byName.get(wildcardOf(name)) ?? this.#first;
+  }
+}
+
+/** For each name the certificates that are for it, in the listener's order. */
+function candidatesByName(plan: Plan, tls: TlsPlan): Map<string, number[]> {
+  const byName = new Map<string, number[]>();
   for (const index of tls.certificates) {
     for (const name of plan.certificates[index]?.names ?? []) {
-      const group = groups.get(name);
-      if (group === undefined) groups.set(name, [index]);
-      else if (!group.includes(index)) group.push(index);
+      const candidates = byName.get(name);
+      if (candidates === undefined) byName.set(name, [index]);
+      else if (!candidates.includes(index)) candidates.push(index);
     }
   }
-  return groups;
+  return byName;
 }
 
-function contextOptions(
-  plan: Plan,
+interface GroupSpan {
+  readonly untilMs: number;
+  readonly group: readonly number[];
+  readonly valid: boolean;
+}
+
+/**
+ * The certificates that serve from `nowMs` on, span by span: of each kind of key the first that is valid, all this time; where none of any kind
+ * is, the first of each kind. The engine knows one certificate of each kind.
+ */
+function spansOf(certificates: readonly CertificatePlan[], candidates: readonly number[], nowMs: number): readonly GroupSpan[] {
+  const isValid = (index: number, atMs: number): boolean => {
+    const { notBeforeMs, notAfterMs } = certificates[index]!;
+    return notBeforeMs <= atMs && atMs < notAfterMs;
+  };
+  const edges = candidates
+    .flatMap((index) => [certificates[index]!.notBeforeMs, certificates[index]!.notAfterMs])
+    .filter((ms) => ms > nowMs);
+  const starts = [nowMs, ...new Set(edges.sort((a, b) => a - b))];
+  const spans: GroupSpan[] = [];
+  starts.forEach((fromMs, i) => {
+    const fit = candidates.filter((index) => isValid(index, fromMs));
+    const group = onePerKind(certificates, fit.length > 0 ? fit : candidates);
+    const span = { untilMs: starts[i + 1] ?? Number.POSITIVE_INFINITY, group, valid: fit.length > 0 };
+    const last = spans.at(-1);
+    if (last !== undefined && last.valid === span.valid && last.group.join() === group.join()) spans.pop();
+    spans.push(span);
+  });
+  return spans;
+}
+
+function onePerKind(certificates: readonly CertificatePlan[], candidates: readonly number[]): readonly number[] {
+  return candidates.filter(
+    (index, i) => candidates.findIndex((other) => certificates[other]!.keyType === certificates[index]!.keyType) === i,
+  );
+}
+
+/** What tells this rule set from every other: tickets of one are worth nothing to another, and those that have the same share a context. */
+function ruleSetOf(
+  engine: TlsEngine,
   listener: ListenerPlan,
   tls: TlsPlan,
+  rule: TlsRulePlan,
   group: readonly number[],
-  blobs: readonly Uint8Array[],
-  judge: PeerJudge | null,
-): ContextOptions {
+  certificates: readonly CertificatePlan[],
+): string {
+  const { names: _names, clients, ...rest } = rule;
+  const { alpn, compressCertificates } = tls;
+  return JSON.stringify([
+    engine.name,
+    listener.name,
+    rest,
+    alpn,
+    compressCertificates,
+    clients?.id ?? null,
+    group.map((index) => certificates[index]!.chainFingerprint),
+  ]);
+}
+
+function contextOptions(parts: TableParts, tls: TlsPlan, rule: TlsRulePlan, group: readonly number[], ruleSet: string): ContextOptions {
+  const { plan, blobs } = parts;
   const certificates = group.map((index) => {
     const certificate = plan.certificates[index];
     const chainPem = blobs[certificate?.chainBlob ?? -1];
@@ -128,19 +278,23 @@ function contextOptions(
     assert(certificate !== undefined && chainPem !== undefined && keyPem !== undefined, 'a plan carries its certificates');
     return { chainPem, keyPem, plan: certificate };
   });
-  const { policy, rules, alpn, tickets, compressCertificates, clients } = tls;
-  const allowed = [rules.versions, rules.suites, rules.groups, rules.signatureSchemes].map((list) => list.join(',')).join('/');
-  const ruleSet = `${listener.name} ${policy} ${allowed} ${clients?.id ?? '-'} ${certificates.map((each) => each.plan.fingerprint).join(' ')}`;
-  return { ruleSet, policy, rules, certificates, alpn, tickets, clients: clientRules(clients, blobs, judge), compressCertificates };
+  const { policy, allowed, tickets } = rule;
+  const { alpn, compressCertificates } = tls;
+  return { ruleSet, policy, rules: allowed, certificates, alpn, tickets, clients: clientRules(rule.clients, parts), compressCertificates };
 }
 
-function clientRules(
-  clients: ClientCertificatesPlan | null,
-  blobs: readonly Uint8Array[],
-  judge: PeerJudge | null,
-): ClientCertificateRules | null {
+function newContext({ engine, staples }: TableParts, options: ContextOptions): TlsContext {
+  const context = engine.context(options);
+  for (const { plan } of options.certificates) {
+    const response = staples.get(plan.fingerprint);
+    if (response !== undefined) context.staple(plan.fingerprint, response);
+  }
+  return context;
+}
+
+function clientRules(clients: ClientCertificatesPlan | null, { blobs, judgeOf }: TableParts): ClientCertificateRules | null {
   if (clients === null) return null;
   const caPem = blobs[clients.authoritiesBlob];
-  assert(caPem !== undefined && judge !== null, 'a plan carries its authorities');
-  return { required: clients.mode === 'required', caPem, depth: clients.depth, judge };
+  assert(caPem !== undefined, 'a plan carries its authorities');
+  return { required: clients.mode === 'required', caPem, depth: clients.depth, judge: judgeOf(clients) };
 }

@@ -47,7 +47,22 @@ function context(clients: Partial<ClientCertificateRules> = {}, ruleSet = 'bank'
     ruleSet,
     policy: 'intermediate',
     rules: POLICY_RULES.intermediate,
-    certificates: [{ ...own, plan: { fingerprint: 'x', names: [], notBeforeMs: 0, notAfterMs: 0, source: '', chainBlob: 0, keyBlob: 1 } }],
+    certificates: [
+      {
+        ...own,
+        plan: {
+          fingerprint: 'x',
+          chainFingerprint: 'x',
+          keyType: 'ec',
+          names: [],
+          notBeforeMs: 0,
+          notAfterMs: 0,
+          source: '',
+          chainBlob: 0,
+          keyBlob: 1,
+        },
+      },
+    ],
     alpn: [],
     tickets: true,
     compressCertificates: false,

@@ -47,6 +47,16 @@ const BARE: ContextOptions = {
   clients: null,
   compressCertificates: false,
 };
-const PLAN = { fingerprint: 'x', names: [], notBeforeMs: 0, notAfterMs: 0, source: '', chainBlob: 0, keyBlob: 1 };
+const PLAN = {
+  fingerprint: 'x',
+  chainFingerprint: 'x',
+  keyType: 'ec',
+  names: [],
+  notBeforeMs: 0,
+  notAfterMs: 0,
+  source: '',
+  chainBlob: 0,
+  keyBlob: 1,
+};
 
 engineContract(engine, { ecdsa, rsa });

@@ -348,6 +348,8 @@ function planOf(certificate: ContractCertificate): CertificatePlan {
   const isCertificate = certificate.chainPem.includes('BEGIN CERTIFICATE');
   return {
     fingerprint: isCertificate ? new X509Certificate(certificate.chainPem).fingerprint256 : 'none',
+    chainFingerprint: 'none',
+    keyType: 'ec',
     names: ['localhost'],
     notBeforeMs: 0,
     notAfterMs: Number.MAX_SAFE_INTEGER,

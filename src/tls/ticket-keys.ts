@@ -21,9 +21,12 @@ export function deriveTicketKey(master: Uint8Array, ruleSet: string, bytes: numb
 /** The keys in use, so that a context made later gets them all. Masters are kept in memory of their own and zeroed when they go. */
 export class TicketKeyRing {
   #keys: { readonly key: TicketKey; readonly secret: Uint8Array }[] = [];
+  /** Rises with every change. */
+  generation = 0;
 
   /** Replaces the ring. Copies the secrets. */
   replace(keys: readonly TicketKey[], secrets: readonly Uint8Array[]): void {
+    this.generation++;
     for (const old of this.#keys) old.secret.fill(0);
     this.#keys = keys.map((key, i) => ({ key, secret: Uint8Array.from(secrets[i] ?? []) })).filter((each) => each.secret.length > 0);
   }

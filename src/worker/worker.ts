@@ -14,7 +14,7 @@ import { acceptedAddress, closeDescriptor } from '../native/sockets.ts';
 import { Listener, type ListenerEvents } from '../net/listener.ts';
 import { Reactor } from '../net/reactor.ts';
 import { Watched } from '../net/watched.ts';
-import type { RevocationListView } from '../plan/client-certificates.ts';
+import type { ClientCertificatesPlan, RevocationListView } from '../plan/client-certificates.ts';
 import {
   C_CONNECTIONS,
   C_CONNECTIONS_OPEN,
@@ -30,7 +30,15 @@ import {
   C_TURNS,
 } from '../plan/counters.ts';
 import type { Frame } from '../plan/frame.ts';
-import { type ConnectionFilter, type ConnectionView, HANDOFF_FD, TABLE_FD, type ToWorker, type WorkerArguments } from '../plan/messages.ts';
+import {
+  type ConnectionFilter,
+  type ConnectionView,
+  type FromWorker,
+  HANDOFF_FD,
+  TABLE_FD,
+  type ToWorker,
+  type WorkerArguments,
+} from '../plan/messages.ts';
 import { addressText, type ListenAddress, type Plan } from '../plan/plan.ts';
 import {
   monotonicS,
@@ -52,6 +60,7 @@ import { Site } from '../proxy/site.ts';
 import { Tracing } from '../proxy/tracing.ts';
 import { SpanBuffer } from '../record/span-buffer.ts';
 import { CertificateTable } from '../tls/certificate-table.ts';
+import { ContextPool } from '../tls/context-pool.ts';
 import type { TlsEngines } from '../tls/engines.ts';
 import { TicketKeyRing } from '../tls/ticket-keys.ts';
 import { Upstream } from '../upstream/upstream.ts';
@@ -65,6 +74,9 @@ const SLOW_TICKS = 10;
 const TRIM_RESTED = 512;
 /** Time between two trims at least. Milliseconds. */
 const TRIM_EVERY_MS = 10_000;
+
+/** How long a plan that is being adopted keeps the loop at a time. Milliseconds. */
+const SLICE_MS = 2;
 
 /** A plan made runnable. */
 interface Running {
@@ -94,6 +106,7 @@ export class Worker {
   readonly #spans: SpanBuffer;
   readonly #gauges: ProcessGauges;
   readonly #keys = new TicketKeyRing();
+  readonly #judges = new Map<string, ClientJudge>();
   readonly #lists = new RevocationLists();
   #listsRefused = 0;
   readonly #desk: RevocationDesk;
@@ -104,6 +117,10 @@ export class Worker {
   };
   /** OCSP responses to show with certificates, by fingerprint. */
   readonly #staples = new Map<string, Buffer>();
+  readonly #contexts = new ContextPool(this.#keys);
+  /** Plans that are to run, the one under way first, and the upstreams made for it. */
+  readonly #toAdopt: { readonly plan: Plan; readonly blobs: readonly Buffer[] }[] = [];
+  #building: readonly Upstream[] = [];
   #sockets: HeldSocket[] = [];
   /** Socket slots it accepts from. */
   #slots: ReadonlySet<number> = new Set();
@@ -156,18 +173,17 @@ export class Worker {
     switch (message.type) {
       case 'tickets':
         this.#keys.replace(message.keys, blobs);
-        for (const blob of blobs) blob.fill(0);
-        for (const site of this.#running?.sites.values() ?? []) site.certificates?.addKeys(this.#keys);
         return;
       case 'plan':
-        this.#adopt(message.plan, blobs);
+        this.#toAdopt.push({ plan: message.plan, blobs: copied(blobs) });
+        if (this.#toAdopt.length === 1) this.#adoptNext();
         return;
       case 'accept':
         this.#slots = new Set(message.slots);
         this.#openListeners();
         return;
       case 'addresses':
-        for (const upstream of this.#running?.upstreams ?? []) {
+        for (const upstream of [...(this.#running?.upstreams ?? []), ...this.#building]) {
           for (const target of upstream.targets) if (target.plan.slot === message.target) target.moveTo(message.addresses);
         }
         return;
@@ -203,39 +219,105 @@ export class Worker {
     }
   }
 
-  #adopt(plan: Plan, blobs: readonly Buffer[]): void {
+  // --- plans ------------------------------------------------------------------------------------------------------------
+
+  /** Plans are adopted in the order in which they came, each in slices: whoever is connected does not wait for ten thousand certificates. */
+  #adoptNext(): void {
+    const next = this.#toAdopt[0];
+    if (next === undefined) return;
+    const { plan, blobs } = next;
     const startMs = performance.now();
+    const done = (answer: FromWorker): void => {
+      this.#building = [];
+      for (const blob of blobs) blob.fill(0);
+      this.#toAdopt.shift();
+      this.#control.send(answer);
+      this.#adoptNext();
+    };
+    const build = this.#build(plan, blobs);
+    const go = (): void => {
+      try {
+        const untilMs = performance.now() + SLICE_MS;
+        for (;;) {
+          const step = build.next();
+          if (step.done === true) {
+            this.#run(step.value);
+            const { fastProblem } = this.#engines;
+            done({ type: 'adopted', planId: plan.id, ms: Math.round(performance.now() - startMs), fastProblem });
+            return;
+          }
+          if (performance.now() >= untilMs) break;
+        }
+      } catch (error) {
+        done({ type: 'refused', planId: plan.id, error: error instanceof Error ? error.message : 'unknown error' });
+        return;
+      }
+      setImmediate(go);
+    };
+    go();
+  }
+
+  *#build(plan: Plan, blobs: readonly Buffer[]): Generator<undefined, Running, undefined> {
+    const upstreams = plan.upstreams.map((upstream) => new Upstream(upstream, this.#reactor, this.#row));
+    this.#building = upstreams;
+    const sites = new Map<string, Site>();
+    const shared = { pool: this.#contexts, plan, blobs, nowMs: Date.now() };
+    try {
+      for (const listener of plan.listeners) {
+        const { tls } = listener;
+        const judgeOf = (clients: ClientCertificatesPlan): ClientJudge => this.#judge(listener.name, clients);
+        const engine = tls === null ? null : this.#engines.engine(tls.engine, plan.opensslLibrary);
+        const parts =
+          engine === null
+            ? null
+            : { ...shared, engine, staples: this.#staples, judgeOf: (clients: ClientCertificatesPlan) => judgeOf(clients).judge };
+        const certificates = tls === null || parts === null ? null : yield* CertificateTable.build(parts, listener, tls);
+        sites.set(addressText(listener.address), new Site(plan, listener, certificates, upstreams, judgeOf));
+        yield;
+      }
+    } catch (error) {
+      for (const site of sites.values()) site.certificates?.retire();
+      throw error;
+    }
+    return { plan, sites, upstreams };
+  }
+
+  /** One judge for a listener's rules, over plans, as contexts are: whom one has seen the other knows. */
+  #judge(listener: string, clients: ClientCertificatesPlan): ClientJudge {
+    const id = `${listener} ${clients.id}`;
+    const judge = this.#judges.get(id) ?? new ClientJudge(clients, this.#lists, this.#clock);
+    this.#judges.set(id, judge);
+    return judge;
+  }
+
+  /** From now on it is this plan that runs. */
+  #run(running: Running): void {
+    const { plan } = running;
     // What belongs to a plan is handed over before it is told.
     if (this.#handoff !== null) this.#onDescriptors(this.#handoff.fd);
-    try {
-      const running = this.#build(plan, blobs);
-      const before = this.#running;
-      this.#giveBack(new Set(running.sites.keys()));
-      this.#running = running;
-      const clients = new ClientTable(this.#table.clients, this.#arguments.row, this.#row.counters, plan.clients);
-      if (this.#context === null) {
-        this.#context = new ProxyContext(this.#reactor, this.#row, this.#logs, clients, this.#desk, plan.timeouts, plan.limits);
-      } else {
-        this.#context.clients = clients;
-        this.#context.timeouts = plan.timeouts;
-        this.#context.limits = plan.limits;
-      }
-      this.#logs.adopt(plan);
-      this.#context.tracing = plan.tracing === null ? null : new Tracing(plan.tracing, this.#spans);
-      for (const upstream of before?.upstreams ?? []) upstream.retire();
-      for (const site of before?.sites.values() ?? []) site.certificates?.retire();
-      if (before !== null) this.#moveConnections(running);
-      this.#row.state[S_PLAN] = plan.id;
-      this.#row.state[S_STATE] = STATE_SERVING;
-      this.#openListeners();
-      const { fastProblem } = this.#engines;
-      this.#row.counters[C_TLS_FALLBACK] = fastProblem === null && plan.fastEngineProblem === null ? 0 : 1;
-      this.#control.send({ type: 'adopted', planId: plan.id, ms: Math.round(performance.now() - startMs), fastProblem });
-    } catch (error) {
-      this.#control.send({ type: 'refused', planId: plan.id, error: error instanceof Error ? error.message : 'unknown error' });
-    } finally {
-      for (const blob of blobs) blob.fill(0);
+    const before = this.#running;
+    this.#giveBack(new Set(running.sites.keys()));
+    this.#running = running;
+    const clients = new ClientTable(this.#table.clients, this.#arguments.row, this.#row.counters, plan.clients);
+    if (this.#context === null) {
+      this.#context = new ProxyContext(this.#reactor, this.#row, this.#logs, clients, this.#desk, plan.timeouts, plan.limits);
+    } else {
+      this.#context.clients = clients;
+      this.#context.timeouts = plan.timeouts;
+      this.#context.limits = plan.limits;
     }
+    this.#logs.adopt(plan);
+    this.#context.tracing = plan.tracing === null ? null : new Tracing(plan.tracing, this.#spans);
+    for (const upstream of before?.upstreams ?? []) upstream.retire();
+    for (const site of before?.sites.values() ?? []) site.certificates?.retire();
+    const judges = new Set([...running.sites.values()].flatMap((site) => [...site.judges.values()]));
+    for (const [id, judge] of this.#judges) if (!judges.has(judge)) this.#judges.delete(id);
+    if (before !== null) this.#moveConnections(running);
+    if (this.#draining) for (const upstream of running.upstreams) upstream.retire();
+    this.#row.counters[C_TLS_FALLBACK] = this.#engines.fastProblem === null && plan.fastEngineProblem === null ? 0 : 1;
+    this.#row.state[S_PLAN] = plan.id;
+    this.#row.state[S_STATE] = this.#draining ? STATE_DRAINING : STATE_SERVING;
+    this.#openListeners();
   }
 
   /**
@@ -246,8 +328,8 @@ export class Worker {
     this.#reactor.forEach((watched) => {
       if (!(watched instanceof ClientConnection)) return;
       const site = sites.get(watched.site.address);
-      if (site === undefined || site.clientRules !== watched.site.clientRules) watched.site.retired = true;
-      else watched.site = site;
+      if (site === undefined) watched.site.retired = true;
+      else watched.moveTo(site);
     });
   }
 
@@ -259,35 +341,6 @@ export class Worker {
       held.listener.close();
       return false;
     });
-  }
-
-  #build(plan: Plan, blobs: readonly Buffer[]): Running {
-    const upstreams = plan.upstreams.map((upstream) => new Upstream(upstream, this.#reactor, this.#row));
-    const sites = new Map<string, Site>();
-    try {
-      for (const listener of plan.listeners) {
-        const { tls } = listener;
-        const judge = tls?.clients == null ? null : new ClientJudge(tls.clients, this.#lists, this.#clock);
-        const certificates =
-          tls === null
-            ? null
-            : new CertificateTable(
-                this.#engines.engine(tls.engine, plan.opensslLibrary),
-                plan,
-                listener,
-                tls,
-                blobs,
-                this.#keys,
-                judge?.judge ?? null,
-              );
-        for (const [fingerprint, response] of this.#staples) certificates?.staple(fingerprint, response);
-        sites.set(addressText(listener.address), new Site(plan, listener, certificates, upstreams, judge));
-      }
-    } catch (error) {
-      for (const site of sites.values()) site.certificates?.retire();
-      throw error;
-    }
-    return { plan, sites, upstreams };
   }
 
   #connections(filter: ConnectionFilter, close: boolean, most: number): { total: number; list: ConnectionView[] } {
@@ -524,6 +577,16 @@ export class Worker {
     this.#spans.drop();
     this.#logs.end(() => this.#control.end({ type: 'drained' }, () => process.exit(0)));
   }
+}
+
+/** The frame's own are zeroed when its message was heard. */
+function copied(blobs: readonly Buffer[]): readonly Buffer[] {
+  const all = Buffer.concat(blobs);
+  let at = 0;
+  return blobs.map(({ length }) => {
+    at += length;
+    return all.subarray(at - length, at);
+  });
 }
 
 /** The channel on which a supervisor hands descriptors over. */

@@ -6,7 +6,7 @@ import { ca } from './certificates.ts';
 /** A verified TLS connection. Errors are kept in `failure`, never thrown past the test. */
 export class Client {
   readonly socket: TLSSocket;
-  received = Buffer.alloc(0);
+  #chunks: Buffer[] = [];
   failure: NodeJS.ErrnoException | null = null;
   /** The server has ended its direction. */
   ended = false;
@@ -17,7 +17,7 @@ export class Client {
   constructor(port: number, options: ConnectionOptions = {}) {
     this.socket = connect({ port, host: '127.0.0.1', servername: 'localhost', ca, allowHalfOpen: true, ...options } as ConnectionOptions);
     this.socket.on('data', (data: Buffer) => {
-      this.received = Buffer.concat([this.received, data]);
+      this.#chunks.push(data);
       this.#wake();
     });
     this.socket.on('error', (error) => {
@@ -40,6 +40,17 @@ export class Client {
 
   #wake(): void {
     for (const each of this.#waiting.splice(0)) each();
+  }
+
+  /** All that came since it was last set. */
+  get received(): Buffer {
+    // Joined when somebody looks: a large body comes in hundreds of pieces.
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
+    return this.#chunks[0] ?? Buffer.alloc(0);
+  }
+
+  set received(bytes: Buffer) {
+    this.#chunks = bytes.length === 0 ? [] : [bytes];
   }
 
   get text(): string {

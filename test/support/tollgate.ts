@@ -31,6 +31,8 @@ export interface TollgateOptions {
   readonly tls?: string;
   /** Lines added to the default configuration. */
   readonly extra?: string;
+  /** Default: PROGRAM. */
+  readonly program?: string;
   /** Flags for the workers' node. */
   readonly nodeFlags?: string;
   /** What start waits for. Default `readyz`. */
@@ -81,7 +83,7 @@ export class Tollgate {
     const path = join(directory, 'tollgate.yaml');
     writeFileSync(path, head(directory, adminPort, options) + (options.config ?? standard(options)).replaceAll('PORT', String(port)));
     const start = (): ChildProcess =>
-      spawn(process.execPath, [PROGRAM, 'run', '--config', path], {
+      spawn(process.execPath, [options.program ?? PROGRAM, 'run', '--config', path], {
         stdio: ['ignore', 'pipe', 'pipe'],
         cwd: directory,
         env: { ...process.env, TOLLGATE_NODE_FLAGS: options.nodeFlags ?? '', TOLLGATE_DATA: join(directory, 'data') },
