@@ -21,7 +21,7 @@ export interface Layer {
   readonly types?: readonly string[];
 }
 
-const GROUND = ['base', 'plan', 'native', 'hello', 'http', 'route'];
+const GROUND = ['base', 'plan', 'native', 'hello', 'x509', 'http', 'route'];
 const CONTROL = [...GROUND, 'config', 'certs', 'observe'];
 
 /** What each room may import, besides itself and packages. */
@@ -33,6 +33,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = Object.freeze({
   native: { rooms: ['base'], types: ['plan'] },
   route: { rooms: ['base'], types: ['plan'] },
   hello: { rooms: ['base'] },
+  x509: { rooms: ['base'] },
   http: { rooms: ['base'] },
   // Data plane.
   record: { rooms: GROUND },

@@ -59,6 +59,16 @@ export const FAULT_TLS_TRUNCATED = -49;
 export const FAULT_TLS_INTERNAL = -50;
 export const FAULT_TLS_BAD_FINISHED = -51;
 export const FAULT_TLS_RENEGOTIATION = -52;
+export const FAULT_TLS_CERTIFICATE_MISSING = -53;
+export const FAULT_TLS_CERTIFICATE_EXPIRED = -54;
+export const FAULT_TLS_CERTIFICATE_NOT_YET_VALID = -55;
+export const FAULT_TLS_CERTIFICATE_UNKNOWN_ISSUER = -56;
+export const FAULT_TLS_CERTIFICATE_REVOKED = -57;
+export const FAULT_TLS_CERTIFICATE_UNSUITABLE = -58;
+export const FAULT_TLS_CERTIFICATE_INVALID = -59;
+export const FAULT_TLS_CERTIFICATE_NOT_ALLOWED = -60;
+export const FAULT_TLS_CERTIFICATE_STATUS_UNKNOWN = -61;
+export const FAULT_TLS_CERTIFICATE_CHAIN_LENGTH = -62;
 
 // HTTP messages from a client, -70 .. -119.
 export const FAULT_REQUEST_LINE = -70;
@@ -201,6 +211,16 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_TLS_INTERNAL, 'tls_internal', 'us', 0, 'error'),
   row(FAULT_TLS_BAD_FINISHED, 'bad_finished', 'client', 0, 'warn'),
   row(FAULT_TLS_RENEGOTIATION, 'renegotiation', 'client', 0, 'info'),
+  row(FAULT_TLS_CERTIFICATE_MISSING, 'certificate_missing', 'client', 0, 'info'),
+  row(FAULT_TLS_CERTIFICATE_EXPIRED, 'certificate_expired', 'client', 0, 'info'),
+  row(FAULT_TLS_CERTIFICATE_NOT_YET_VALID, 'certificate_not_yet_valid', 'client', 0, 'info'),
+  row(FAULT_TLS_CERTIFICATE_UNKNOWN_ISSUER, 'certificate_unknown_issuer', 'client', 0, 'info'),
+  row(FAULT_TLS_CERTIFICATE_REVOKED, 'certificate_revoked', 'client', 0, 'info'),
+  row(FAULT_TLS_CERTIFICATE_UNSUITABLE, 'certificate_unsuitable', 'client', 0, 'info'),
+  row(FAULT_TLS_CERTIFICATE_INVALID, 'certificate_invalid', 'client', 0, 'info'),
+  row(FAULT_TLS_CERTIFICATE_NOT_ALLOWED, 'certificate_not_allowed', 'client', 0, 'info'),
+  row(FAULT_TLS_CERTIFICATE_STATUS_UNKNOWN, 'certificate_status_unknown', 'client', 0, 'info'),
+  row(FAULT_TLS_CERTIFICATE_CHAIN_LENGTH, 'certificate_chain_length', 'client', 0, 'info'),
 
   row(FAULT_REQUEST_LINE, 'request_line', 'client', 400, 'info'),
   row(FAULT_REQUEST_TARGET, 'request_target', 'client', 400, 'info'),

@@ -84,6 +84,17 @@ export const SPANS_QUEUED_MAX = 4_096;
 /** Bytes on their way from a worker to the supervisor before spans wait in the worker. */
 export const CONTROL_PENDING_BYTES_MAX = 262_144;
 
+/** Largest part of a head that tells a server of a client's certificate. Bytes. */
+export const CLIENT_FIELDS_BYTES_MAX = 16_384;
+/** Answers about revocation that a worker remembers; past it the oldest go. */
+export const VERDICTS_MAX = 16_384;
+/** Certificates whose reading a listener remembers; past it the oldest go. */
+export const IDENTITIES_MAX = 1_024;
+/** Questions about revocation that a worker may have open; past it revocation is not known. */
+export const QUESTIONS_MAX = 1_024;
+/** Revocation lists held at once. */
+export const REVOCATION_LISTS_MAX = 1_024;
+
 assert(HEADROOM_BYTES >= HEAD_BYTES_MAX + 4_096, 'headroom holds the largest head with the fields we add');
 assert(READ_BYTES >= HEAD_BYTES_MAX, 'one read can hold the largest head');
 assert(REQUEST_BUFFER_BYTES_MAX + HEAD_BYTES_MAX <= READ_BYTES, 'a held request fits into the scratch');

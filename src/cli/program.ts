@@ -27,6 +27,7 @@ import { s2nLibraryPath } from '../native/library-path.ts';
 import { libraryVersions } from '../native/versions.ts';
 import { columns, type Status, statusText } from '../observe/status.ts';
 import type { ConnectionView, FromCommand } from '../plan/messages.ts';
+import type { Plan } from '../plan/plan.ts';
 import { me } from './author.ts';
 import { readCommandTree } from './command-tree.ts';
 import { completionScript, SHELLS, type Shell } from './completion.ts';
@@ -84,7 +85,8 @@ program
     const host = checked === null ? null : await checkHost(checked.loaded, checked.plan, { offline, runtime: options.runtime });
     const warnings = inFileOrder([...report.warnings, ...(host?.warnings ?? [])]);
     const notes = inFileOrder([...report.notes, ...(host?.notes ?? [])]);
-    if (options.json === true) process.stdout.write(`${JSON.stringify({ ok: checked !== null, errors, warnings, notes }, null, 2)}\n`);
+    const engines = checked === null ? [] : enginesOf(checked.plan);
+    if (options.json === true) process.stdout.write(`${JSON.stringify({ ok: checked !== null, errors, warnings, notes, engines }, null, 2)}\n`);
     else {
       for (const finding of [...errors, ...warnings, ...notes]) process.stderr.write(`${findingText(finding)}\n`);
       if (checked !== null) {
@@ -92,6 +94,7 @@ program
         const counts = `${listeners.length} listeners, ${upstreams.length} upstreams, ${certificates.length} certificates`;
         process.stdout.write(`${file} is fine: ${counts}${warnings.length === 0 ? '' : `; ${warnings.length} warnings`}\n`);
       }
+      for (const each of engines) process.stdout.write(`  ${each.listener}: TLS by ${each.engine} (${each.reason})\n`);
     }
     if (checked === null) process.exitCode = 1;
   });
@@ -444,4 +447,12 @@ function parseWait(text: string): number {
 function parseNumber(text: string): number {
   if (!/^\d{1,8}$/.test(text)) throw new InvalidArgumentError('expected a number');
   return Number(text);
+}
+
+/** Each TLS listener's engine, once for all its addresses. */
+function enginesOf(plan: Plan): { listener: string; engine: string; reason: string }[] {
+  const found = new Map<string, { listener: string; engine: string; reason: string }>();
+  for (const { name, tls } of plan.listeners)
+    if (tls !== null) found.set(name, { listener: name, engine: tls.engine, reason: tls.engineReason });
+  return [...found.values()];
 }

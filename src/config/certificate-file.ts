@@ -5,9 +5,10 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readBoundedFile } from '../base/bounded-file.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
+import { joinPem, type PemBlock, pemBlocks } from '../certs/pem.ts';
+import { readCertificate } from '../x509/certificate.ts';
 import { hostName } from './addresses.ts';
 import { checkChain } from './chain.ts';
-import { joinPem, type PemBlock, pemBlocks } from './pem.ts';
 import { listed } from './wording.ts';
 
 /** Largest PEM file. Bytes. */
@@ -71,6 +72,7 @@ export async function readCertificateFile(certificatePath: string, keyPath: stri
     (severity === 'note' ? notes : warnings).push({ setting: 'certificate', message });
   }
   const leaf = chain.certificates[0]!;
+  checkStapling(chain, certificatePath, warnings);
   const names = dnsNames(leaf);
   if (names.length === 0)
     warnings.push({
@@ -210,6 +212,22 @@ function checkDates(leaf: X509Certificate, path: string, nowMs: number, warnings
       message: `the certificate in ${path} expires on ${day(to)}, in ${Math.floor((to - nowMs) / DAY_MS)} days`,
     });
   }
+}
+
+ /** RFC 7633: a client that reads this refuses the certificate without an OCSP response. */
+function checkStapling({ certificates }: Chain, path: string, warnings: CertificateProblem[]): void {
+  const leaf = readCertificate(certificates[0]!.raw);
+  if (leaf === null || !leaf.mustStaple) return;
+  const lacks = leaf.ocspUris.every((uri) => !uri.startsWith('http:'))
+    ? 'names no responder that could be asked by http'
+    : certificates.length < 2
+      ? 'stands without its issuer, whose responder could be asked'
+      : null;
+  const message =
+    lacks === null
+      ? `the certificate in ${path} demands an OCSP response (must-staple): clients refuse it until its responder has answered`
+      : `the certificate in ${path} demands an OCSP response (must-staple) and ${lacks}: clients will refuse it`;
+  warnings.push({ setting: 'certificate', message });
 }
 
 /** The leaf's DNS names; its common name only when it has no subject alternative name at all. RFC 9525, section 6.3. */

@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import type { ListenAddress, TargetAddress } from '../plan/plan.ts';
 import { type TargetSpec, UNIX_PATH_BYTES_MAX } from './addresses.ts';
 import type { SourceFile } from './assemble.ts';
+import type { ClientCertificateSettings } from './client-certificates.ts';
 import { ConfigError, type Finding, type Place, type SettingPath, settingText } from './findings.ts';
 import { checkReferences } from './references.ts';
 import { type Config, schema } from './schema.ts';
@@ -100,6 +101,21 @@ function unrepeated(findings: readonly Finding[]): readonly Finding[] {
   });
 }
 
+/** Paths of authorities and revocation lists, absolute. */
+function clientFiles(clients: ClientCertificateSettings | undefined, at: (path: string) => string): object {
+  if (clients === undefined) return {};
+  const { revocation } = clients;
+  return {
+    clientCertificates: {
+      ...clients,
+      authorities: clients.authorities.map(at),
+      ...(revocation === undefined
+        ? {}
+        : { revocation: { ...revocation, crl: revocation.crl.map((place) => (place.startsWith('http:') ? place : at(place))) } }),
+    },
+  };
+}
+
 type Blame = (place: Place, path: SettingPath, message: string) => void;
 
 function absolute(config: Config, source: Source, blame: Blame): Config {
@@ -169,6 +185,9 @@ function absolute(config: Config, source: Source, blame: Blame): Config {
           : {
               tls: {
                 ...listener.tls,
+                ...(listener.tls.library === undefined ? {} : { library: at(listener.tls.library, here) }),
+                ...clientFiles(listener.tls.clientCertificates, (path) => at(path, here)),
+                names: listener.tls.names.map((each) => ({ ...each, ...clientFiles(each.clientCertificates, (path) => at(path, here)) })),
                 certificates: listener.tls.certificates.map(({ certificate, key, directory }) => ({
                   ...(certificate === undefined ? {} : { certificate: at(certificate, here) }),
                   ...(key === undefined ? {} : { key: at(key, here) }),

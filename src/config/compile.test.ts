@@ -4,6 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { POLICY_RULES } from '../hello/policy-rules.ts';
 import { addressText, type CertificatePlan, type RouteMatch, type RoutePlan } from '../plan/plan.ts';
 import { checkFile } from './check-report.ts';
 import { type Compiled, type CompileOptions, compile } from './compile.ts';
@@ -99,10 +100,13 @@ log: { access: off }
       name: 'web',
       address: { family: 4, ip: '0.0.0.0', port: 443 },
       tls: {
+        engine: 's2n',
+        engineReason: 'the fast one has all that is asked for',
         certificates: [0],
         strict: false,
         alpn: ['http/1.1', 'http/1.0'],
-        rules: [{ names: [], policy: 'intermediate', tickets: true }],
+        compressCertificates: false,
+        rules: [{ names: [], policy: 'intermediate', allowed: POLICY_RULES.intermediate, tickets: true, clients: null }],
       },
       routes: [
         forwardTo(0, 1, 'web/1', { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }),

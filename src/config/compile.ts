@@ -7,10 +7,13 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { CERTIFICATES_MAX, LISTENERS_MAX, TARGETS_MAX } from '../base/limits.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
+import { POLICY_RULES } from '../hello/policy-rules.ts';
+import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
 import type { AccessLogPlan } from '../plan/log-plan.ts';
 import {
   addressText,
   type CertificatePlan,
+  type EngineName,
   type ListenerPlan,
   type Plan,
   type RatePlan,
@@ -21,12 +24,14 @@ import {
 import { type CertificatePair, certificateDirectory } from './certificate-directory.ts';
 import { type CertificateFile, CertificateFileError, readCertificateFile } from './certificate-file.ts';
 import type { LoadedConfig } from './check.ts';
+import { compileClients } from './compile-clients.ts';
 import { compileAccessLog, compileErrorLog } from './compile-logs.ts';
 import { compileListenerRules, type ListenerRules } from './compile-routes.ts';
 import { ConfigError, type Finding, inFileOrder, type SettingPath, settingText } from './findings.ts';
 import { inPlaces, UNPLACED } from './places.ts';
 import { type Resolve, resolveHost } from './resolve-host.ts';
 import type { Config } from './schema.ts';
+import { chooseEngine, fastEngineProblem, opensslLibraryProblem } from './tls-engine.ts';
 import { shown } from './wording.ts';
 
 export type { Resolve } from './resolve-host.ts';
@@ -46,6 +51,8 @@ export interface CompileOptions {
    * two may have targets without addresses, and is not to be run.
    */
   readonly names?: 'needed' | 'wanted' | 'unasked';
+  /** Why the fast TLS engine cannot be had, or null. Default: what its file tells. */
+  readonly fastEngineProblem?: () => string | null;
 }
 
 export interface Compiled {
@@ -85,11 +92,14 @@ class Compiler {
   /** Indices of certificates, by the fingerprint of their chain. */
   readonly #byChain = new Map<string, number>();
   readonly #blobs: Buffer[] = [];
+  readonly #fastProblem: string | null;
 
   constructor(loaded: LoadedConfig, options: CompileOptions) {
     this.#loaded = loaded;
     this.#config = loaded.config;
     this.#options = options;
+    const usesTls = loaded.config.listeners.some(({ tls }) => tls !== undefined);
+    this.#fastProblem = usesTls ? (options.fastEngineProblem ?? fastEngineProblem)() : null;
   }
 
   async run(): Promise<Compiled> {
@@ -106,6 +116,8 @@ class Compiler {
     const listed = await this.#readCertificates();
     const upstreams = await this.#upstreams();
     const listeners = await this.#listeners(listed);
+    const opensslLibrary = this.#opensslLibrary();
+    this.#fallenBack(listeners);
     const accessLog = await this.#accessLog();
     this.#unused();
     this.#adminExposed();
@@ -116,6 +128,8 @@ class Compiler {
       listeners,
       upstreams,
       certificates: this.#certificates,
+      opensslLibrary,
+      fastEngineProblem: this.#fastProblem,
       timeouts: {
         handshakeMs: timeouts.handshake,
         requestHeadMs: timeouts.requestHead,
@@ -239,6 +253,7 @@ class Compiler {
         warn: (path, message) => this.#warn(path, message),
       });
       const tls = listener.tls;
+      const clients = await this.#clients(index);
       const certificates = new Set<number>();
       let complete = mentions[index]!.length > 0;
       const shadow = new CertificateShadow();
@@ -262,7 +277,7 @@ class Compiler {
         plans.push({
           name: listener.name,
           address,
-          tls: tls === undefined ? null : tlsPlan(tls, [...certificates], isTcp ? (tls.alpn ?? []) : ALPN),
+          tls: tls === undefined ? null : this.#tls(tls, index, [...certificates], clients, isTcp ? (tls.alpn ?? []) : ALPN),
           ...rules,
           // Where the server may speak first, nobody waits for the client.
           socket: {
@@ -277,6 +292,63 @@ class Compiler {
     }
     if (plans.length > LISTENERS_MAX) this.#error(['listeners'], `${plans.length} sockets to listen on; ${LISTENERS_MAX} at most`);
     return plans;
+  }
+
+  #tls(
+    tls: NonNullable<Config['listeners'][number]['tls']>,
+    listener: number,
+    certificates: readonly number[],
+    clients: readonly (ClientCertificatesPlan | null)[],
+    alpn: readonly string[],
+  ): TlsPlan {
+    const { engine, reason, problem } = chooseEngine(tls, this.#fastProblem);
+    if (problem !== null) this.#error(['listeners', listener, 'tls', 'engine'], problem);
+    return tlsPlan(tls, engine, reason, certificates, clients, alpn);
+  }
+
+  /** The one libssl that is named; null: node's own. */
+  #opensslLibrary(): string | null {
+    let library: string | null = null;
+    for (const [index, { tls }] of this.#config.listeners.entries()) {
+      if (tls?.library === undefined || tls.library === library) continue;
+      const path = ['listeners', index, 'tls', 'library'];
+      if (library !== null) this.#error(path, `another listener names ${shown(library)}: a process has one`);
+      else {
+        library = tls.library;
+        const problem = opensslLibraryProblem(library);
+        if (problem !== null) this.#error(path, `${library} cannot be used: ${problem}`);
+      }
+    }
+    return library;
+  }
+
+  /** Told once, where it makes a difference. */
+  #fallenBack(listeners: readonly ListenerPlan[]): void {
+    if (this.#fastProblem === null || listeners.every(({ tls }) => tls === null || tls.engine === 's2n')) return;
+    this.#warn(['listeners'], `the fast TLS engine cannot be had, openssl serves in its place: ${this.#fastProblem}`);
+  }
+
+  /** What a listener asks of its clients, and what each of its names with settings of its own does. */
+  async #clients(listener: number): Promise<readonly (ClientCertificatesPlan | null)[]> {
+    const tls = this.#config.listeners[listener]?.tls;
+    const path = ['listeners', listener, 'tls'];
+    const compiled: (ClientCertificatesPlan | null)[] = [];
+    for (const [at, each] of [tls, ...(tls?.names ?? [])].entries()) {
+      const here = at === 0 ? path : [...path, 'names', at - 1];
+      const settings = each?.clientCertificates;
+      compiled.push(
+        settings === undefined && at > 0
+          ? compiled[0]!
+          : await compileClients(
+              settings,
+              [...here, 'clientCertificates'],
+              this.#options.nowMs ?? Date.now(),
+              (pem) => this.#blobs.push(pem) - 1,
+              { error: (place, message) => this.#error(place, message), warn: (place, message) => this.#warn(place, message) },
+            ),
+      );
+    }
+    return compiled;
   }
 
   /** Hosts of routes, and names with settings of their own, that no certificate of the listener is for: browsers would refuse them. */
@@ -440,15 +512,24 @@ class CertificateShadow {
 
 type TlsConfig = NonNullable<Config['listeners'][number]['tls']>;
 
-function tlsPlan(tls: TlsConfig, certificates: readonly number[], alpn: readonly string[]): TlsPlan {
-  const { policy, tickets, strict } = tls;
-  const own = { names: [], policy, tickets };
-  const byName = tls.names.map((each) => ({
+function tlsPlan(
+  tls: TlsConfig,
+  engine: EngineName,
+  engineReason: string,
+  certificates: readonly number[],
+  clients: readonly (ClientCertificatesPlan | null)[],
+  alpn: readonly string[],
+): TlsPlan {
+  const { policy, tickets, strict, compressCertificates } = tls;
+  const own = { names: [], policy, allowed: POLICY_RULES[policy], tickets, clients: clients[0] ?? null };
+  const byName = tls.names.map((each, at) => ({
     names: each.match.map(({ host }) => host),
     policy: each.policy ?? policy,
+    allowed: POLICY_RULES[each.policy ?? policy],
     tickets: each.tickets ?? tickets,
+    clients: clients[at + 1] ?? null,
   }));
-  return { certificates, strict, alpn, rules: [own, ...byName] };
+  return { engine, engineReason, certificates, strict, alpn, compressCertificates, rules: [own, ...byName] };
 }
 
 function ratePlan(rate: Config['clients']['requests']): RatePlan | null {

@@ -28,6 +28,12 @@ export function namedFiles({ listeners }: Config): readonly NamedFile[] {
       add(key, ...here, 'tls', 'certificates', at, 'key');
       add(directory, ...here, 'tls', 'certificates', at, 'directory');
     }
+    for (const [at, rules] of [tls, ...(tls?.names ?? [])].entries()) {
+      const path = at === 0 ? [...here, 'tls'] : [...here, 'tls', 'names', at - 1];
+      for (const [number, file] of (rules?.clientCertificates?.authorities ?? []).entries()) {
+        add(file, ...path, 'clientCertificates', 'authorities', number);
+      }
+    }
     for (const [status, file] of Object.entries(errorPages)) add(file, ...here, 'errorPages', status);
     add(access?.allowFile, ...here, 'access', 'allowFile');
     add(access?.denyFile, ...here, 'access', 'denyFile');

@@ -22,6 +22,7 @@ import {
 import { isTypePattern } from '../http/compression-rules.ts';
 import type { ListenAddress } from '../plan/plan.ts';
 import { hostName, LISTEN_FORMS, parseListenAddress, parseTargetAddress, TARGET_FORMS } from './addresses.ts';
+import { clientCertificates } from './client-certificates.ts';
 import { fieldEdits, fieldNames, template } from './fields.ts';
 import { log } from './logging.ts';
 import { networkList } from './networks.ts';
@@ -130,6 +131,7 @@ const nameRules = section({
   ),
   policy: about("As the listener's.", policy().optional()),
   tickets: about("As the listener's.", flag().optional()),
+  clientCertificates: about("As the listener's.", clientCertificates.optional()),
 });
 
 const tls = section(
@@ -139,7 +141,17 @@ const tls = section(
       'Certificates, chosen by the name a client asks for; the first is for those who ask for none, or an unknown one.',
       list(certificate, 'a list of certificates, each a mapping of certificate, key', 1, CERTIFICATES_MAX),
     ),
+    engine: about(
+      'The TLS library: `s2n` is the fast one, `openssl` the complete one; `auto`: the fast one unless a setting needs the other.',
+      choice(['auto', 's2n', 'openssl']).prefault('auto'),
+    ),
+    library: about(
+      "Another libssl (OpenSSL 3.0 or newer) in place of node's own, for every listener on openssl: all that name one name the same.",
+      filePath('a libssl').optional(),
+    ),
+    compressCertificates: about('Certificates go compressed to clients that read that (RFC 8879); needs openssl.', flag().prefault(false)),
     tickets: about('Session tickets, by which a client that returns saves a whole handshake.', flag().prefault(true)),
+    clientCertificates: about('Certificates that clients show.', clientCertificates.optional()),
     strict: about(
       'Clients that ask for no name, or one that no certificate is for, are refused (unrecognized_name).',
       flag().prefault(false),
@@ -150,7 +162,7 @@ const tls = section(
       protocolNames().optional(),
     ),
   },
-  ['clients', 'clientCertificates', 'acme', 'library', 'engine', 'ciphers', 'versions', 'groups', 'ocsp', 'earlyData', 'requireName'],
+  ['clients', 'acme', 'ciphers', 'versions', 'groups', 'ocsp', 'earlyData', 'requireName'],
 );
 
 const sniPattern = parsed(SNI_FORMS, (text) => unwrapped(parseNamePattern(text)));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { POLICY_RULES } from '../hello/policy-rules.ts';
 import { createSharedMemory } from '../native/shared-memory.ts';
 import { type MetricsSource, renderMetrics } from '../observe/metrics.ts';
 import { makeStatus, type StatusSource, statusText } from '../observe/status.ts';
@@ -15,7 +16,15 @@ const PLAN: Plan = {
     {
       name: 'web',
       address: { family: 4, ip: '192.0.2.1', port: 443 },
-      tls: { certificates: [0], strict: false, alpn: ['http/1.1'], rules: [{ names: [], policy: 'modern', tickets: true }] },
+      tls: {
+        engine: 's2n',
+        engineReason: 'the fast one has all that is asked for',
+        certificates: [0],
+        strict: false,
+        alpn: ['http/1.1'],
+        compressCertificates: false,
+        rules: [{ names: [], policy: 'modern', allowed: POLICY_RULES.modern, tickets: true, clients: null }],
+      },
       routes: [],
       tcpRoutes: null,
       passthrough: [],
@@ -55,6 +64,8 @@ const PLAN: Plan = {
       keyBlob: 1,
     },
   ],
+  opensslLibrary: null,
+  fastEngineProblem: null,
   timeouts: { handshakeMs: 1, requestHeadMs: 1, bodyMs: 1, idleMs: 1, tunnelMs: 1, closeMs: 1, drainMs: 1 },
   clients: { connections: null, handshakes: null, requests: null, ipv4Prefix: 32, ipv6Prefix: 64, exempt: [] },
   limits: {
@@ -171,7 +182,7 @@ connections 0 open, 0 in all; requests 0 open, 0 in all; handshakes 0 full, 0 re
 a second: 1235 requests, 3.3 handshakes, 0 failed ones, 0 answers 5xx, 100 B in, 2.9 MiB out
 
 LISTENERS
-  web  192.0.2.1:443  https  modern (s2n)
+  web  192.0.2.1:443  https  modern (s2n: the fast one has all that is asked for)
 
 UPSTREAMS
   shop  shop "one":8080  0 requests  0 open  0 failed

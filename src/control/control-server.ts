@@ -21,7 +21,8 @@ export interface WorkerLink {
 
 /** Who listens to a worker. */
 export interface WorkerListener {
-  onMessage(message: FromWorker): void;
+  /** `blobs` are zeroed when it returns. */
+  onMessage(message: FromWorker, blobs: readonly Uint8Array[]): void;
   onClose(): void;
 }
 
@@ -87,8 +88,8 @@ export class ControlServer {
     });
     socket.on('data', (bytes: Buffer) => {
       try {
-        reader.push(bytes, ({ message }) => {
-          if (peer !== null) peer.onMessage(message as FromWorker | FromCommand);
+        reader.push(bytes, ({ message, blobs }) => {
+          if (peer !== null) peer.onMessage(message as FromWorker | FromCommand, blobs);
           else {
             peer = this.#greet(message as Hello, socket);
             if (peer === null) socket.destroy();
@@ -152,7 +153,7 @@ export class ControlServer {
 }
 
 interface Peer {
-  onMessage(message: FromWorker | FromCommand): void;
+  onMessage(message: FromWorker | FromCommand, blobs: readonly Uint8Array[]): void;
   onClose(): void;
 }
 

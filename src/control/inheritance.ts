@@ -152,9 +152,9 @@ class Orphan implements WorkerListener {
     if (this.link === null) listener.onClose();
   }
 
-  onMessage(message: FromWorker): void {
+  onMessage(message: FromWorker, blobs: readonly Uint8Array[]): void {
     if (message.type === 'running') this.#described.resolve(message.plan);
-    else this.#listener?.onMessage(message);
+    else this.#listener?.onMessage(message, blobs);
   }
 
   onClose(): void {

@@ -28,6 +28,8 @@ function plan(...addresses: readonly ListenAddress[]): Plan {
     })),
     upstreams: [],
     certificates: [],
+    opensslLibrary: null,
+    fastEngineProblem: null,
     timeouts: { handshakeMs: 1, requestHeadMs: 1, bodyMs: 1, idleMs: 1, tunnelMs: 1, closeMs: 1, drainMs: 1 },
     clients: { connections: null, handshakes: null, requests: null, ipv4Prefix: 32, ipv6Prefix: 64, exempt: [] },
     limits: {

@@ -21,6 +21,7 @@ import type { ConnectionFilter, ConnectionView, FromCommand, FromWorker, WorkerH
 import type { ListenAddress, Plan, TargetAddress, TargetPlan } from '../plan/plan.ts';
 import type { SpanRecord } from '../plan/span-record.ts';
 import { monotonicS, S_GENERATION, S_HEARTBEAT_S, S_PID, S_STATE, SharedTable, STATE_STARTING, tableBytes } from '../plan/table.ts';
+import { CertificateStatus } from './certificate-status.ts';
 import { ClockWatch } from './clock-watch.ts';
 import type { Answer, ControlServer, WorkerLink, WorkerListener } from './control-server.ts';
 import type { Inheritance, InheritedWorker } from './inheritance.ts';
@@ -130,6 +131,7 @@ export class Supervisor {
   readonly #questions = new Map<number, (answer: { readonly total: number; readonly list: readonly ConnectionView[] }) => void>();
   #debug: { readonly client: string | null; readonly route: string | null; readonly untilMs: number } | null = null;
   readonly #names: NameWatcher;
+  readonly #status: CertificateStatus;
 
   constructor(options: SupervisorOptions) {
     const { inheritance } = options;
@@ -141,6 +143,7 @@ export class Supervisor {
     this.#blobs = options.blobs;
     this.#keys = new TicketKeys(Math.floor(Date.now() / 1_000), inheritance?.keys ?? null);
     this.#names = new NameWatcher({ log: options.log, onChange: (name) => this.#onMoved(name) });
+    this.#status = new CertificateStatus(options.log, () => this.#all());
     const inherited = inheritance?.table ?? null;
     if (inherited !== null && inherited.table.workers >= options.workers) {
       this.#table = inherited.table;
@@ -192,6 +195,7 @@ export class Supervisor {
       this.#keeper.inherit([...(inheritance?.sockets ?? []), ...this.#options.given]);
       const prepared = await this.#keeper.prepare(plan, this.#seats.length);
       this.#plan = prepared.plan;
+      await this.#status.prepare(this.#plan, this.#blobs);
       this.#goOn();
       this.#control.events = { onWorker: (hello, link) => this.#onWorker(hello, link), onCommand };
       this.#inheritWorkers(inheritance, prepared.opened);
@@ -200,6 +204,7 @@ export class Supervisor {
       this.#timers = [setInterval(() => this.#look(), LOOK_MS), setInterval(() => this.#rotateKeys(), TICKET_ROTATE_MS)];
       await this.#whenReady(START_MS, 'the workers do not start');
       this.#keeper.commit(this.#plan);
+      this.#status.commit(this.#plan, this.#blobs);
     } catch (error) {
       await this.giveUp();
       throw error;
@@ -292,6 +297,7 @@ export class Supervisor {
       const prepared = await this.#keeper.prepare(plan, workers);
       this.#newcomers(plan, before.plan);
       for (const { worker } of this.#seats) worker?.hand(prepared.opened);
+      await this.#status.prepare(plan, blobs);
       logs = LogFiles.open(plan);
       this.#plan = prepared.plan;
       this.#blobs = blobs;
@@ -308,6 +314,7 @@ export class Supervisor {
       this.#speakTo(logs);
       before.logs.close();
       this.#keeper.commit(this.#plan);
+      this.#status.commit(this.#plan, blobs);
       this.#names.keep(new Set(namedTargets(plan).map(({ host }) => host.name)));
       for (const { host, addresses } of namedTargets(plan)) this.#names.watch(host.name, hostAddresses(addresses));
     } catch (error) {
@@ -476,13 +483,14 @@ export class Supervisor {
   }
 
   #listenerOf(worker: WorkerProcess): WorkerListener {
-    return { onMessage: (message) => this.#onMessage(worker, message), onClose: () => worker.onLinkClosed() };
+    return { onMessage: (message, blobs) => this.#onMessage(worker, message, blobs), onClose: () => worker.onLinkClosed() };
   }
 
   /** Tells a worker all that it needs to serve. */
   #welcome(worker: WorkerProcess): void {
     const { keys, secrets } = this.#keys.all;
     worker.tell({ type: 'tickets', keys }, secrets);
+    this.#status.welcome(worker);
     worker.tell({ type: 'plan', plan: this.#plan }, this.#blobs);
     for (const { slot: target, host } of namedTargets(this.#plan)) this.#tellAddresses(worker, target, host);
   }
@@ -499,7 +507,11 @@ export class Supervisor {
     if (addresses.length > 0) worker.tell({ type: 'addresses', target, addresses });
   }
 
-  #onMessage(worker: WorkerProcess, message: FromWorker): void {
+  #onMessage(worker: WorkerProcess, message: FromWorker, blobs: readonly Uint8Array[]): void {
+    if (message.type === 'revocation') {
+      this.#status.onQuestion(worker, message, blobs);
+      return;
+    }
     if (message.type === 'spans') {
       this.#options.onSpans?.(message.spans);
       return;
@@ -533,6 +545,13 @@ export class Supervisor {
       return;
     }
     worker.ready = true;
+    if (message.fastProblem !== null) {
+      const reason = message.fastProblem;
+      this.#log.warn(
+        { worker: seat.index, reason },
+        'the fast TLS engine cannot be loaded: openssl serves in its place, at a higher price',
+      );
+    }
     const debug = this.#debug;
     const leftMs = debug === null ? 0 : debug.untilMs - performance.now();
     if (debug !== null && leftMs > 0) worker.tell({ type: 'debug', client: debug.client, route: debug.route, forMs: leftMs });
@@ -745,6 +764,7 @@ export class Supervisor {
   async #release(): Promise<void> {
     this.#keeper.close();
     this.#names.close();
+    this.#status.close();
     await this.#control.close();
     for (const blob of this.#blobs) blob.fill(0);
     this.#logs?.close(true);

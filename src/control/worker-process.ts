@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { DESCRIPTORS_PER_MESSAGE, openHandoffPair, sendDescriptors } from '../native/handoff.ts';
 import { closeFd } from '../native/listen-sockets.ts';
+import type { RevocationListView } from '../plan/client-certificates.ts';
 import type { ToWorker } from '../plan/messages.ts';
 import type { WorkerLink } from './control-server.ts';
 import type { LogFiles } from './log-files.ts';
@@ -117,6 +118,11 @@ export class WorkerProcess {
   handLogs({ tags }: LogFiles): void {
     if (this.#handoff < 0) return;
     for (const { tag, fd } of tags) sendDescriptors(this.#handoff, tag, [fd]);
+  }
+
+  /** Before whoever waits for it is told. */
+  handList(view: RevocationListView, fd: number): void {
+    if (this.#handoff >= 0) sendDescriptors(this.#handoff, { kind: 'list', view }, [fd]);
   }
 
   tell(message: ToWorker, blobs?: readonly Uint8Array[]): void {

@@ -10,6 +10,7 @@ function idOf(name: string): number {
   return nameIdAt(buf, 2, 2 + name.length);
 }
 
+const families: readonly number[] = [names.FIELD_X_FORWARDED_OTHER, names.FIELD_X_CLIENT_CERT_DETAIL];
 const known = Array.from({ length: NAME_IDS - 1 }, (_, i) => i + 1);
 
 test('nameIdAt() finds every name in any case', () => {
@@ -23,7 +24,7 @@ test('nameIdAt() finds every name in any case', () => {
 
 test('FIELD_ constants and nameText() agree', () => {
   for (const [constant, id] of Object.entries(names)) {
-    if (!constant.startsWith('FIELD_') || typeof id !== 'number' || id <= 0 || id === names.FIELD_X_FORWARDED_OTHER) continue;
+    if (!constant.startsWith('FIELD_') || typeof id !== 'number' || id <= 0 || families.includes(id)) continue;
     assert.equal(constant.slice('FIELD_'.length).toLowerCase().replaceAll('_', '-'), nameText(id));
   }
 });
@@ -31,7 +32,7 @@ test('FIELD_ constants and nameText() agree', () => {
 test('nameIdAt() knows nothing of names one byte off', () => {
   for (const id of known) {
     const name = nameText(id);
-    if (id === names.FIELD_X_FORWARDED_OTHER) continue;
+    if (families.includes(id) || id === names.FIELD_CLIENT_CERT_CHAIN) continue;
     const family = name.startsWith('x-forwarded-') ? names.FIELD_X_FORWARDED_OTHER : FIELD_UNKNOWN;
     assert.equal(idOf(`${name}x`), family, name);
     assert.equal(idOf(`${name.slice(0, -1)}!`), family, name);
@@ -44,6 +45,16 @@ test('nameIdAt() counts every X-Forwarded- name to the family', () => {
   assert.equal(idOf('X-Forwarded-Anything'), names.FIELD_X_FORWARDED_OTHER);
   assert.equal(idOf(`X-Forwarded-${'long'.repeat(50)}`), names.FIELD_X_FORWARDED_OTHER);
   assert.equal(idOf('X-Forwarded'), FIELD_UNKNOWN);
+});
+
+test('nameIdAt() counts every name that tells of a client certificate as ours', () => {
+  for (const name of ['Client-Cert', 'Client-Cert-Chain', 'X-Client-Cert', 'X-Client-Cert-Subject', `x-client-cert-${'any'.repeat(50)}`]) {
+    assert.ok(nameRules(idOf(name)) & names.RULE_OURS, name);
+  }
+  for (const name of ['Client_Cert', 'client-cert_chain', 'X_Client_Cert_Verify', 'X-Client-Cert_SAN'])
+    assert.equal(idOf(name), FIELD_DISGUISED, name);
+  for (const name of ['Client-Certificate', 'X-Client-Cer', 'X-Client-Certs', 'Client-Cert-Chains'])
+    assert.equal(idOf(name), FIELD_UNKNOWN, name);
 });
 
 // Applications that turn "-" into "_" (CGI, WSGI) cannot tell these from the real ones.
@@ -86,6 +97,7 @@ test('nameIdAt() never confuses two names, whatever the bytes', () => {
       const lower = name.toLowerCase();
       const id = idOf(name);
       if (lower.length > 12 && lower.startsWith('x-forwarded-')) return nameText(id).startsWith('x-forwarded-');
+      if (lower.length > 14 && lower.startsWith('x-client-cert-')) return id === names.FIELD_X_CLIENT_CERT_DETAIL;
       return id === FIELD_UNKNOWN ? known.every((other) => nameText(other) !== lower) : nameText(id) === lower;
     }),
   );

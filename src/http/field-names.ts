@@ -56,6 +56,12 @@ export const FIELD_IF_RANGE = 46;
 /** Any other name that begins with "x-forwarded-": never written by us, but believed by applications that stand behind a proxy. */
 export const FIELD_X_FORWARDED_OTHER = 47;
 export const FIELD_PROXY = 48;
+// What a client's certificate says (client-certificate.ts): whoever is told so by a header believes it.
+export const FIELD_CLIENT_CERT = 49;
+export const FIELD_CLIENT_CERT_CHAIN = 50;
+export const FIELD_X_CLIENT_CERT = 51;
+/** Any name that begins with "x-client-cert-". */
+export const FIELD_X_CLIENT_CERT_DETAIL = 52;
 
 // What is to be done about a name: bits of `nameRules()`.
 /** Ends at this hop, RFC 9110, section 7.6.1. */
@@ -107,6 +113,10 @@ const ROWS: readonly Row[] = [
   { id: FIELD_X_FORWARDED_OTHER, name: 'x-forwarded-', rules: OURS },
   // "Proxy: x" becomes HTTP_PROXY in a CGI program's environment.
   { id: FIELD_PROXY, name: 'proxy', rules: OURS },
+  { id: FIELD_CLIENT_CERT, name: 'client-cert', rules: OURS },
+  { id: FIELD_CLIENT_CERT_CHAIN, name: 'client-cert-chain', rules: OURS },
+  { id: FIELD_X_CLIENT_CERT, name: 'x-client-cert', rules: OURS },
+  { id: FIELD_X_CLIENT_CERT_DETAIL, name: 'x-client-cert-', rules: OURS },
   { id: FIELD_USER_AGENT, name: 'user-agent', rules: 0 },
   { id: FIELD_REFERER, name: 'referer', rules: 0 },
   { id: FIELD_COOKIE, name: 'cookie', rules: FIXED },
@@ -138,11 +148,13 @@ const ROWS: readonly Row[] = [
 ];
 
 /** Numbers of names are below this. */
-export const NAME_IDS = 49;
+export const NAME_IDS = 53;
 const NAME_BYTES_MAX = 32;
 const NAME_BYTES_MIN = 2;
-/** Length of "x-forwarded-". */
-const FAMILY_BYTES = 12;
+/** Numbers that stand for every name that begins with theirs. */
+const FAMILIES = [FIELD_X_FORWARDED_OTHER, FIELD_X_CLIENT_CERT_DETAIL];
+/** Length of "x-forwarded-", the shortest. */
+const FAMILY_BYTES_MIN = 12;
 const SLOTS = 256;
 const DASH = 0x2d;
 const UNDERSCORE = 0x5f;
@@ -187,10 +199,13 @@ export function nameIdAt(buf: Uint8Array, start: number, end: number): number {
   for (let id = slotFirst[slot]!; id !== 0; id = slotNext[id]!) {
     if (nameLengths[id] === length && isName(buf, start, end, id * NAME_BYTES_MAX)) return disguise(buf, start, end, id);
   }
-  if (length <= FAMILY_BYTES || folded[buf[start + 1]!] !== DASH) return FIELD_UNKNOWN;
-  const familyEnd = start + FAMILY_BYTES;
-  if (!isName(buf, start, familyEnd, FIELD_X_FORWARDED_OTHER * NAME_BYTES_MAX)) return FIELD_UNKNOWN;
-  return disguise(buf, start, familyEnd, FIELD_X_FORWARDED_OTHER);
+  if (length <= FAMILY_BYTES_MIN || folded[buf[start + 1]!] !== DASH) return FIELD_UNKNOWN;
+  for (let i = 0; i < FAMILIES.length; i++) {
+    const id = FAMILIES[i]!;
+    const familyEnd = start + nameLengths[id]!;
+    if (familyEnd < end && isName(buf, start, familyEnd, id * NAME_BYTES_MAX)) return disguise(buf, start, familyEnd, id);
+  }
+  return FIELD_UNKNOWN;
 }
 
 function isName(buf: Uint8Array, start: number, end: number, at: number): boolean {

@@ -28,6 +28,7 @@ const SYMBOL_BYTES = 24;
 const MAGIC = 0x7f454c46;
 const CLASS_64 = 2;
 const DATA_LITTLE = 1;
+const TYPE_EXEC = 2;
 const TYPE_DYN = 3;
 const MACHINE_X64 = 62;
 const MACHINE_ARM64 = 183;
@@ -46,12 +47,16 @@ interface Section {
   readonly bytes: Buffer;
 }
 
-/** Reads the dynamic symbol table of the shared object in `file`. Throws ElfError; keeps nothing of `file`. */
-export function readElfExports(file: Buffer): ElfExports {
+/**
+ * Reads the dynamic symbol table of the shared object in `file`, or with `program` of a program that exports functions, as node does. Throws
+ * ElfError; keeps nothing of `file`.
+ */
+export function readElfExports(file: Buffer, program = false): ElfExports {
   if (file.length < 4 || file.readUInt32BE(0) !== MAGIC) throw new ElfError('not an ELF file');
   if (file.length < HEADER_BYTES) throw new ElfError('the ELF header is cut short');
   if (file[4] !== CLASS_64 || file[5] !== DATA_LITTLE) throw new ElfError('not a 64-bit little-endian ELF file');
-  if (file.readUInt16LE(16) !== TYPE_DYN) throw new ElfError('not a shared object');
+  const type = file.readUInt16LE(16);
+  if (type !== TYPE_DYN && !(program && type === TYPE_EXEC)) throw new ElfError('not a shared object');
   const machine = file.readUInt16LE(18);
   const sections = readSections(file);
   const symbols = sections.find((section) => section.type === SECTION_DYNSYM);

@@ -21,6 +21,7 @@ export const S2N_SYMBOLS = Object.freeze({
   // Certificates.
   s2n_cert_chain_and_key_new: 'intptr_t s2n_cert_chain_and_key_new()',
   s2n_cert_chain_and_key_load_pem_bytes: 'int s2n_cert_chain_and_key_load_pem_bytes(intptr_t, intptr_t, uint32_t, intptr_t, uint32_t)',
+  s2n_cert_chain_and_key_set_ocsp_data: 'int s2n_cert_chain_and_key_set_ocsp_data(intptr_t, intptr_t, uint32_t)',
   s2n_cert_chain_and_key_free: 'int s2n_cert_chain_and_key_free(intptr_t)',
 
   // Configurations.

@@ -11,6 +11,7 @@ import {
   C_REQUESTS,
   C_REQUESTS_OPEN,
   C_RSS_BYTES,
+  C_TLS_FALLBACK,
   T_FAILURES,
   T_IN_FLIGHT,
   T_REQUESTS,
@@ -41,6 +42,7 @@ export interface Status {
     readonly address: string;
     readonly protocol: string;
     readonly engine: string | null;
+    readonly engineReason: string | null;
     readonly policy: string | null;
   }[];
   readonly upstreams: readonly {
@@ -92,6 +94,7 @@ export function makeStatus(source: StatusSource): Status {
   const { plan, table, workers, meter } = source;
   const full = table.counter(C_HANDSHAKES_TLS12) + table.counter(C_HANDSHAKES_TLS13);
   const resumed = table.counter(C_HANDSHAKES_TLS12_RESUMED) + table.counter(C_HANDSHAKES_TLS13_RESUMED);
+  const fellBack = table.counter(C_TLS_FALLBACK) > 0;
   return {
     version: source.version,
     pid: process.pid,
@@ -108,7 +111,8 @@ export function makeStatus(source: StatusSource): Status {
       name,
       address: addressText(address),
       protocol: tls === null ? 'http' : 'https',
-      engine: tls === null ? null : 's2n',
+      engine: tls === null ? null : fellBack ? 'openssl' : tls.engine,
+      engineReason: tls === null ? null : fellBack && tls.engine === 's2n' ? 'the fast engine cannot be loaded' : tls.engineReason,
       policy: tls === null ? null : tls.rules[0]!.policy,
     })),
     upstreams: plan.upstreams.map(({ name, targets }) => ({
@@ -177,7 +181,7 @@ export function statusText(status: Status): string {
         each.name,
         each.address,
         each.protocol,
-        each.policy === null ? '' : `${each.policy} (${each.engine})`,
+        each.policy === null ? '' : `${each.policy} (${each.engine}: ${each.engineReason})`,
       ]),
     ),
     '',

@@ -92,6 +92,8 @@ export const C_LIMIT_CLIENTS = counter('tollgate_limit_hits_total', 'Times a bou
 export const C_LIMIT_MEMORY = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'memory' });
 export const C_DESCRIPTORS_MAX = ofProcess('tollgate_process_max_fds', 'Descriptors that a process may have open.');
 
+export const C_LIMIT_REVOCATION = counter('tollgate_limit_hits_total', 'Times a bound was hit.', { limit: 'revocation' });
+
 export const C_SPANS = counter('tollgate_spans_total', 'Spans of sampled requests.');
 export const C_SPANS_SENT = counter('tollgate_spans_sent_total', 'Spans that the collector took.');
 export const C_SPANS_DROPPED_WORKER = counter('tollgate_spans_dropped_total', 'Spans that were lost.', { at: 'worker' });
@@ -182,6 +184,10 @@ export const C_PROXY_HEADERS = counter('tollgate_proxy_headers_total', 'PROXY he
 export const C_CONNECT_RETRIES = counter(
   'tollgate_upstream_connect_retries_total',
   'Connections tried at another target when one refused.',
+);
+export const C_TLS_FALLBACK = gauge(
+  'tollgate_tls_fallback_workers',
+  'Workers in which openssl serves in the place of the fast TLS engine, which cannot be loaded.',
 );
 
 /** Places of the counters named above. */

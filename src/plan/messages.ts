@@ -1,4 +1,5 @@
 /** What travels on the control socket (frame.ts), by direction. Both ends of a connection are processes of the same user. */
+import type { RevocationListView, RevocationPlan, RevocationVerdict } from './client-certificates.ts';
 import type { LogOutput } from './log-plan.ts';
 import type { ListenAddress, Plan, TargetAddress } from './plan.ts';
 import type { SpanRecord } from './span-record.ts';
@@ -43,12 +44,19 @@ export type ToWorker =
   | { readonly type: 'debug'; readonly client: string | null; readonly route: string | null; readonly forMs: number }
   /** Tell which plan you run. Answered by `running`. */
   | { readonly type: 'describe' }
+  /** Revocation lists that still count, by id: the others are given back. */
+  | { readonly type: 'lists'; readonly ids: readonly string[] }
+  /** An answer to `revocation`: what is known of each certificate, and for how long. Lists that came of it have been handed over. */
+  | { readonly type: 'revocation'; readonly ask: number; readonly answers: readonly RevocationAnswer[] }
+  /** OCSP responses to show with certificates, by fingerprint; blob n belongs to n, an empty one takes the last back. */
+  | { readonly type: 'staples'; readonly fingerprints: readonly string[] }
   /** Stop accepting, end idle connections, let open exchanges finish, then exit 0. Null: for as long as they last. */
   | { readonly type: 'drain'; readonly drainMs: number | null };
 
 /** Worker to supervisor. */
 export type FromWorker =
-  | { readonly type: 'adopted'; readonly planId: number; readonly ms: number }
+  /** `fastProblem`: why the fast TLS engine could not be loaded, so that the complete one serves in its place; null: it was, or is not asked for. */
+  | { readonly type: 'adopted'; readonly planId: number; readonly ms: number; readonly fastProblem: string | null }
   | { readonly type: 'refused'; readonly planId: number; readonly error: string }
   | { readonly type: 'running'; readonly plan: Plan | null }
   /** Everything goes to the log descriptors that were handed over with this number; the ones before are closed. */
@@ -59,7 +67,22 @@ export type FromWorker =
   | { readonly type: 'draining'; readonly connections: number }
   /** SPANS_PER_FRAME sampled requests at most. */
   | { readonly type: 'spans'; readonly spans: readonly SpanRecord[] }
+  /**
+   * Are these certificates revoked? Blobs: DER of each and of its issuer, by turns. `whereTo`: what the listener lets ask.
+   * Answered by `revocation`.
+   */
+  | {
+      readonly type: 'revocation';
+      readonly ask: number;
+      readonly whereTo: Pick<RevocationPlan, 'fetch' | 'ocsp' | 'refreshMs'>;
+    }
   | { readonly type: 'drained' };
+
+export interface RevocationAnswer {
+  readonly verdict: RevocationVerdict;
+  /** Milliseconds. */
+  readonly forMs: number;
+}
 
 export interface TicketKey {
   /** Hex of 16 bytes. */
@@ -138,6 +161,8 @@ export type ToCommand =
 export type HandoffTag =
   | { readonly kind: 'sockets'; readonly address: ListenAddress; readonly slots: readonly number[] }
   | LogTag
+  /** Sealed memory with a list of revoked certificates, in place of the one of the same id. */
+  | { readonly kind: 'list'; readonly view: RevocationListView }
   /** The shared table's memory. */
   | { readonly kind: 'table' }
   /** The listening socket of the admin address. */

@@ -6,6 +6,8 @@
  */
 
 import type { FieldEditsPlan, TemplatePlan } from '../base/field-edits-plan.ts';
+import type { TlsRules } from '../base/tls-rules.ts';
+import type { ClientCertificatesPlan } from './client-certificates.ts';
 import type { AccessLogPlan, ErrorLogPlan } from './log-plan.ts';
 
 export interface Plan {
@@ -14,6 +16,10 @@ export interface Plan {
   readonly listeners: readonly ListenerPlan[];
   readonly upstreams: readonly UpstreamPlan[];
   readonly certificates: readonly CertificatePlan[];
+  /** The libssl of the complete TLS engine; null: node's own. */
+  readonly opensslLibrary: string | null;
+  /** Why the fast TLS engine cannot be had, as far as its file tells; null: it can. */
+  readonly fastEngineProblem: string | null;
   readonly timeouts: TimeoutsPlan;
   readonly limits: LimitsPlan;
   readonly clients: ClientsPlan;
@@ -121,12 +127,17 @@ export interface SocketPlan {
 }
 
 export interface TlsPlan {
+  /** Which TLS library serves it, and why, for people. */
+  readonly engine: EngineName;
+  readonly engineReason: string;
   /** Indices into `Plan.certificates`; the first is the default for clients that name no server, or an unknown one. */
   readonly certificates: readonly number[];
   /** Clients that name no server, or an unknown one, are refused. */
   readonly strict: boolean;
   /** Protocols offered by ALPN, in our order. */
   readonly alpn: readonly string[];
+  /** Certificates are sent compressed to clients that read that. */
+  readonly compressCertificates: boolean;
   /** The first is the listener's; the others are for the names that they list. */
   readonly rules: readonly TlsRulePlan[];
 }
@@ -136,9 +147,16 @@ export interface TlsRulePlan {
   /** Exact, or `*.example.com`; empty for the listener's own. */
   readonly names: readonly string[];
   readonly policy: PolicyName;
+  /** What the policy allows. */
+  readonly allowed: TlsRules;
   /** Session tickets (TLS 1.2 and 1.3). */
   readonly tickets: boolean;
+  /** Null: clients are not asked for a certificate. */
+  readonly clients: ClientCertificatesPlan | null;
 }
+
+/** `s2n`: the fast one. `openssl`: the complete one. */
+export type EngineName = 's2n' | 'openssl';
 
 export type PolicyName = 'intermediate' | 'modern';
 
@@ -329,6 +347,11 @@ export interface RatePlan {
   readonly perSecond: number;
   /** Events that may come at once after a quiet time. */
   readonly burst: number;
+}
+
+/** What listeners, and names on them, ask of clients' certificates. */
+export function clientRulesOf(plan: Plan): readonly ClientCertificatesPlan[] {
+  return plan.listeners.flatMap(({ tls }) => tls?.rules.flatMap(({ clients }) => clients ?? []) ?? []);
 }
 
 /** One text form for an address, the same everywhere it is shown or compared. */

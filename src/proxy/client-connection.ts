@@ -3,7 +3,8 @@
  *
  *   PROXY_HEADER -> HELLO -> HANDSHAKE -> HEAD <-> EXCHANGE -> CLOSING -> (gone)
  *                     |          |   |               \-> TUNNEL -> (gone)
- *                     |          |   \-> RELAY -> TUNNEL -> (gone)
+ *                     |          |   |-> RELAY -> TUNNEL -> (gone)
+ *                     |          |   \-> HELD (whether the client's certificate is revoked is being asked) -> HEAD | RELAY | CLOSING
  *                     |          \-> BLINDED (a failure whose timing must tell nothing) -> (gone)
  *                     |\-> RELAY (passed through)
  *                     \-> CLOSING (a plain alert, or a plain 400, on its way)
@@ -27,12 +28,14 @@ import {
   FAULT_PROXY_HEADER_TIMEOUT,
   FAULT_REQUEST_HEAD_TIMEOUT,
   FAULT_SHUTDOWN,
+  FAULT_TLS_CERTIFICATE_STATUS_UNKNOWN,
   FAULT_TLS_CLIENT_ALERT,
   FAULT_TLS_TIMEOUT,
   faultOf,
   NEED_MORE,
 } from '../base/faults.ts';
 import { BLINDED_MAX, HANDSHAKES_PER_TURN, HELLO_BYTES_MAX, READ_BYTES } from '../base/limits.ts';
+import type { ClientIdentity, ClientJudge } from '../guard/client-judge.ts';
 import { readClientHello } from '../hello/client-hello.ts';
 import { suiteName, versionName } from '../hello/names.ts';
 import { plainAlert } from '../hello/plain-alert.ts';
@@ -70,12 +73,26 @@ import {
 import type { ConnectionView } from '../plan/messages.ts';
 import { contextAt } from '../tls/certificate-table.ts';
 import type { TlsSession } from '../tls/engine.ts';
-import { POLICY_VERSION_MIN } from '../tls/policies.ts';
-import { BLINDED, CLOSING, EXCHANGE, GONE, HANDSHAKE, HEAD, HELLO, PROXY_HEADER, RELAY, STATE_NAMES, TUNNEL } from './client-state.ts';
+import {
+  BLINDED,
+  CLEARED,
+  CLOSING,
+  EXCHANGE,
+  GONE,
+  HANDSHAKE,
+  HEAD,
+  HELD,
+  HELLO,
+  PROXY_HEADER,
+  RELAY,
+  STATE_NAMES,
+  TUNNEL,
+} from './client-state.ts';
 import { COMPOSE_AT, type ProxyContext, READ_AT } from './context.ts';
 import { Exchange } from './exchange.ts';
 import { takeProxyHeader } from './proxied.ts';
 import { Relay } from './relay.ts';
+import type { RevocationWaiter } from './revocation-desk.ts';
 import type { Site } from './site.ts';
 import { Agreed, type TcpRoute } from './tcp-route.ts';
 import type { Tunnel } from './tunnel.ts';
@@ -86,7 +103,7 @@ const NOTHING_AGREED = new Agreed('');
 /** Quiet time after which a connection gives back memory it does not need. Milliseconds. */
 const REST_MS = 1_000;
 
-export class ClientConnection extends Watched {
+export class ClientConnection extends Watched implements RevocationWaiter {
   readonly context: ProxyContext;
   /** The listener's rules at the time of accept; replaced between requests when the plan changes. */
   site: Site;
@@ -118,6 +135,14 @@ export class ClientConnection extends Watched {
   cipher = '';
   /** Agreed by ALPN, on listeners that carry what they do not know; empty: none. */
   protocol = '';
+  /** What servers are told of the client's certificate; '' when nothing is. */
+  clientFields = '';
+  #identity: ClientIdentity | null = null;
+  #judge: ClientJudge | null = null;
+  /** What it had to show, by id (Site.clientRules). */
+  clientRules = '';
+  /** It ends with its next answer. */
+  retired = false;
   /** Requests begun. */
   requests = 0;
 
@@ -189,6 +214,9 @@ export class ClientConnection extends Watched {
       case HANDSHAKE:
         this.#handshake();
         return;
+      case HELD:
+        if ((mask & (HANGUP | ERROR)) !== 0) this.destroy();
+        return;
       case HEAD:
         if (this.readable) this.#readHead();
         return;
@@ -235,6 +263,9 @@ export class ClientConnection extends Watched {
       case HELLO:
         this.#readHello();
         return;
+      case CLEARED:
+        this.#goOn(this.#session!);
+        return;
       case HEAD:
         this.#readHead();
         return;
@@ -253,6 +284,7 @@ export class ClientConnection extends Watched {
   }
 
   override onDeadline(): void {
+    const { context } = this;
     switch (this.state) {
       case HELLO:
         this.#handshakeFailed(this.peeked > 0 ? FAULT_HELLO_TIMEOUT : FAULT_HELLO_GONE);
@@ -263,6 +295,10 @@ export class ClientConnection extends Watched {
       case PROXY_HEADER:
         this.#recordFailure(FAULT_PROXY_HEADER_TIMEOUT, null, 'us');
         this.#leave();
+        return;
+      case HELD:
+        context.revocation.forget(this);
+        this.onRevocationKnown();
         return;
       case HEAD:
         this.#onHeadDeadline();
@@ -355,7 +391,7 @@ export class ClientConnection extends Watched {
       this.#refuseHello(FAULT_HELLO_UNKNOWN_NAME, n);
       return;
     }
-    if (hello.maxVersion() < POLICY_VERSION_MIN[owner.rule.policy]) {
+    if (hello.maxVersion() < owner.versionMin) {
       this.#refuseHello(FAULT_HELLO_NO_SHARED_VERSION, n);
       return;
     }
@@ -364,6 +400,8 @@ export class ClientConnection extends Watched {
       return;
     }
     this.awaitBytes(1);
+    this.clientRules = owner.rule.clients?.id ?? '';
+    this.#judge = this.site.judges.get(this.clientRules) ?? null;
     const session = contextAt(owner, nowMs).session(this.fd);
     if (session === null) {
       this.#refuseHello(FAULT_MEMORY, n);
@@ -403,10 +441,16 @@ export class ClientConnection extends Watched {
       transmit(this.fd, context.scratch, COMPOSE_AT, answer.length);
     }
     context.counters[C_HANDSHAKES_OPEN]!--;
+    this.stream.end(false);
+    this.#awaitEnd();
+  }
+
+  /** Our direction has ended with a word why. What the client has sent meanwhile (in TLS 1.3 its request) is taken, or the close would be a reset. */
+  #awaitEnd(): void {
+    const { context } = this;
     this.state = CLOSING;
     this.#ended = true;
     this.#lingers = true;
-    this.stream.end(false);
     context.reactor.deadline(this, context.timeouts.closeMs);
     this.readable = true;
     this.#close();
@@ -435,6 +479,13 @@ export class ClientConnection extends Watched {
     this.tlsVersion = versionName(version);
     this.cipher = suiteName(suite);
     if (context.debug !== null) this.#tellWatcher(resumed);
+    if (this.#judge !== null && this.#isHeld(this.#judge, session, resumed)) return;
+    this.#goOn(session);
+  }
+
+  /** Behind the handshake, and whatever had to be known of the client. */
+  #goOn(session: TlsSession): void {
+    const { context } = this;
     this.readable = this.hungUp || session.mayHaveMore();
     const { tcpRoutes } = this.site;
     if (tcpRoutes !== null) {
@@ -445,6 +496,54 @@ export class ClientConnection extends Watched {
     }
     this.#enterHead(context.timeouts.requestHeadMs);
     if (this.readable) this.#readHead();
+  }
+
+  /** A client that is in by its certificate: true when it must wait until it is known whether that is revoked, or is not in after all. */
+  #isHeld(judge: ClientJudge, session: TlsSession, resumed: boolean): boolean {
+    const { revocation } = this.context;
+    const chain = session.peerChain();
+    if (chain.length === 0) {
+      this.clientFields = judge.noFields;
+      return false;
+    }
+    const identity = judge.identityOf(chain, resumed);
+    this.#identity = identity;
+    if (identity === null) {
+      this.#recordFailure(FAULT_TLS_CERTIFICATE_STATUS_UNKNOWN, null, 'us');
+      this.closeGracefully(true);
+      return true;
+    }
+    const questions = judge.openQuestions(identity);
+    if (questions.length > 0 && judge.revocation !== null && revocation.ask(this, identity, questions, judge.revocation)) {
+      this.state = HELD;
+      return true;
+    }
+    return !this.#settled(judge, identity);
+  }
+
+  /** Behind HELD: it is in, or it is not. */
+  onRevocationKnown(): void {
+    const identity = this.#identity;
+    const session = this.#session;
+    const judge = this.#judge;
+    if (this.state !== HELD || session === null || identity === null || judge === null || !this.#settled(judge, identity)) return;
+    this.state = CLEARED;
+    const { reactor } = this.context;
+    reactor.noDeadline(this);
+    // Not now: whoever tells may have the scratch in use.
+    reactor.later(this);
+  }
+
+  /** False: the connection ends, before a byte of a request was read. The handshake is over, so no alert says why. */
+  #settled(judge: ClientJudge, identity: ClientIdentity): boolean {
+    const fault = judge.settle(identity);
+    if (fault === 0) {
+      this.clientFields = judge.fieldsOf(identity);
+      return true;
+    }
+    this.#recordFailure(fault, null, 'us');
+    this.closeGracefully(true);
+    return false;
   }
 
   /** Somebody looks closely. Cold. */
@@ -493,9 +592,9 @@ export class ClientConnection extends Watched {
   isMisdirected(bytes: Buffer, head: MessageHead): boolean {
     const { sni } = this;
     const { certificates } = this.site;
-    if (sni === null || certificates === null || certificates.isOne) return false;
+    if (certificates === null || certificates.isOne) return false;
     const length = head.hostEnd - head.hostStart;
-    if (length === sni.length) {
+    if (sni !== null && length === sni.length) {
       let i = 0;
       while (i < length && bytes[head.hostStart + i] === sni.charCodeAt(i)) i++;
       if (i === length) return false;
@@ -507,15 +606,21 @@ export class ClientConnection extends Watched {
   #handshakeFailed(fault: number): void {
     const { context } = this;
     const session = this.#session;
-    const alert = fault === FAULT_TLS_CLIENT_ALERT && session !== null ? session.clientAlert() : -1;
+    const theirs = fault === FAULT_TLS_CLIENT_ALERT;
+    const alert = session === null ? -1 : theirs ? session.clientAlert() : session.sentAlert();
     // A connection that came and went without a byte (a health check, a port scan) is counted, and not worth a line.
-    this.#recordFailure(fault, alert >= 0 ? alert : null, 'client');
+    this.#recordFailure(fault, alert >= 0 ? alert : null, theirs ? 'client' : 'us');
     context.counters[C_HANDSHAKES_OPEN]!--;
     if (session === null) {
       this.#leave();
       return;
     }
     const delayMs = session.blindingMs();
+    if (delayMs <= 0 && session.sentAlert() >= 0) {
+      session.end(false);
+      this.#awaitEnd();
+      return;
+    }
     session.end(delayMs <= 0);
     if (delayMs <= 0) {
       this.destroy();
@@ -548,6 +653,7 @@ export class ClientConnection extends Watched {
         alertFrom: alert === null ? null : alertFrom,
         offered: known ? context.hello.describe() : null,
         library: this.#session?.libraryError() ?? '',
+        certificate: this.#session?.peerChain()[0] ?? null,
         durationUs: Math.round((performance.now() - this.#acceptedMs) * 1_000),
       },
       context.unixMs(),
@@ -724,6 +830,16 @@ export class ClientConnection extends Watched {
 
   // --- the end --------------------------------------------------------------------------------------------------------
 
+  /** A new plan: it goes on under `site`, or ends with its next answer where clients must show something else now. */
+  moveTo(site: Site): void {
+    if (this.state === HELLO || site.clientRules(this.sni, this.context.unixMs()) === this.clientRules) {
+      this.site = site;
+      return;
+    }
+    this.retired = true;
+    this.drain();
+  }
+
   /** No more requests: between two of them at once, else when the one at work is done. */
   drain(): void {
     if (this.state === HEAD && this.stash === null) this.closeGracefully(false);
@@ -788,6 +904,7 @@ export class ClientConnection extends Watched {
       context.blinded--;
       context.counters[C_BLINDED_OPEN]!--;
     }
+    if (this.state === HELD) context.revocation.forget(this);
     this.state = GONE;
     if (this.pending !== null) dropChunk(this.pending);
     for (const chunk of this.#queue) dropChunk(chunk);

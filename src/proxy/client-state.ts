@@ -9,6 +9,10 @@ export const BLINDED = 6;
 export const GONE = 7;
 export const PROXY_HEADER = 8;
 export const RELAY = 9;
+/** Behind the handshake: whether the client's certificate is revoked is being asked. */
+export const HELD = 10;
+/** It is known, and it goes on at its next turn. */
+export const CLEARED = 11;
 /** For people, by state. */
 export const STATE_NAMES: readonly string[] = [
   'handshake',
@@ -21,4 +25,6 @@ export const STATE_NAMES: readonly string[] = [
   'ends',
   'handshake',
   'connect',
+  'handshake',
+  'handshake',
 ];

@@ -1,5 +1,5 @@
 /** What every connection of a worker shares: the loop, the scratch memory, the counters, the logs, the limits. One per worker. */
-import { HEAD_BYTES_MAX, HEADROOM_BYTES, READ_BYTES, TAILROOM_BYTES } from '../base/limits.ts';
+import { CLIENT_FIELDS_BYTES_MAX, HEAD_BYTES_MAX, HEADROOM_BYTES, READ_BYTES, TAILROOM_BYTES } from '../base/limits.ts';
 import { type ClientTable, NOBODY } from '../guard/client-table.ts';
 import { PasswordVerifier } from '../guard/passwords.ts';
 import { ClientHello } from '../hello/client-hello.ts';
@@ -19,6 +19,7 @@ import { RequestIds } from '../record/request-ids.ts';
 import { CompressorSlots } from './compressor.ts';
 import type { DebugWatch } from './debug-watch.ts';
 import { RequestValues } from './request-values.ts';
+import type { RevocationDesk } from './revocation-desk.ts';
 import type { Site } from './site.ts';
 import type { Tracing } from './tracing.ts';
 
@@ -29,7 +30,7 @@ import type { Tracing } from './tracing.ts';
 export const READ_AT = HEADROOM_BYTES;
 export const READ_END = READ_AT + READ_BYTES;
 export const COMPOSE_AT = READ_END + TAILROOM_BYTES;
-export const COMPOSE_END = COMPOSE_AT + HEAD_BYTES_MAX + 4_096;
+export const COMPOSE_END = COMPOSE_AT + HEAD_BYTES_MAX + CLIENT_FIELDS_BYTES_MAX + 4_096;
 
 /** Where lines go now. */
 export interface Logs {
@@ -49,6 +50,8 @@ export class ProxyContext {
   readonly logs: Logs;
   /** Null: no request is traced. */
   tracing: Tracing | null = null;
+  /** Where clients wait whose certificate is asked about. */
+  readonly revocation: RevocationDesk;
   /** What each client costs, over all workers. */
   clients: ClientTable;
   timeouts: TimeoutsPlan;
@@ -82,12 +85,21 @@ export class ProxyContext {
   /** Connections that came to rest, and gave memory back, since the heap was last trimmed. */
   rested = 0;
 
-  constructor(reactor: Reactor, row: TableRow, logs: Logs, clients: ClientTable, timeouts: TimeoutsPlan, limits: LimitsPlan) {
+  constructor(
+    reactor: Reactor,
+    row: TableRow,
+    logs: Logs,
+    clients: ClientTable,
+    revocation: RevocationDesk,
+    timeouts: TimeoutsPlan,
+    limits: LimitsPlan,
+  ) {
     this.reactor = reactor;
     this.counters = row.counters;
     this.routeCounters = row.routes;
     this.logs = logs;
     this.clients = clients;
+    this.revocation = revocation;
     this.timeouts = timeouts;
     this.limits = limits;
     this.unixOffsetMs = Date.now() - reactor.nowMs;

@@ -222,7 +222,8 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#method = head.method;
     this.#clientMinor = head.versionMinor;
     const { requestsMax } = context.limits;
-    this.#keepAlive = head.keepAlive && !context.draining && !site.retired && (requestsMax === null || client.requests < requestsMax);
+    this.#keepAlive =
+      head.keepAlive && !context.draining && !site.retired && !client.retired && (requestsMax === null || client.requests < requestsMax);
     this.#requestFraming = head.framing;
     this.#requestLeft = head.framing === FRAMING_LENGTH ? head.contentLength : 0;
     this.#requestDone = head.framing === FRAMING_NONE || (head.framing === FRAMING_LENGTH && head.contentLength === 0);
@@ -822,7 +823,8 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     if (framing === FRAMING_CHUNKED || framing === FRAMING_CLOSE) framing = this.#clientMinor > 0 ? FRAMING_CHUNKED : FRAMING_CLOSE;
     this.#clientFraming = framing;
     // An answer before the request was whole: what is still to come of it cannot be told from the next request any more.
-    if (framing === FRAMING_CLOSE || !this.#requestDone || context.draining || client.site.retired) this.#keepAlive = false;
+    if (framing === FRAMING_CLOSE || !this.#requestDone || context.draining || client.site.retired || client.retired)
+      this.#keepAlive = false;
     let extra = this.#admission.toResponse;
     const { compress } = this.#route!.forward!;
     if (compress !== null) extra += this.#tryToCompress(head, compress);

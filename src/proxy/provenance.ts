@@ -98,6 +98,7 @@ export class Provenance {
     forwarding.forwarded = site.forwarding.forwarded ? this.#forwardedValue(head) : '';
     forwarding.traceparentAt = site.forwarding.traceparent ? takeTraceparent(bytes, head) : TRACE_OFF;
     forwarding.traceSampled = this.#traceSampled;
+    forwarding.clientFields = this.#client!.clientFields;
     forwarding.traceSpan = CLIENT_SPAN;
   }
 

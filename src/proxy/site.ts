@@ -1,7 +1,9 @@
 /** A listener's rules as one plan has them: certificates, routes, upstreams. Immutable; a new plan makes a new one. */
 import { AccessList } from '../guard/access-list.ts';
+import type { ClientJudge } from '../guard/client-judge.ts';
 import { NetworkList } from '../guard/network-list.ts';
 import { LocalAnswers } from '../http/local-answers.ts';
+import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
 import { addressText, type ForwardingPlan, type ListenerPlan, type Plan } from '../plan/plan.ts';
 import { RouteTable } from '../route/route-table.ts';
 import type { CertificateTable } from '../tls/certificate-table.ts';
@@ -15,6 +17,8 @@ export class Site {
   readonly address: string;
   /** Null: this listener speaks no TLS. */
   readonly certificates: CertificateTable | null;
+  /** Who may come in by a certificate, by the rules' id. */
+  readonly judges = new Map<string, ClientJudge>();
   readonly alpnBytes: readonly Uint8Array[];
   readonly routes: RouteTable;
   /** By the index that `routes` finds. */
@@ -41,11 +45,18 @@ export class Site {
   /** Host for an HTTP/1.0 request that names none. */
   readonly fallbackHost: string;
 
-  constructor(plan: Plan, listener: ListenerPlan, certificates: CertificateTable | null, upstreams: readonly Upstream[]) {
+  constructor(
+    plan: Plan,
+    listener: ListenerPlan,
+    certificates: CertificateTable | null,
+    upstreams: readonly Upstream[],
+    judgeOf: (clients: ClientCertificatesPlan) => ClientJudge,
+  ) {
     const { address, tls } = listener;
     this.name = listener.name;
     this.address = addressText(address);
     this.certificates = certificates;
+    for (const { clients } of tls?.rules ?? []) if (clients !== null) this.judges.set(clients.id, judgeOf(clients));
     this.alpnBytes = (tls?.alpn ?? []).map((name) => Uint8Array.from(Buffer.from(name, 'latin1')));
     this.routes = new RouteTable(listener.routes);
     this.answers = new LocalAnswers(listener.errorPages, listener.hsts === null ? '' : `Strict-Transport-Security: ${listener.hsts}\r\n`);
@@ -67,6 +78,11 @@ export class Site {
   /** Whether a connection begins with a ClientHello. */
   get speaksTls(): boolean {
     return this.certificates !== null || this.passthrough !== null;
+  }
+
+  /** What a client that asks for `sni` must show, by id; '' when it is not asked. A connection made under other rules ends. */
+  clientRules(sni: string | null, nowMs: number): string {
+    return this.certificates?.find(sni, nowMs)?.rule.clients?.id ?? '';
   }
 
   /** Whether connections from `address` begin with a PROXY header. */

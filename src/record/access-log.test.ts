@@ -190,6 +190,7 @@ test('HandshakeLog writes one line a failure, at a bounded rate, and says what i
     alertFrom: null,
     offered: { suites: Array.from({ length: 600 }, (_, i) => `SUITE_NUMBER_${i}`) },
     library: 'S2N_ERR_CIPHER_NOT_SUPPORTED',
+    certificate: null,
     durationUs: 12,
   } as const;
   for (let i = 0; i < 150; i++) log.failed(failure, 5_000);

@@ -5,10 +5,13 @@
 import { faultOf } from '../base/faults.ts';
 import { LOG_LINE_BYTES_MAX } from '../base/limits.ts';
 import { LOG_LEVELS, type LogLevel } from '../plan/log-plan.ts';
+import { readCertificate } from '../x509/certificate.ts';
 import type { LogWriter } from './log-writer.ts';
 
 /** Failures written in one second by one worker. */
 const LINES_PER_SECOND_MAX = 100;
+/** Characters of a name in a certificate. */
+const NAME_MAX = 512;
 
 export interface HandshakeFailure {
   readonly fault: number;
@@ -24,6 +27,8 @@ export interface HandshakeFailure {
   readonly offered: object | null;
   /** The TLS library's own name for what went wrong. */
   readonly library: string;
+  /** DER of what the client showed, or null. */
+  readonly certificate: Uint8Array | null;
   readonly durationUs: number;
 }
 
@@ -71,6 +76,7 @@ export class HandshakeLog {
       alpn: failure.alpn,
       ...(failure.alert === null ? {} : { alert: failure.alert, alertFrom: failure.alertFrom }),
       ...(failure.library === '' ? {} : { library: failure.library }),
+      ...certificateOf(failure.certificate),
       durationUs: failure.durationUs,
       ...(this.#omitted === 0 ? {} : { omitted: this.#omitted }),
       ...(failure.offered === null ? {} : { offered: failure.offered }),
@@ -83,6 +89,14 @@ export class HandshakeLog {
     const bytes = batch.bytes.write(`${shown}\n`, batch.at, 'utf8');
     this.#writer.commit(batch, batch.at + bytes);
   }
+}
+
+/** Who was refused. A name that is too long for a line is cut: its serial number tells who it is. */
+function certificateOf(der: Uint8Array | null): object {
+  const certificate = der === null ? null : readCertificate(der);
+  if (certificate === null) return {};
+  const { subject, issuer, serial } = certificate;
+  return { certificate: { subject: subject.slice(0, NAME_MAX), issuer: issuer.slice(0, NAME_MAX), serial } };
 }
 
 /** The line for a person: as the control plane's log has its own (observe/log.ts). What was offered is for programs. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { POLICY_RULES } from '../hello/policy-rules.ts';
 import type { ListenerPlan, Plan, TlsPlan, TlsRulePlan } from '../plan/plan.ts';
 import { CertificateTable, contextAt } from './certificate-table.ts';
 import { ContextPool } from './context-pool.ts';
@@ -8,17 +9,19 @@ import { deriveTicketKey, TicketKeyRing } from './ticket-keys.ts';
 
 /** Contexts that remember what they were made of. Choosing among them is what is tested; engines have their own contract. */
 class RecordingEngine implements TlsEngine {
-  readonly name = 'recording';
-  readonly made: { options: ContextOptions; keys: string[]; retired: boolean }[] = [];
+  readonly name = 's2n';
+  readonly library = 'none';
+  readonly made: { options: ContextOptions; keys: string[]; staples: string[]; retired: boolean }[] = [];
   context(options: ContextOptions): TlsContext {
     if (options.certificates.some((each) => each.plan.source === 'broken')) throw new Error('certificate: broken');
-    const entry = { options, keys: [] as string[], retired: false };
+    const entry = { options, keys: [] as string[], staples: [] as string[], retired: false };
     this.made.push(entry);
     return Object.assign(
       {
         session: () => {
           throw new Error('no session in this test');
         },
+        staple: (fingerprint: string, response: Uint8Array) => void entry.staples.push(`${fingerprint} ${response.length}`),
         addTicketKey: (name: string) => void entry.keys.push(name),
         retire: () => {
           entry.retired = true;
@@ -38,7 +41,7 @@ interface Given {
 }
 
 const NOW = 1_000;
-const RULE = { names: [], policy: 'intermediate', tickets: true } as const;
+const RULE = { names: [], policy: 'intermediate', allowed: POLICY_RULES.intermediate, tickets: true, clients: null } as const;
 
 function poolOf(): ContextPool {
   const keys = new TicketKeyRing();
@@ -57,7 +60,15 @@ function build(
   given: readonly Given[],
   { pool = poolOf(), strict = false, rules = [RULE] as readonly TlsRulePlan[] } = {},
 ): CertificateTable {
-  const tls: TlsPlan = { certificates: given.map((_, i) => i), strict, alpn: ['http/1.1'], rules };
+  const tls: TlsPlan = {
+    engine: 's2n',
+    engineReason: '',
+    compressCertificates: false,
+    certificates: given.map((_, i) => i),
+    strict,
+    alpn: ['http/1.1'],
+    rules,
+  };
   const certificates = given.map(({ names, source = 'fine', from = 0, until = 2 * NOW, keyType = 'ec' }, i) => ({
     fingerprint: `f${i}`,
     chainFingerprint: `c${i}`,
@@ -70,7 +81,15 @@ function build(
     keyBlob: 2 * i + 1,
   }));
   const blobs = given.flatMap(() => [Buffer.from('chain'), Buffer.from('key')]);
-  const parts = { engine, pool, plan: { certificates } as unknown as Plan, blobs, nowMs: NOW };
+  const parts = {
+    engine,
+    pool,
+    plan: { certificates } as unknown as Plan,
+    blobs,
+    nowMs: NOW,
+    judgeOf: () => () => 0,
+    staples: new Map([['f0', Buffer.from('first')]]),
+  };
   const steps = CertificateTable.build(parts, { name: 'web' } as ListenerPlan, tls);
   for (;;) {
     const step = steps.next();
@@ -125,6 +144,16 @@ test('CertificateTable gives certificates of one name one context, and names of 
   assert.equal(new Set(engine.made.map((each) => each.options.ruleSet)).size, 2);
 });
 
+test('CertificateTable.staple() shows a response with its certificate, in contexts made before and behind', () => {
+  const engine = new RecordingEngine();
+  const table = build(engine, [{ names: ['a.test'] }, { names: ['b.test'] }]);
+  table.staple('f1', Buffer.from('response'));
+  assert.deepEqual(
+    engine.made.map(({ staples }) => staples),
+    [['f0 5', 'f1 8'], ['f1 8']],
+  );
+});
+
 test('CertificateTable takes the valid certificate of a kind, whatever the order, and changes when its time comes', () => {
   const engine = new RecordingEngine();
   const table = build(engine, [
@@ -144,13 +173,16 @@ test('CertificateTable takes the valid certificate of a kind, whatever the order
 test('CertificateTable takes a wildcard that is valid before an exact name that is not, under the same rules alone', () => {
   const given = [{ names: ['a.test'], until: NOW }, { names: ['*.test'] }];
   assert.deepEqual(serving(build(new RecordingEngine(), given), 'a.test'), ['f1']);
-  const rules = [RULE, { names: ['a.test'], policy: 'modern', tickets: true }] as const;
+  const rules = [RULE, { names: ['a.test'], policy: 'modern', allowed: POLICY_RULES.modern, tickets: true, clients: null }] as const;
   assert.deepEqual(serving(build(new RecordingEngine(), given, { rules }), 'a.test'), ['f0']);
 });
 
 test('CertificateTable gives names rules of their own, whichever certificate they have, and keeps them apart', () => {
   const engine = new RecordingEngine();
-  const rules = [RULE, { names: ['pay.example', 'none.org'], policy: 'modern', tickets: false }] as const;
+  const rules = [
+    RULE,
+    { names: ['pay.example', 'none.org'], policy: 'modern', allowed: POLICY_RULES.modern, tickets: false, clients: null },
+  ] as const;
   const table = build(engine, SOME, { rules });
   const policy = (name: string): string => table.find(name, NOW)!.rule.policy;
   assert.deepEqual(['shop.example', 'pay.example', 'other.example', 'none.org', 'stranger.org'].map(policy), [
@@ -215,9 +247,9 @@ test('a context has the ticket keys of the time when it is used, added when it i
 
 test('deriveTicketKey() gives every rule set its own key, the same each time', () => {
   const master = Buffer.alloc(32, 7);
-  const key = deriveTicketKey(master, 'web intermediate f0');
+  const key = deriveTicketKey(master, 'web intermediate f0', 48);
   assert.equal(key.length, 48);
-  assert.deepEqual(key, deriveTicketKey(master, 'web intermediate f0'));
-  assert.notDeepEqual(key, deriveTicketKey(master, 'web intermediate f1'));
-  assert.notDeepEqual(key, deriveTicketKey(Buffer.alloc(32, 8), 'web intermediate f0'));
+  assert.deepEqual(key, deriveTicketKey(master, 'web intermediate f0', 48));
+  assert.notDeepEqual(key, deriveTicketKey(master, 'web intermediate f1', 48));
+  assert.notDeepEqual(key, deriveTicketKey(Buffer.alloc(32, 8), 'web intermediate f0', 48));
 });

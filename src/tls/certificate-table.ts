@@ -6,9 +6,10 @@
  *   name -> owner: rule and spans;   span: until when, the context of the certificates that are valid until then, or of none that is
  */
 import { assert } from '../base/assert.ts';
+import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
 import type { CertificatePlan, ListenerPlan, Plan, TlsPlan, TlsRulePlan } from '../plan/plan.ts';
 import type { ContextPool, SharedContext } from './context-pool.ts';
-import type { ContextOptions, TlsContext, TlsEngine } from './engine.ts';
+import type { ClientCertificateRules, ContextOptions, PeerJudge, TlsContext, TlsEngine } from './engine.ts';
 
 /** What a table is made from. */
 export interface TableParts {
@@ -18,6 +19,10 @@ export interface TableParts {
   readonly blobs: readonly Uint8Array[];
   /** Unix time, milliseconds. */
   readonly nowMs: number;
+  /** Who may come in by a certificate, under these rules. */
+  readonly judgeOf: (clients: ClientCertificatesPlan) => PeerJudge;
+  /** OCSP responses to show, by the certificate's fingerprint. */
+  readonly staples: ReadonlyMap<string, Uint8Array>;
 }
 
 interface Span {
@@ -31,6 +36,8 @@ interface Span {
 /** What a name is served by. */
 export interface NameOwner {
   readonly rule: TlsRulePlan;
+  /** Lowest TLS version, as on the wire. */
+  readonly versionMin: number;
   readonly spans: readonly Span[];
   /** Names of its certificates. */
   readonly names: ReadonlySet<string>;
@@ -93,15 +100,20 @@ export class CertificateTable {
     const { certificates } = parts.plan;
     const spans: Span[] = [];
     for (const { untilMs, group, valid } of spansOf(certificates, candidates, parts.nowMs)) {
-      const ruleSet = ruleSetOf(listener, tls, rule, group, certificates);
-      const shared = this.#pool.take(ruleSet, () => parts.engine.context(contextOptions(parts, tls, rule, group, ruleSet)));
+      const ruleSet = ruleSetOf(parts.engine, listener, tls, rule, group, certificates);
+      const shared = this.#pool.take(ruleSet, () => newContext(parts, contextOptions(parts, tls, rule, group, ruleSet)));
       // Taken once, however many names it serves.
       if (this.#taken.has(ruleSet)) this.#pool.giveBack(ruleSet);
       this.#taken.add(ruleSet);
       spans.push({ untilMs, shared, valid });
       yield;
     }
-    return { rule, spans, names: new Set(candidates.flatMap((index) => certificates[index]!.names)) };
+    return {
+      rule,
+      versionMin: Math.min(...rule.allowed.versions),
+      spans,
+      names: new Set(candidates.flatMap((index) => certificates[index]!.names)),
+    };
   }
 
   /** Who serves `name` (lower-case, no trailing dot; null: the client named no server); null: nobody, the listener is strict. */
@@ -128,13 +140,19 @@ export class CertificateTable {
    * Whether a request for `host` (lower-case, no trailing dot, no port) does not belong on a connection made for `name`: it has other rules, or
    * a certificate here is for that host, and it is not the one this connection was shown. RFC 9110, section 15.5.20.
    */
-  isMisdirected(name: string, host: string, nowMs: number): boolean {
+  isMisdirected(name: string | null, host: string, nowMs: number): boolean {
     const owner = this.#owner(host, nowMs);
     const shown = this.find(name, nowMs);
     if (owner === shown || shown === null) return false;
     if ((owner ?? this.#fallback!).rule !== shown.rule) return true;
-    if (owner === undefined) return false;
+    // Who named no server was shown the default, and knows it.
+    if (owner === undefined || name === null) return false;
     return !shown.names.has(host) && !shown.names.has(wildcardOf(host));
+  }
+
+  /** Shows `response` with the certificate of that fingerprint; empty: none. */
+  staple(fingerprint: string, response: Uint8Array): void {
+    for (const id of this.#taken) this.#pool.staple(id, fingerprint, response);
   }
 
   /** Gives its contexts back. Once. */
@@ -231,14 +249,24 @@ function onePerKind(certificates: readonly CertificatePlan[], candidates: readon
 
 /** What tells this rule set from every other: tickets of one are worth nothing to another, and those that have the same share a context. */
 function ruleSetOf(
+  engine: TlsEngine,
   listener: ListenerPlan,
   tls: TlsPlan,
   rule: TlsRulePlan,
   group: readonly number[],
   certificates: readonly CertificatePlan[],
 ): string {
-  const { names: _names, ...rest } = rule;
-  return JSON.stringify([listener.name, rest, tls.alpn, group.map((index) => certificates[index]!.chainFingerprint)]);
+  const { names: _names, clients, ...rest } = rule;
+  const { alpn, compressCertificates } = tls;
+  return JSON.stringify([
+    engine.name,
+    listener.name,
+    rest,
+    alpn,
+    compressCertificates,
+    clients?.id ?? null,
+    group.map((index) => certificates[index]!.chainFingerprint),
+  ]);
 }
 
 function contextOptions(parts: TableParts, tls: TlsPlan, rule: TlsRulePlan, group: readonly number[], ruleSet: string): ContextOptions {
@@ -250,5 +278,23 @@ function contextOptions(parts: TableParts, tls: TlsPlan, rule: TlsRulePlan, grou
     assert(certificate !== undefined && chainPem !== undefined && keyPem !== undefined, 'a plan carries its certificates');
     return { chainPem, keyPem, plan: certificate };
   });
-  return { ruleSet, policy: rule.policy, certificates, alpn: tls.alpn, tickets: rule.tickets };
+  const { policy, allowed, tickets } = rule;
+  const { alpn, compressCertificates } = tls;
+  return { ruleSet, policy, rules: allowed, certificates, alpn, tickets, clients: clientRules(rule.clients, parts), compressCertificates };
+}
+
+function newContext({ engine, staples }: TableParts, options: ContextOptions): TlsContext {
+  const context = engine.context(options);
+  for (const { plan } of options.certificates) {
+    const response = staples.get(plan.fingerprint);
+    if (response !== undefined) context.staple(plan.fingerprint, response);
+  }
+  return context;
+}
+
+function clientRules(clients: ClientCertificatesPlan | null, { blobs, judgeOf }: TableParts): ClientCertificateRules | null {
+  if (clients === null) return null;
+  const caPem = blobs[clients.authoritiesBlob];
+  assert(caPem !== undefined, 'a plan carries its authorities');
+  return { required: clients.mode === 'required', caPem, depth: clients.depth, judge: judgeOf(clients) };
 }

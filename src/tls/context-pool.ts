@@ -27,6 +27,10 @@ export class SharedContext {
     return this.#context;
   }
 
+  staple(fingerprint: string, response: Uint8Array): void {
+    this.#context.staple(fingerprint, response);
+  }
+
   retire(): void {
     this.#context.retire();
   }
@@ -55,6 +59,11 @@ export class ContextPool {
     }
     shared.users++;
     return shared;
+  }
+
+  /** Shows an OCSP response with a certificate of the context `id`; see TlsContext. */
+  staple(id: string, fingerprint: string, response: Uint8Array): void {
+    this.#byId.get(id)?.staple(fingerprint, response);
   }
 
   giveBack(id: string): void {

@@ -2,8 +2,10 @@
  * What everything above this room sees of TLS: contexts (a rule set with its certificates) and sessions (one connection). Two engines
  * stand behind it, by the same contract; which one serves a listener is the context's affair.
  */
+
+import type { TlsRules } from '../base/tls-rules.ts';
 import type { Stream } from '../net/stream.ts';
-import type { CertificatePlan, PolicyName } from '../plan/plan.ts';
+import type { CertificatePlan, EngineName, PolicyName } from '../plan/plan.ts';
 
 export interface TlsSession extends Stream {
   /** One step. More than 0: done; 0: would block; below 0: a fault, final. */
@@ -15,8 +17,14 @@ export interface TlsSession extends Stream {
   resumed(): boolean;
   /** The protocol agreed by ALPN; empty when none was. */
   protocol(): string;
+  /** What the client showed: DER, leaf first, as far as a path was found; the leaf alone behind a resumption. Behind a refusal too. */
+  peerChain(): readonly Uint8Array[];
+  /** What is wrong with it: the fault it was refused for, or was let in with; 0: nothing. */
+  peerFault(): number;
   /** Behind a fault: the fatal alert the client sent (RFC 8446, section 6), or -1. */
   clientAlert(): number;
+  /** Behind a fault: the alert that was sent to the client, or -1 when none was, or the library does not tell. */
+  sentAlert(): number;
   /** Behind a fault: the library's own name for it. */
   libraryError(): string;
   /** Behind a fault: how long to wait before the descriptor is closed, so that the time tells nothing. Milliseconds, 0 for most faults. */
@@ -28,22 +36,49 @@ export interface TlsContext {
   session(fd: number): TlsSession | null;
   /** Takes a ticket key into use; known ones are passed over. The caller zeroes `secret`. */
   addTicketKey(name: string, secret: Uint8Array, fromS: number): void;
+  /** Shows this OCSP response with the certificate of that fingerprint from now on, to clients that ask; empty: none. It is copied. */
+  staple(fingerprint: string, response: Uint8Array): void;
   /** No new sessions; freed when the last one ends. */
   retire(): void;
+}
+
+/**
+ * Whether a client with these certificates (DER, leaf first) may come in. `fault`: what is wrong with the path to an authority, its validity
+ * or its purpose; 0: nothing. Returns 0, or the fault that it is refused for. A ticket's client is judged again before it resumes
+ * (`resumes`), by its leaf alone; refused, it shows itself anew in a whole handshake. Runs inside the handshake: no waiting.
+ */
+export type PeerJudge = (chain: readonly Uint8Array[], fault: number, resumes: boolean) => number;
+
+export interface ClientCertificateRules {
+  /** Who shows none is refused. */
+  readonly required: boolean;
+  /** PEM of the authorities that are trusted, root or not. */
+  readonly caPem: Uint8Array;
+  /** Intermediate certificates between a client's and an authority, at most. */
+  readonly depth: number;
+  readonly judge: PeerJudge;
 }
 
 export interface ContextOptions {
   /** What tells this rule set from every other: tickets of one are worth nothing to another (see ticket-keys.ts). */
   readonly ruleSet: string;
+  /** The policy's name, for an engine that has policies by name, and what it allows, for one that has none. */
   readonly policy: PolicyName;
+  readonly rules: TlsRules;
   /** PEM; zeroed by the caller once the context is made. */
   readonly certificates: readonly { readonly chainPem: Uint8Array; readonly keyPem: Uint8Array; readonly plan: CertificatePlan }[];
   readonly alpn: readonly string[];
   readonly tickets: boolean;
+  /** Null: clients are not asked for one. */
+  readonly clients: ClientCertificateRules | null;
+  /** Certificates are sent compressed to clients that read that. RFC 8879. */
+  readonly compressCertificates: boolean;
 }
 
 export interface TlsEngine {
-  readonly name: string;
+  readonly name: EngineName;
+  /** As the library calls itself. */
+  readonly library: string;
   /** Throws one Error that says what is wrong with which certificate or setting. */
   context(options: ContextOptions): TlsContext;
 }

@@ -9,6 +9,3 @@ export const S2N_POLICIES: Readonly<Record<PolicyName, string>> = Object.freeze(
   intermediate: '20251014',
   modern: 'CloudFront-TLS-1-3-2025',
 });
-
-/** Lowest version each policy allows, as on the wire: what can be refused before any crypto. */
-export const POLICY_VERSION_MIN: Readonly<Record<PolicyName, number>> = Object.freeze({ intermediate: 0x0303, modern: 0x0304 });

@@ -1,26 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
+import { POLICY_RULES } from '../hello/policy-rules.ts';
+import type { ContextOptions } from './engine.ts';
 import { S2N_POLICIES } from './policies.ts';
 import { S2nEngine } from './s2n-engine.ts';
-import { type ContractCertificate, engineContract } from './test-engine-contract.ts';
-
-/** Self-signed for `localhost`, made by the openssl command. */
-function selfSigned(...key: readonly string[]): ContractCertificate {
-  const directory = mkdtempSync(join(tmpdir(), 'tollgate-tls-'));
-  const [chain, keyPath] = [join(directory, 'chain.pem'), join(directory, 'key.pem')];
-  try {
-    const request = ['-x509', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-    execFileSync('openssl', ['req', ...request, '-newkey', ...key, '-keyout', keyPath, '-out', chain], { stdio: 'pipe' });
-    return { chainPem: readFileSync(chain), keyPem: readFileSync(keyPath) };
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}
+import { engineContract } from './test-engine-contract.ts';
+import { selfSigned } from './test-self-signed.ts';
 
 const ecdsa = selfSigned('ec', '-pkeyopt', 'ec_paramgen_curve:P-256');
 const rsa = selfSigned('rsa:2048');
@@ -32,7 +18,7 @@ test('S2nEngine loads once, and a second load is a programmer error', () => {
 
 test('S2N_POLICIES are all known to the library', () => {
   for (const policy of ['intermediate', 'modern'] as const) {
-    const context = engine.context({ ruleSet: 'x', policy, certificates: [], alpn: [], tickets: false });
+    const context = engine.context({ ...BARE, policy });
     context.retire();
     assert.ok(S2N_POLICIES[policy].length > 0);
   }
@@ -44,16 +30,23 @@ test('S2nEngine.context() refuses a key of a kind the library cannot use', () =>
   assert.throws(
     () =>
       engine.context({
-        ruleSet: 'x',
-        policy: 'modern',
-        alpn: [],
-        tickets: false,
+        ...BARE,
         certificates: [{ chainPem: ecdsa.chainPem, keyPem, plan: PLAN }],
       }),
     /certificate/,
   );
 });
 
+const BARE: ContextOptions = {
+  ruleSet: 'x',
+  policy: 'modern',
+  rules: POLICY_RULES.modern,
+  certificates: [],
+  alpn: [],
+  tickets: false,
+  clients: null,
+  compressCertificates: false,
+};
 const PLAN = {
   fingerprint: 'x',
   chainFingerprint: 'x',

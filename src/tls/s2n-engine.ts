@@ -6,10 +6,11 @@ import * as s2n from '../native/s2n.ts';
 import type { ContextOptions, TlsContext, TlsEngine, TlsSession } from './engine.ts';
 import { S2N_POLICIES } from './policies.ts';
 import { S2nSession, type SessionOwner } from './s2n-session.ts';
-import { deriveTicketKey, TICKET_DECRYPT_S, TICKET_ENCRYPT_S, TICKET_NAME_BYTES } from './ticket-keys.ts';
+import { deriveTicketKey, TICKET_DECRYPT_S, TICKET_ENCRYPT_S, TICKET_NAME_BYTES, TICKET_SECRET_BYTES } from './ticket-keys.ts';
 
 export class S2nEngine implements TlsEngine {
   readonly name = 's2n';
+  readonly library = 's2n-tls on AWS-LC';
 
   /** Loads the library: last in the process, and no native addon after it. Throws one Error that says what is wrong with the file. */
   constructor(libraryPath: string = s2nLibraryPath()) {
@@ -25,14 +26,18 @@ class S2nContext implements TlsContext, SessionOwner {
   readonly #config: number;
   readonly #ruleSet: string;
   readonly #tickets: boolean;
+  /** Of the certificates, in their order. */
+  readonly #fingerprints: readonly string[];
   /** Keys by name, and when they came: s2n keeps few, and never forgets a name by itself. */
   readonly #keys = new Set<string>();
   #sessions = 0;
   #retired = false;
 
   constructor(options: ContextOptions) {
+    assert(options.clients === null && !options.compressCertificates, 'settings that need the other engine went to it');
     this.#ruleSet = options.ruleSet;
     this.#tickets = options.tickets;
+    this.#fingerprints = options.certificates.map(({ plan }) => plan.fingerprint);
     this.#config = s2n.openConfig({
       policy: S2N_POLICIES[options.policy],
       certificates: options.certificates,
@@ -54,13 +59,20 @@ class S2nContext implements TlsContext, SessionOwner {
 
   addTicketKey(name: string, secret: Uint8Array, fromS: number): void {
     if (!this.#tickets || this.#keys.has(name)) return;
-    const derived = deriveTicketKey(secret, this.#ruleSet);
+    const derived = deriveTicketKey(secret, this.#ruleSet, TICKET_NAME_BYTES + TICKET_SECRET_BYTES);
     try {
       s2n.addTicketKey(this.#config, derived.subarray(0, TICKET_NAME_BYTES), derived.subarray(TICKET_NAME_BYTES), fromS);
       this.#keys.add(name);
     } finally {
       derived.fill(0);
     }
+  }
+
+  staple(fingerprint: string, response: Uint8Array): void {
+    this.#fingerprints.forEach((each, i) => {
+      // A client that is shown none asks for itself: no reason to serve it less.
+      if (each === fingerprint) s2n.setOcspResponse(this.#config, i, response);
+    });
   }
 
   retire(): void {

@@ -70,11 +70,3 @@ function faultOfKind(kind: number): number {
       return FAULT_TLS_INTERNAL;
   }
 }
-
-/**
- * Whether a fault is one whose timing could tell an attacker something (a padding or MAC failure, CVE-2013-0169 and kin): only those
- * wait. s2n asks for 10 to 30 s on nearly every error; honouring that for plain mistakes would let anybody hold descriptors for nothing.
- */
-export function isBlinded(fault: number): boolean {
-  return fault === FAULT_TLS_DECRYPT || fault === FAULT_TLS_BAD_FINISHED;
-}

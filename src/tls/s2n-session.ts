@@ -5,8 +5,9 @@ import { groupNumber } from '../hello/names.ts';
 import type { Memory } from '../native/memory.ts';
 import * as s2n from '../native/s2n.ts';
 import { cork, shutdownWrite } from '../native/sockets.ts';
+import { isBlinded } from './blinding.ts';
 import type { TlsSession } from './engine.ts';
-import { faultOfS2n, isBlinded } from './s2n-reasons.ts';
+import { faultOfS2n } from './s2n-reasons.ts';
 
 /** What a session needs of its context: to be told when it ends. */
 export interface SessionOwner {
@@ -18,6 +19,8 @@ export interface SessionOwner {
  * not have filled it, has emptied the socket: the next arrival makes an event. This saves a recv that would only say EAGAIN.
  */
 const SURELY_SHORT_BYTES = 8_192;
+/** Listeners that ask for certificates are not served here. */
+const NOBODY: readonly Uint8Array[] = Object.freeze([]);
 
 export class S2nSession implements TlsSession {
   #handle: number;
@@ -137,6 +140,19 @@ export class S2nSession implements TlsSession {
 
   group(): number {
     return groupNumber(s2n.tlsGroup(this.#handle));
+  }
+
+  peerChain(): readonly Uint8Array[] {
+    return NOBODY;
+  }
+
+  peerFault(): number {
+    return 0;
+  }
+
+  /** s2n tells what it received, and not what it sent. */
+  sentAlert(): number {
+    return -1;
   }
 
   resumed(): boolean {

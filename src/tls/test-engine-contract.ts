@@ -3,146 +3,28 @@
  * One reactor per process, so one engine per test file.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { connect as connectTcp } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import {
   FAULT_EOF,
+  FAULT_RESET,
   FAULT_TLS_CLIENT_ALERT,
   FAULT_TLS_CLIENT_GONE,
   FAULT_TLS_DECRYPT,
+  FAULT_TLS_MALFORMED,
   FAULT_TLS_NO_SHARED_SUITE,
+  FAULT_TLS_RENEGOTIATION,
   FAULT_TLS_TRUNCATED,
 } from '../base/faults.ts';
-import { boundPort, openListenSocket } from '../native/listen-sockets.ts';
-import { allocate } from '../native/memory.ts';
-import { HANGUP, READ_HANGUP } from '../native/poller.ts';
-import { closeDescriptor } from '../native/sockets.ts';
-import { Listener } from '../net/listener.ts';
+import { POLICY_RULES } from '../hello/policy-rules.ts';
 import { Reactor } from '../net/reactor.ts';
-import { Watched } from '../net/watched.ts';
 import type { CertificatePlan } from '../plan/plan.ts';
-import type { ContextOptions, TlsContext, TlsEngine, TlsSession } from './engine.ts';
-
-const memory = allocate(65_536);
-
-/** What a server's session saw. Reads everything, echoes it when told to, ends when its client does. */
-class ServerSession extends Watched {
-  readonly session: TlsSession;
-  readonly events: (string | number)[] = [];
-  received = 0;
-  group = 0;
-  open = false;
-  pending = Buffer.alloc(0);
-  writable = true;
-  readonly #server: TestServer;
-
-  constructor(server: TestServer, session: TlsSession) {
-    super();
-    this.#server = server;
-    this.session = session;
-  }
-
-  override onEvents(mask: number): void {
-    const hungUp = (mask & (READ_HANGUP | HANGUP)) !== 0;
-    if (!this.open) {
-      const n = this.session.handshake();
-      if (n === 0) return;
-      if (n < 0) {
-        this.events.push('failed', n, this.session.clientAlert(), this.session.libraryError(), this.session.blindingMs());
-        this.#end();
-        return;
-      }
-      this.open = true;
-      this.group = this.session.group();
-      this.events.push('open', this.session.version(), this.session.suite(), String(this.session.resumed()), this.session.protocol());
-    }
-    this.#flush();
-    do {
-      const n = this.session.read(memory, 0, memory.length);
-      if (n > 0) {
-        this.received += n;
-        if (this.#server.echo) {
-          this.pending = Buffer.concat([this.pending, memory.bytes.subarray(0, n)]);
-          this.#flush();
-        }
-        continue;
-      }
-      if (n < 0) {
-        this.events.push('end', n, this.session.blindingMs());
-        this.session.end(true);
-        this.#end();
-        return;
-      }
-      return;
-    } while (hungUp || this.session.mayHaveMore());
-  }
-
-  #flush(): void {
-    while (this.pending.length > 0) {
-      const length = Math.min(this.pending.length, memory.length);
-      memory.bytes.set(this.pending.subarray(0, length));
-      const n = this.session.write(memory, 0, length);
-      if (n <= 0) return;
-      this.pending = this.pending.subarray(n);
-    }
-  }
-
-  #end(): void {
-    const fd = this.fd;
-    this.#server.reactor.forget(this);
-    this.session.release();
-    closeDescriptor(fd);
-    this.#server.onDone(this);
-  }
-
-  override onReady(): void {}
-  override onDeadline(): void {}
-}
-
-class TestServer {
-  readonly reactor: Reactor;
-  readonly port: number;
-  context: TlsContext;
-  echo = false;
-  readonly #listener: Listener;
-  readonly #done: ServerSession[] = [];
-  readonly #waiting: ((session: ServerSession) => void)[] = [];
-
-  constructor(reactor: Reactor, context: TlsContext) {
-    this.reactor = reactor;
-    this.context = context;
-    const opened = openListenSocket(
-      { family: 4, ip: '127.0.0.1', port: 0 },
-      { backlog: 16, fastOpen: false, deferAccept: false, userTimeoutMs: 0, keepAliveS: 0 },
-    );
-    assert.ok('fd' in opened);
-    this.port = boundPort(opened.fd);
-    this.#listener = new Listener(reactor, opened.fd, {
-      onConnection: (fd) => assert.ok(reactor.watch(new ServerSession(this, this.context.session(fd)!), fd)),
-      hasRoom: () => true,
-      onDescriptorsOut: () => {},
-    });
-    this.#listener.open();
-  }
-
-  onDone(session: ServerSession): void {
-    const waiting = this.#waiting.shift();
-    if (waiting === undefined) this.#done.push(session);
-    else waiting(session);
-  }
-
-  /** The next session that ended. */
-  next(): Promise<ServerSession> {
-    const done = this.#done.shift();
-    return done === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(done);
-  }
-
-  close(): void {
-    this.#listener.close();
-  }
-}
+import type { ContextOptions, TlsContext, TlsEngine } from './engine.ts';
+import { TestServer } from './test-tls-server.ts';
 
 export interface ContractCertificate {
   readonly chainPem: Buffer;
@@ -165,8 +47,11 @@ export function engineContract(
       ruleSet: 'contract',
       policy: 'intermediate',
       certificates: from.map((each) => ({ chainPem: Buffer.from(each.chainPem), keyPem: Buffer.from(each.keyPem), plan: planOf(each) })),
+      rules: POLICY_RULES[overrides.policy ?? 'intermediate'],
       alpn: ['http/1.1'],
       tickets: true,
+      clients: null,
+      compressCertificates: false,
       ...overrides,
     };
   }
@@ -192,6 +77,7 @@ export function engineContract(
       assert.equal(wire, version === 'TLSv1.3' ? 0x0304 : 0x0303);
       assert.equal(suite, version === 'TLSv1.3' ? 0x1301 : 0xc02b);
       assert.deepEqual([resumed, protocol, end, fault], ['false', 'http/1.1', 'end', FAULT_EOF]);
+      assert.ok(version === 'TLSv1.3' ? session.group === 0x11ec : [0x001d, 0x0017].includes(session.group));
       server.context.retire();
       server.close();
     });
@@ -294,6 +180,41 @@ export function engineContract(
     server.close();
   });
 
+  test(`${name}: what comes with the client's last word of the handshake is read without another event`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    server.echo = true;
+    // Holds the client's second flight until the request is in it: ChangeCipherSpec, Finished (AES-128-GCM), and five bytes.
+    const flightBytes = 6 + 58 + 27;
+    const relay = createServer((down) => {
+      const up = connectTcp(server.port, '127.0.0.1');
+      let held: Buffer[] | null = null;
+      up.on('data', (data) => {
+        held ??= [];
+        down.write(data);
+      });
+      down.on('data', (data: Buffer) => {
+        if (held === null) up.write(data);
+        else held.push(data);
+        if (held !== null && Buffer.concat(held).length >= flightBytes) up.write(Buffer.concat(held.splice(0)));
+      });
+      down.on('close', () => up.destroy());
+      down.on('error', () => {});
+      up.on('error', () => {});
+    });
+    await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve));
+    const { port } = relay.address() as AddressInfo;
+    const socket = connect({ port, host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false, minVersion: 'TLSv1.3' });
+    socket.on('error', () => {});
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    socket.write('early');
+    assert.equal(String(await new Promise((resolve) => socket.once('data', resolve))), 'early');
+    socket.destroy();
+    await server.next();
+    server.context.retire();
+    server.close();
+    relay.close();
+  });
+
   test(`${name}: a client without a shared suite is told apart`, async () => {
     const server = new TestServer(reactor, engine.context(options()));
     dial(server, { maxVersion: 'TLSv1.2', ciphers: 'AES128-SHA:@SECLEVEL=0' });
@@ -306,10 +227,12 @@ export function engineContract(
 
   test(`${name}: a client's fatal alert is told, by number`, async () => {
     const server = new TestServer(reactor, engine.context(options()));
-    // RFC 8446, section 6: level fatal, description unknown_ca.
-    const raw = connectTcp(server.port, '127.0.0.1');
+    const hello = await helloOf({ maxVersion: 'TLSv1.2' });
+    const raw = connectTcp(server.port, '127.0.0.1', () => raw.write(hello));
     raw.on('error', () => {});
-    raw.on('connect', () => raw.end(Buffer.from([0x15, 3, 3, 0, 2, 2, 48])));
+    await new Promise((resolve) => raw.once('data', resolve));
+    // RFC 8446, section 6: level fatal, description unknown_ca.
+    raw.end(Buffer.from([0x15, 3, 3, 0, 2, 2, 48]));
     const session = await server.next();
     assert.deepEqual(session.events.slice(0, 3), ['failed', FAULT_TLS_CLIENT_ALERT, 48]);
     server.context.retire();
@@ -351,6 +274,56 @@ export function engineContract(
     server.close();
   });
 
+  test(`${name}: a client of TLS 1.2 that asks for another handshake on an open connection gets none`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    const socket = dial(server, { maxVersion: 'TLSv1.2' });
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    socket.renegotiate({}, () => {});
+    const session = await server.next();
+    // s2n has no word of its own for it: a message that does not belong there.
+    assert.equal(session.events.at(-2), name === 's2n' ? FAULT_TLS_MALFORMED : FAULT_TLS_RENEGOTIATION);
+    server.context.retire();
+    server.close();
+  });
+
+  test(`${name}: keys that are renewed on an open connection of TLS 1.3 change nothing`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    server.echo = true;
+    const client = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${server.port}`, '-tls1_3']);
+    let text = '';
+    for (const output of [client.stdout, client.stderr])
+      output.on('data', (data) => {
+        text += String(data);
+      });
+    client.stdin.write('before\n');
+    while (!text.includes('before')) await once(client.stdout, 'data');
+    // s_client takes a "K" as an order: it renews its keys, and asks for ours to be.
+    client.stdin.write('K\n');
+    while (!text.includes('KEYUPDATE')) await once(client.stderr, 'data');
+    client.stdin.write('behind\n');
+    while (!text.includes('behind')) await once(client.stdout, 'data');
+    client.stdin.end('Q\n');
+    client.kill();
+    await server.next();
+    server.context.retire();
+    server.close();
+  });
+
+  test(`${name}: a client that has reset its connection is a fault to write to, and no signal`, async () => {
+    const server = new TestServer(reactor, engine.context(options()));
+    const plain = connectTcp(server.port, '127.0.0.1');
+    const socket = connect({ socket: plain, servername: 'localhost', rejectUnauthorized: false });
+    socket.on('error', () => {});
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    await new Promise((resolve) => socket.write('answer this', resolve));
+    server.writesWhenHungUp = true;
+    plain.resetAndDestroy();
+    const session = await server.next();
+    assert.deepEqual(session.events.slice(5, 7), ['wrote', FAULT_RESET]);
+    server.context.retire();
+    server.close();
+  });
+
   test(`${name}: a context refuses a key of another certificate, and says so`, () => {
     const mixed = { chainPem: certificates.ecdsa.chainPem, keyPem: certificates.rsa.keyPem };
     assert.throws(() => engine.context(options({}, [mixed])), /certificate/);
@@ -374,6 +347,22 @@ export function engineContract(
     assert.equal(reactor.open, 0);
     reactor.stop();
   });
+}
+
+/** The first bytes of Node's client. */
+async function helloOf(options: ConnectionOptions): Promise<Buffer> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  assert.ok(address !== null && typeof address === 'object');
+  const client = connect({ port: address.port, host: '127.0.0.1', servername: 'localhost', ...options });
+  client.on('error', () => {});
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  const [hello] = (await once(socket, 'data')) as [Buffer];
+  client.destroy();
+  socket.destroy();
+  server.close();
+  return hello;
 }
 
 /** Engines know certificates by their bytes; the plan beside them is for naming. */

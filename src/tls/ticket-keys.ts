@@ -13,9 +13,9 @@ export const TICKET_DECRYPT_S = 22 * 3_600;
 export const TICKET_NAME_BYTES = 16;
 export const TICKET_SECRET_BYTES = 32;
 
-/** Name (16 bytes) and secret (32) of `master` under `ruleSet`. The caller zeroes it. */
-export function deriveTicketKey(master: Uint8Array, ruleSet: string): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', master, '', `tollgate ticket ${ruleSet}`, TICKET_NAME_BYTES + TICKET_SECRET_BYTES));
+/** Name and secret, `bytes` in all, of `master` under `ruleSet`. The caller zeroes it. */
+export function deriveTicketKey(master: Uint8Array, ruleSet: string, bytes: number): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', master, '', `tollgate ticket ${ruleSet}`, bytes));
 }
 
 /** The keys in use, so that a context made later gets them all. Masters are kept in memory of their own and zeroed when they go. */

@@ -75,14 +75,14 @@ export class ControlChannel {
     });
   }
 
-  send(message: FromWorker): void {
-    this.#socket?.write(writeFrame(message));
+  send(message: FromWorker, blobs: readonly Uint8Array[] = []): void {
+    this.#socket?.write(writeFrame(message, blobs));
   }
 
   /** Sends what may wait: false when it must, because the supervisor has not read what it was told before. */
-  offer(message: FromWorker): boolean {
+  offer(message: FromWorker, blobs: readonly Uint8Array[] = []): boolean {
     if (this.#socket === null || this.#socket.writableLength > CONTROL_PENDING_BYTES_MAX) return false;
-    this.send(message);
+    this.send(message, blobs);
     return true;
   }
 

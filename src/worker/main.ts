@@ -1,6 +1,6 @@
 /**
  * A worker's beginning: `main.ts ROW GENERATION CONTROL_PATH LASTING_PATH`, with the descriptors of plan/messages.ts. Started by the supervisor, and
- * of no use by hand. The TLS library is loaded last, and no native addon after it.
+ * of no use by hand.
  */
 import { closeOnExec } from '../native/listen-sockets.ts';
 import { abortOn } from '../native/loop.ts';
@@ -8,7 +8,7 @@ import { keepNothing } from '../native/privileges.ts';
 import { openSharedMemory } from '../native/shared-memory.ts';
 import { HANDOFF_FD, TABLE_FD, type WorkerArguments } from '../plan/messages.ts';
 import { SharedTable } from '../plan/table.ts';
-import { S2nEngine } from '../tls/s2n-engine.ts';
+import { TlsEngines } from '../tls/engines.ts';
 import { Worker } from './worker.ts';
 
 function readArguments(argv: readonly string[]): WorkerArguments {
@@ -30,4 +30,4 @@ process.on('SIGTERM', () => worker.onTerminate());
 process.on('SIGHUP', () => {});
 keepNothing();
 const table = SharedTable.open(openSharedMemory(TABLE_FD));
-const worker = new Worker(values, table, new S2nEngine());
+const worker = new Worker(values, table, new TlsEngines());

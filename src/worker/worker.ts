@@ -12,14 +12,17 @@ import {
   FAULT_PROXY_HEADER_REQUIRED,
 } from '../base/faults.ts';
 import { HANDSHAKES_PER_TURN } from '../base/limits.ts';
+import { ClientJudge, type JudgeClock } from '../guard/client-judge.ts';
 import { ClientTable, NOBODY } from '../guard/client-table.ts';
 import { NetworkList } from '../guard/network-list.ts';
+import { RevocationLists } from '../guard/revocation-lists.ts';
 import { connectHandoff, DESCRIPTORS_PER_MESSAGE, receiveDescriptors, sendDescriptors } from '../native/handoff.ts';
 import { trimHeap } from '../native/memory.ts';
 import { acceptedAddress, acceptedPort, closeDescriptor } from '../native/sockets.ts';
 import { Listener, type ListenerEvents } from '../net/listener.ts';
 import { Reactor } from '../net/reactor.ts';
 import { Watched } from '../net/watched.ts';
+import type { ClientCertificatesPlan, RevocationListView } from '../plan/client-certificates.ts';
 import {
   C_CONNECTIONS,
   C_CONNECTIONS_OPEN,
@@ -30,6 +33,8 @@ import {
   C_LIMIT_DESCRIPTORS,
   C_LIMIT_MEMORY,
   C_LIMIT_PASSWORDS,
+  C_LIMIT_REVOCATION,
+  C_TLS_FALLBACK,
   C_TURNS,
   H_LOOP_LAG,
   observe,
@@ -60,12 +65,13 @@ import {
 import { ClientConnection } from '../proxy/client-connection.ts';
 import { ProxyContext } from '../proxy/context.ts';
 import { DebugWatch } from '../proxy/debug-watch.ts';
+import { RevocationDesk } from '../proxy/revocation-desk.ts';
 import { Site } from '../proxy/site.ts';
 import { Tracing } from '../proxy/tracing.ts';
 import { SpanBuffer } from '../record/span-buffer.ts';
 import { CertificateTable } from '../tls/certificate-table.ts';
 import { ContextPool } from '../tls/context-pool.ts';
-import type { TlsEngine } from '../tls/engine.ts';
+import type { TlsEngines } from '../tls/engines.ts';
 import { TicketKeyRing } from '../tls/ticket-keys.ts';
 import { Upstream } from '../upstream/upstream.ts';
 import { ControlChannel } from './control-channel.ts';
@@ -104,7 +110,7 @@ export class Worker {
   readonly #arguments: WorkerArguments;
   readonly #table: SharedTable;
   readonly #row: TableRow;
-  readonly #engine: TlsEngine;
+  readonly #engines: TlsEngines;
   readonly #reactor: Reactor;
   readonly #control: ControlChannel;
   readonly #logs: WorkerLogs;
@@ -112,6 +118,17 @@ export class Worker {
   readonly #gauges: ProcessGauges;
   readonly #shortage: Shortage;
   readonly #keys = new TicketKeyRing();
+  readonly #judges = new Map<string, ClientJudge>();
+  readonly #lists = new RevocationLists();
+  #listsRefused = 0;
+  readonly #desk: RevocationDesk;
+  /** What judges go by: the loop's clock, and the wall's as it was when that was last looked at. */
+  readonly #clock: JudgeClock = {
+    unixMs: () => this.#context?.unixMs() ?? Date.now(),
+    nowMs: () => this.#reactor.nowMs,
+  };
+  /** OCSP responses to show with certificates, by fingerprint. */
+  readonly #staples = new Map<string, Buffer>();
   readonly #contexts = new ContextPool(this.#keys);
   /** Plans that are to run, the one under way first, and the upstreams made for it. */
   readonly #toAdopt: { readonly plan: Plan; readonly blobs: readonly Buffer[] }[] = [];
@@ -128,12 +145,12 @@ export class Worker {
   #drainUntilMs = Number.POSITIVE_INFINITY;
   #ending = false;
 
-  constructor(values: WorkerArguments, table: SharedTable, engine: TlsEngine) {
+  constructor(values: WorkerArguments, table: SharedTable, engines: TlsEngines) {
     const row = table.worker(values.row);
     this.#arguments = values;
     this.#table = table;
     this.#row = row;
-    this.#engine = engine;
+    this.#engines = engines;
     row.state[S_PID] = process.pid;
     row.state[S_STATE] = STATE_STARTING;
     this.#beat();
@@ -153,6 +170,11 @@ export class Worker {
       onOrphaned: () => this.#handoff?.close(),
       isDraining: () => this.#draining,
     });
+    this.#desk = new RevocationDesk(
+      this.#lists,
+      (message, blobs) => this.#control.offer(message, blobs),
+      () => this.#reactor.nowMs,
+    );
   }
 
   /** SIGTERM is the supervisor's to act on, unless there is none. */
@@ -177,6 +199,20 @@ export class Worker {
         for (const upstream of [...(this.#running?.upstreams ?? []), ...this.#building]) {
           for (const target of upstream.targets) if (target.plan.slot === message.target) target.moveTo(message.addresses);
         }
+        return;
+      case 'lists':
+        if (this.#handoff !== null) this.#onDescriptors(this.#handoff.fd);
+        this.#lists.keep(message.ids);
+        return;
+      case 'revocation':
+        // Lists that came of it are handed over before it is told.
+        if (this.#handoff !== null) this.#onDescriptors(this.#handoff.fd);
+        this.#desk.onAnswer(message.ask, message.answers);
+        return;
+      case 'staples':
+        message.fingerprints.forEach((fingerprint, i) => {
+          this.#staple(fingerprint, blobs[i]!);
+        });
         return;
       case 'handoff':
         this.#openHandoff(message.path, message.share);
@@ -219,7 +255,8 @@ export class Worker {
           const step = build.next();
           if (step.done === true) {
             this.#run(step.value);
-            done({ type: 'adopted', planId: plan.id, ms: Math.round(performance.now() - startMs) });
+            const { fastProblem } = this.#engines;
+            done({ type: 'adopted', planId: plan.id, ms: Math.round(performance.now() - startMs), fastProblem });
             return;
           }
           if (performance.now() >= untilMs) break;
@@ -237,12 +274,18 @@ export class Worker {
     const upstreams = plan.upstreams.map((upstream) => new Upstream(upstream, this.#reactor, this.#row));
     this.#building = upstreams;
     const sites = new Map<string, Site>();
-    const parts = { engine: this.#engine, pool: this.#contexts, plan, blobs, nowMs: Date.now() };
+    const shared = { pool: this.#contexts, plan, blobs, nowMs: Date.now() };
     try {
       for (const listener of plan.listeners) {
         const { tls } = listener;
-        const certificates = tls === null ? null : yield* CertificateTable.build(parts, listener, tls);
-        sites.set(addressText(listener.address), new Site(plan, listener, certificates, upstreams));
+        const judgeOf = (clients: ClientCertificatesPlan): ClientJudge => this.#judge(listener.name, clients);
+        const engine = tls === null ? null : this.#engines.engine(tls.engine, plan.opensslLibrary);
+        const parts =
+          engine === null
+            ? null
+            : { ...shared, engine, staples: this.#staples, judgeOf: (clients: ClientCertificatesPlan) => judgeOf(clients).judge };
+        const certificates = tls === null || parts === null ? null : yield* CertificateTable.build(parts, listener, tls);
+        sites.set(addressText(listener.address), new Site(plan, listener, certificates, upstreams, judgeOf));
         yield;
       }
     } catch (error) {
@@ -250,6 +293,14 @@ export class Worker {
       throw error;
     }
     return { plan, sites, upstreams };
+  }
+
+  /** One judge for a listener's rules, over plans, as contexts are: whom one has seen the other knows. */
+  #judge(listener: string, clients: ClientCertificatesPlan): ClientJudge {
+    const id = `${listener} ${clients.id}`;
+    const judge = this.#judges.get(id) ?? new ClientJudge(clients, this.#lists, this.#clock);
+    this.#judges.set(id, judge);
+    return judge;
   }
 
   /** From now on it is this plan that runs. */
@@ -262,7 +313,7 @@ export class Worker {
     this.#running = running;
     const clients = new ClientTable(this.#table.clients, this.#arguments.row, this.#row.counters, plan.clients);
     if (this.#context === null) {
-      this.#context = new ProxyContext(this.#reactor, this.#row, this.#logs, clients, plan.timeouts, plan.limits);
+      this.#context = new ProxyContext(this.#reactor, this.#row, this.#logs, clients, this.#desk, plan.timeouts, plan.limits);
     } else {
       this.#context.clients = clients;
       this.#context.timeouts = plan.timeouts;
@@ -273,8 +324,11 @@ export class Worker {
     this.#context.tracing = plan.tracing === null ? null : new Tracing(plan.tracing, this.#spans);
     for (const upstream of before?.upstreams ?? []) upstream.retire();
     for (const site of before?.sites.values() ?? []) site.certificates?.retire();
+    const judges = new Set([...running.sites.values()].flatMap((site) => [...site.judges.values()]));
+    for (const [id, judge] of this.#judges) if (!judges.has(judge)) this.#judges.delete(id);
     if (before !== null) this.#moveConnections(running);
     if (this.#draining) for (const upstream of running.upstreams) upstream.retire();
+    this.#row.counters[C_TLS_FALLBACK] = this.#engines.fastProblem === null && plan.fastEngineProblem === null ? 0 : 1;
     this.#row.state[S_PLAN] = plan.id;
     this.#row.state[S_STATE] = this.#draining ? STATE_DRAINING : STATE_SERVING;
     this.#openListeners();
@@ -282,14 +336,14 @@ export class Worker {
 
   /**
    * Connections live on under the new rules, from their next request on; what is at work ends as it began. Those of a listener that is no
-   * more end with their next answer.
+   * more, or that asks for other client certificates now, end with their next answer.
    */
   #moveConnections({ sites }: Running): void {
     this.#reactor.forEach((watched) => {
       if (!(watched instanceof ClientConnection)) return;
       const site = sites.get(watched.site.address);
       if (site === undefined) watched.site.retired = true;
-      else watched.site = site;
+      else watched.moveTo(site);
     });
   }
 
@@ -342,11 +396,30 @@ export class Worker {
       const { tag } = received;
       received.fds.forEach((fd, i) => {
         if (tag.kind === 'log') this.#logs.take(tag, fd);
+        else if (tag.kind === 'list') this.#takeList(tag.view, fd);
         else if (tag.kind === 'sockets' && !this.#draining) this.#hold(tag.address, tag.slots[i] ?? -1, fd);
         else closeDescriptor(fd);
       });
     }
     this.#openListeners();
+  }
+
+  /** A list that cannot be used is one that is not there: whom it might speak of is asked about. */
+  #takeList(view: RevocationListView, fd: number): void {
+    try {
+      this.#lists.take(view, fd);
+    } catch {
+      this.#listsRefused++;
+    } finally {
+      closeDescriptor(fd);
+    }
+  }
+
+  /** Shows `response` with a certificate from now on; empty: none. */
+  #staple(fingerprint: string, response: Uint8Array): void {
+    if (response.length === 0) this.#staples.delete(fingerprint);
+    else this.#staples.set(fingerprint, Buffer.from(response));
+    for (const site of this.#running?.sites.values() ?? []) site.certificates?.staple(fingerprint, response);
   }
 
   #hold(address: ListenAddress, slot: number, fd: number): void {
@@ -500,6 +573,7 @@ export class Worker {
         this.#context.unixOffsetMs = Date.now() - performance.now();
         counters[C_LIMIT_COMPRESSORS] = this.#context.compressors.refused;
         counters[C_LIMIT_PASSWORDS] = this.#context.passwords.busy;
+        counters[C_LIMIT_REVOCATION] = this.#desk.refused + this.#listsRefused;
       }
       this.#trim();
     }

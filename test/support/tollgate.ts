@@ -27,8 +27,12 @@ export interface TollgateOptions {
   readonly log?: string;
   /** The default configuration without TLS. */
   readonly plain?: boolean;
+  /** Settings of the default listener's `tls`, beside its certificates: `engine: openssl`. */
+  readonly tls?: string;
   /** Lines added to the default configuration. */
   readonly extra?: string;
+  /** Default: PROGRAM. */
+  readonly program?: string;
   /** Flags for the workers' node. */
   readonly nodeFlags?: string;
   /** What start waits for. Default `readyz`. */
@@ -85,7 +89,7 @@ export class Tollgate {
     const path = join(directory, 'tollgate.yaml');
     writeFileSync(path, head(directory, adminPort, options) + (options.config ?? standard(options)).replaceAll('PORT', String(port)));
     const { nodeFlags = '', environment, under = [] } = options;
-    const words = [...under.slice(1), ...(under.length > 0 ? [process.execPath] : []), PROGRAM, 'run', '--config', path];
+    const words = [...under.slice(1), ...(under.length > 0 ? [process.execPath] : []), options.program ?? PROGRAM, 'run', '--config', path];
     const start = (): ChildProcess =>
       spawn(under[0] ?? process.execPath, words, {
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -179,13 +183,13 @@ log:
 `;
 }
 
-function standard({ to, extra = '', plain = false }: TollgateOptions): string {
+function standard({ to, extra = '', plain = false, tls = 'engine: auto' }: TollgateOptions): string {
   const { certificate, key } = leaf(['localhost']);
   return `${extra}
 listeners:
   - name: web
     address: 127.0.0.1:PORT
-    ${plain ? '' : `tls: { certificates: [{ certificate: ${certificate}, key: ${key} }] }`}
+    ${plain ? '' : `tls: { ${tls}, certificates: [{ certificate: ${certificate}, key: ${key} }] }`}
     routes: [{ to: origin }]
 upstreams:
   - { name: origin, targets: ["127.0.0.1:${to ?? 1}"] }

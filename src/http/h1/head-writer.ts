@@ -52,6 +52,8 @@ export class Forwarding {
   forwardedHost = '';
   /** Value of Forwarded (RFC 7239); '' when none is written. */
   forwarded = '';
+  /** What is told of the client's certificate (client-certificate.ts): lines, each with its end; '' when nothing is. */
+  clientFields = '';
   /** Host for the server; '' when it is told the client's. */
   host = '';
   /** Where the traceparent to continue begins in the same buffer; -1: begin one with the request's id; TRACE_OFF. */
@@ -137,9 +139,9 @@ function makeOpening(scheme: string, port: string): Uint8Array {
  * Writes the request in `head` as it is forwarded to `buf[at, end)`, which must not overlap the head's own bytes in the same `buf`.
  *
  * Origin form and HTTP/1.1 whatever was received; Host as received, or as `forward.host` says; fields as received but for those `dropped`;
- * then X-Request-ID, X-Forwarded-Proto, -Port, -For, X-Real-IP, X-Forwarded-Host, Forwarded, traceparent, the route's own fields, and framing
- * in its one canonical form. Nothing of the client's own forwarding fields survives that `forward` does not repeat. Returns the position
- * behind the head, or FAULT_HEAD_TOO_LARGE.
+ * then X-Request-ID, X-Forwarded-Proto, -Port, -For, X-Real-IP, X-Forwarded-Host, Forwarded, traceparent, those of the client's
+ * certificate, the route's own fields, and framing in its one canonical form. Nothing of the client's own forwarding fields survives that
+ * `forward` does not repeat. Returns the position behind the head, or FAULT_HEAD_TOO_LARGE.
  */
 export function writeRequestHead(buf: Uint8Array, at: number, end: number, head: MessageHead, forward: Forwarding): number {
   const { fallbackHost, host, requestId } = forward;
@@ -150,6 +152,7 @@ export function writeRequestHead(buf: Uint8Array, at: number, end: number, head:
     forward.clientAddress.length +
     forward.forwardedFor.length +
     forward.forwarded.length +
+    forward.clientFields.length +
     forward.extra.length +
     forward.instead.length;
   const bytesMax = head.headEnd - head.lineStart + 2 * hostBytes + host.length + forward.forwardedHost.length + textBytes + ADDED_BYTES_MAX;
@@ -196,6 +199,7 @@ export function writeRequestHead(buf: Uint8Array, at: number, end: number, head:
   if (forward.traceparentAt !== TRACE_OFF) {
     to = writeTraceparent(buf, to, forward.traceparentAt, requestId, forward.traceSampled, forward.traceSpan);
   }
+  to = writeText(buf, to, forward.clientFields);
   to = writeText(buf, to, forward.extra);
   if (forward.edits !== null) {
     to = forward.edits.write(buf, to, end - roomBehind(head), forward.values);
