@@ -1,11 +1,12 @@
 /**
- * What OpenSSL asks while a call runs: five callbacks into JavaScript (about 0.1 us each), registered once. Whom they speak for is told
+ * What OpenSSL asks while a call runs: six callbacks into JavaScript (about 0.1 us each), registered once. Whom they speak for is told
  * before each call that may ask (`speakFor`): there is one thread, and a call asks only for its own connection.
  */
 import koffi from 'koffi';
 import { assert } from '../../base/assert.ts';
 import { abortOn } from '../loop.ts';
 import type { Memory } from '../memory.ts';
+import { HandleTable } from './handle-table.ts';
 import type { NativeMemory } from './native-memory.ts';
 import { derOf, ssl } from './openssl.ts';
 
@@ -22,10 +23,14 @@ export interface OpensslAsked {
    * nothing is wrong). Returns 0, or the `X509_V_*` whose alert is to be sent.
    */
   onCertificates(chain: readonly Uint8Array[], error: number): number;
+  /** The peer has given a session to resume: a handle, the receiver's to close. */
+  onSession(session: number): void;
   /** A ticket with this certificate in it (null: none) would be resumed. False: a whole handshake instead. */
   onResumption(leaf: Uint8Array | null): boolean;
 }
 
+/** SSL_SESSION, kept for a resumption. */
+export const sessions: HandleTable = new HandleTable();
 let asked: OpensslAsked | null = null;
 
 export function speakFor(who: OpensslAsked): void {
@@ -69,6 +74,7 @@ export interface OpensslCallbacks {
   readonly ticketKey: number;
   readonly ticketUse: number;
   readonly verify: number;
+  readonly newSession: number;
 }
 
 let made: OpensslCallbacks | null = null;
@@ -100,6 +106,11 @@ export function callbacks(): OpensslCallbacks {
         return status === TICKET_SUCCESS ? TICKET_RETURN_USE : TICKET_RETURN_USE_RENEW;
       },
     ),
+    // SSL *, SSL_SESSION *; 1: the reference is ours.
+    newSession: callback('int OpensslNewSession(intptr_t, intptr_t)', (_ssl, session) => {
+      who().onSession(sessions.add(session!));
+      return 1;
+    }),
     // X509_STORE_CTX *, void *
     verify: callback('int OpensslVerify(intptr_t, intptr_t)', (store) => {
       const found = ssl.X509_verify_cert(store!);
