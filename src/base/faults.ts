@@ -120,6 +120,17 @@ export const FAULT_RESPONSE_UNASKED = -129;
 export const FAULT_RESPONSE_SWITCH = -130;
 export const FAULT_UPSTREAM_CONNECTIONS = -131;
 export const FAULT_RESPONSE_TOO_LARGE = -132;
+// TLS towards a server, before a request was sent.
+export const FAULT_SERVER_TLS_ALERT = -140;
+export const FAULT_SERVER_TLS_HANDSHAKE = -141;
+export const FAULT_SERVER_TLS_GONE = -142;
+export const FAULT_SERVER_CERTIFICATE_EXPIRED = -143;
+export const FAULT_SERVER_CERTIFICATE_NOT_YET_VALID = -144;
+export const FAULT_SERVER_CERTIFICATE_UNKNOWN_ISSUER = -145;
+export const FAULT_SERVER_CERTIFICATE_REVOKED = -146;
+export const FAULT_SERVER_CERTIFICATE_NAME = -147;
+export const FAULT_SERVER_CERTIFICATE_INVALID = -148;
+export const FAULT_SERVER_CERTIFICATE_NOT_ALLOWED = -149;
 
 // Our own decisions, -160 .. -179.
 export const FAULT_NO_ROUTE = -160;
@@ -270,6 +281,16 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_RESPONSE_SWITCH, 'response_switch', 'upstream', 502, 'warn'),
   row(FAULT_UPSTREAM_CONNECTIONS, 'upstream_connections', 'us', 503, 'warn'),
   row(FAULT_RESPONSE_TOO_LARGE, 'response_too_large', 'upstream', 502, 'warn'),
+  row(FAULT_SERVER_TLS_ALERT, 'server_tls_alert', 'upstream', 502, 'warn', 0, 'always'),
+  row(FAULT_SERVER_TLS_HANDSHAKE, 'server_tls_handshake', 'upstream', 502, 'warn', 0, 'always'),
+  row(FAULT_SERVER_TLS_GONE, 'server_tls_gone', 'upstream', 502, 'warn', 0, 'always'),
+  row(FAULT_SERVER_CERTIFICATE_EXPIRED, 'server_certificate_expired', 'upstream', 502, 'warn', 0, 'always'),
+  row(FAULT_SERVER_CERTIFICATE_NOT_YET_VALID, 'server_certificate_not_yet_valid', 'upstream', 502, 'warn', 0, 'always'),
+  row(FAULT_SERVER_CERTIFICATE_UNKNOWN_ISSUER, 'server_certificate_unknown_issuer', 'upstream', 502, 'warn', 0, 'always'),
+  row(FAULT_SERVER_CERTIFICATE_REVOKED, 'server_certificate_revoked', 'upstream', 502, 'warn', 0, 'always'),
+  row(FAULT_SERVER_CERTIFICATE_NAME, 'server_certificate_name', 'upstream', 502, 'warn', 0, 'always'),
+  row(FAULT_SERVER_CERTIFICATE_INVALID, 'server_certificate_invalid', 'upstream', 502, 'warn', 0, 'always'),
+  row(FAULT_SERVER_CERTIFICATE_NOT_ALLOWED, 'server_certificate_not_allowed', 'upstream', 502, 'warn', 0, 'always'),
 
   row(FAULT_NO_ROUTE, 'no_route', 'client', 404, 'info'),
   row(FAULT_DRAINING, 'draining', 'us', 503, 'info'),

@@ -57,6 +57,8 @@ export const DESCRIPTORS_MAX = 1_048_576;
 export const BLINDED_MAX = 1_024;
 /** Longest blinding delay that is honoured. Milliseconds. */
 export const BLINDING_MS_MAX = 30_000;
+/** Servers whose TLS session one context keeps to resume it; past it the oldest goes. */
+export const SERVER_SESSIONS_MAX = 1_024;
 /** TLS connections kept for reuse in one worker. */
 export const SPARE_SESSIONS_MAX = 1_024;
 /** Workers one supervisor runs. */

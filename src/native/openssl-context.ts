@@ -3,6 +3,7 @@
  * in C for as long as they need it.
  */
 import { HandleTable } from './ffi/handle-table.ts';
+import type { NativeMemory } from './ffi/native-memory.ts';
 import { must, nativeCopy, readCertificates, readKey, ssl } from './ffi/openssl.ts';
 import { callbacks } from './ffi/openssl-callbacks.ts';
 import type { Memory } from './memory.ts';
@@ -22,7 +23,7 @@ export interface OpensslClientRules {
   readonly depth: number;
 }
 
-export interface OpensslContextOptions {
+export interface OpensslPolicyOptions {
   /** As on the wire. */
   readonly versionMin: number;
   readonly versionMax: number;
@@ -33,6 +34,18 @@ export interface OpensslContextOptions {
   readonly schemes: string;
   /** 0..=5; 2 asks for 112 bits of everything: RSA keys of 2048. */
   readonly securityLevel: number;
+}
+
+export interface OpensslClientContextOptions extends OpensslPolicyOptions {
+  /** Shown to servers that ask; null: none. */
+  readonly certificate: OpensslCertificate | null;
+  /** PEM of the authorities that are trusted. */
+  readonly caPem: Uint8Array;
+  readonly depth: number;
+  readonly alpn: readonly string[];
+}
+
+export interface OpensslContextOptions extends OpensslPolicyOptions {
   /** One of each kind of key. */
   readonly certificates: readonly OpensslCertificate[];
   readonly alpn: readonly string[];
@@ -61,6 +74,8 @@ const SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB = 63;
 const SSL_CTRL_SET_MIN_PROTO_VERSION = 123;
 const SSL_CTRL_SET_MAX_PROTO_VERSION = 124;
 const SSL_SESS_CACHE_OFF = 0;
+const SSL_SESS_CACHE_CLIENT = 0x01;
+const SSL_SESS_CACHE_NO_INTERNAL = 0x300;
 const MODE_ENABLE_PARTIAL_WRITE = 0x01;
 const MODE_ACCEPT_MOVING_WRITE_BUFFER = 0x02;
 const MODE_NO_AUTO_CHAIN = 0x08;
@@ -79,16 +94,14 @@ const X509_V_FLAG_PARTIAL_CHAIN = 0x8_0000;
 /** Largest chain that a peer may send. Bytes; OpenSSL's default is 100 KiB. */
 const CHAIN_BYTES_MAX = 65_536;
 
-/** Throws an Error that says what OpenSSL did not like, certificates as `certificate: ...`; nothing is left behind. */
+/** A server's context. Throws an Error that says what OpenSSL did not like, certificates as `certificate: ...`; nothing is left behind. */
 export function openContext(options: OpensslContextOptions): number {
   ssl.ERR_clear_error();
   const context = ssl.SSL_CTX_new(ssl.TLS_server_method());
   must('SSL_CTX_new', context !== 0);
   try {
     setPolicy(context, options);
-    ssl.SSL_CTX_ctrl(context, SSL_CTRL_MODE, MODE, 0);
-    ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_READ_AHEAD, 1, 0);
-    ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_MAX_CERT_LIST, CHAIN_BYTES_MAX, 0);
+    setReading(context);
     for (const certificate of options.certificates) addCertificate(context, certificate);
     setTickets(context, options);
     setCompression(context, options.compressCertificates);
@@ -103,6 +116,33 @@ export function openContext(options: OpensslContextOptions): number {
   return contexts.add(context);
 }
 
+/** A context for connections that we begin. Throws as `openContext` does. */
+export function openClientContext(options: OpensslClientContextOptions): number {
+  ssl.ERR_clear_error();
+  const context = ssl.SSL_CTX_new(ssl.TLS_client_method());
+  must('SSL_CTX_new', context !== 0);
+  try {
+    setPolicy(context, options);
+    setReading(context);
+    if (options.certificate !== null) addCertificate(context, options.certificate);
+    ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL, 0);
+    ssl.SSL_CTX_sess_set_new_cb(context, callbacks().newSession);
+    setCompression(context, false);
+    ssl.SSL_CTX_set_info_callback(context, callbacks().info);
+    trust(context, 'authorities', options.caPem, options.depth, () => true);
+    // The callback judges; without it OpenSSL would let in whoever comes.
+    ssl.SSL_CTX_set_verify(context, VERIFY_PEER, 0);
+    if (options.alpn.length > 0) {
+      const protocols = protocolList(options.alpn) as NativeMemory;
+      must('ALPN', ssl.SSL_CTX_set_alpn_protos(context, protocols.address, protocols.length) === 0);
+    }
+  } catch (error) {
+    ssl.SSL_CTX_free(context);
+    throw error;
+  }
+  return contexts.add(context);
+}
+
 /** Frees a context. Connections made of it may live on. */
 export function closeContext(handle: number): void {
   ssl.SSL_CTX_free(contexts.remove(handle));
@@ -113,7 +153,13 @@ export function contextPointer(handle: number): number {
   return contexts.pointer(handle);
 }
 
-function setPolicy(context: number, options: OpensslContextOptions): void {
+function setReading(context: number): void {
+  ssl.SSL_CTX_ctrl(context, SSL_CTRL_MODE, MODE, 0);
+  ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_READ_AHEAD, 1, 0);
+  ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_MAX_CERT_LIST, CHAIN_BYTES_MAX, 0);
+}
+
+function setPolicy(context: number, options: OpensslPolicyOptions): void {
   ssl.SSL_CTX_set_security_level(context, options.securityLevel);
   must('versions', ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_MIN_PROTO_VERSION, options.versionMin, 0) === 1);
   must('versions', ssl.SSL_CTX_ctrl(context, SSL_CTRL_SET_MAX_PROTO_VERSION, options.versionMax, 0) === 1);
@@ -171,22 +217,24 @@ function setCompression(context: number, compress: boolean): void {
 }
 
 function setClients(context: number, { required, caPem, depth }: OpensslClientRules): void {
+  // Named in the request, so that a browser offers only what can succeed.
+  trust(context, 'client authorities', caPem, depth, (each) => ssl.SSL_CTX_add_client_CA(context, each) === 1);
+  ssl.SSL_CTX_set_verify(context, VERIFY_PEER | (required ? VERIFY_FAIL_IF_NO_PEER_CERT : 0), 0);
+  ssl.SSL_CTX_set_session_ticket_cb(context, 0, callbacks().ticketUse, 0);
+}
+
+/** Whom a peer's certificate may come from. `also`: what else is done with each. */
+function trust(context: number, what: string, caPem: Uint8Array, depth: number, also: (authority: number) => boolean): void {
   const store = ssl.SSL_CTX_get_cert_store(context);
-  const authorities = readCertificates('client authorities', caPem);
+  const authorities = readCertificates(what, caPem);
   try {
-    for (const each of authorities) {
-      must('client authorities', ssl.X509_STORE_add_cert(store, each) === 1);
-      // Named in the request, so that a browser offers only what can succeed.
-      must('client authorities', ssl.SSL_CTX_add_client_CA(context, each) === 1);
-    }
+    for (const each of authorities) must(what, ssl.X509_STORE_add_cert(store, each) === 1 && also(each));
   } finally {
     for (const each of authorities) ssl.X509_free(each);
   }
   ssl.X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
-  ssl.SSL_CTX_set_verify(context, VERIFY_PEER | (required ? VERIFY_FAIL_IF_NO_PEER_CERT : 0), 0);
   ssl.SSL_CTX_set_verify_depth(context, depth);
   ssl.SSL_CTX_set_cert_verify_callback(context, callbacks().verify, 0);
-  ssl.SSL_CTX_set_session_ticket_cb(context, 0, callbacks().ticketUse, 0);
 }
 
 /** Names of ALPN as a connection is asked for them: each behind its length. RFC 7301, section 3.1. Empty: there are none. */

@@ -50,6 +50,7 @@ export const OPENSSL_SYMBOLS = Object.freeze({
 
   // Contexts.
   TLS_server_method: 'intptr_t TLS_server_method()',
+  TLS_client_method: 'intptr_t TLS_client_method()',
   SSL_CTX_new: 'intptr_t SSL_CTX_new(intptr_t)',
   SSL_CTX_free: 'void SSL_CTX_free(intptr_t)',
   SSL_CTX_ctrl: 'int SSL_CTX_ctrl(intptr_t, int, intptr_t, intptr_t)',
@@ -72,6 +73,9 @@ export const OPENSSL_SYMBOLS = Object.freeze({
   SSL_CTX_callback_ctrl: 'int SSL_CTX_callback_ctrl(intptr_t, int, intptr_t)',
   SSL_CTX_set_cert_verify_callback: 'void SSL_CTX_set_cert_verify_callback(intptr_t, intptr_t, intptr_t)',
   SSL_CTX_set_session_ticket_cb: 'int SSL_CTX_set_session_ticket_cb(intptr_t, intptr_t, intptr_t, intptr_t)',
+  SSL_CTX_set_alpn_protos: 'int SSL_CTX_set_alpn_protos(intptr_t, intptr_t, uint32_t)',
+  SSL_CTX_sess_set_new_cb: 'void SSL_CTX_sess_set_new_cb(intptr_t, intptr_t)',
+  SSL_SESSION_free: 'void SSL_SESSION_free(intptr_t)',
   SSL_SESSION_get0_peer: 'intptr_t SSL_SESSION_get0_peer(intptr_t)',
   SSL_select_next_proto: 'int SSL_select_next_proto(intptr_t, intptr_t, intptr_t, uint32_t, intptr_t, uint32_t)',
 
@@ -84,6 +88,13 @@ export const OPENSSL_SYMBOLS = Object.freeze({
   SSL_free: 'void SSL_free(intptr_t)',
   SSL_set_fd: 'int SSL_set_fd(intptr_t, int)',
   SSL_set_accept_state: 'void SSL_set_accept_state(intptr_t)',
+  SSL_set_connect_state: 'void SSL_set_connect_state(intptr_t)',
+  SSL_set1_host: 'int SSL_set1_host(intptr_t, const char*)',
+  SSL_set_hostflags: 'void SSL_set_hostflags(intptr_t, uint32_t)',
+  SSL_get0_param: 'intptr_t SSL_get0_param(intptr_t)',
+  X509_VERIFY_PARAM_set1_ip_asc: 'int X509_VERIFY_PARAM_set1_ip_asc(intptr_t, const char*)',
+  SSL_set_session: 'int SSL_set_session(intptr_t, intptr_t)',
+  SSL_get0_peer_certificate: 'intptr_t SSL_get0_peer_certificate(intptr_t)',
   SSL_do_handshake: 'int SSL_do_handshake(intptr_t)',
   SSL_read: 'int SSL_read(intptr_t, intptr_t, int)',
   SSL_write: 'int SSL_write(intptr_t, intptr_t, int)',

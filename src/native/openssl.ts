@@ -4,12 +4,13 @@
  * Results of `negotiate`, `receive`, `transmit` and `end`: more than 0 for progress, 0 for would block, below 0 one of OPENSSL_*: what went
  * wrong is then in `opensslError()`.
  */
+import { isIP } from 'node:net';
 import { assert } from '../base/assert.ts';
 import { HandleTable } from './ffi/handle-table.ts';
 import { memcpy } from './ffi/libc.ts';
 import { NativeMemory } from './ffi/native-memory.ts';
-import { bindOpenssl, errorReason, errorText, opensslVersion, ssl, takeError } from './ffi/openssl.ts';
-import { type OpensslAsked, speakFor } from './ffi/openssl-callbacks.ts';
+import { bindOpenssl, derOf, errorReason, errorText, nativeCopy, opensslVersion, ssl, takeError } from './ffi/openssl.ts';
+import { type OpensslAsked, sessions, speakFor } from './ffi/openssl-callbacks.ts';
 import type { Memory } from './memory.ts';
 import { contextPointer } from './openssl-context.ts';
 
@@ -34,6 +35,8 @@ const ERROR_SYSCALL = 5;
 const ERROR_ZERO_RETURN = 6;
 const SSL_R_UNEXPECTED_EOF_WHILE_READING = 294;
 const SSL_CTRL_GET_NEGOTIATED_GROUP = 134;
+const SSL_CTRL_SET_TLSEXT_HOSTNAME = 55;
+const X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS = 4;
 
 /** The error of the last call that failed; 0: OpenSSL gave none. */
 export function opensslError(): number {
@@ -53,6 +56,46 @@ export function openAccepting(context: number, fd: number): number {
   assert(ssl.SSL_set_fd(pointer, fd) === 1, 'SSL_set_fd');
   ssl.SSL_set_accept_state(pointer);
   return connections.add(pointer);
+}
+
+/** Whom a connection that we begin is to. */
+export interface OpensslPeer {
+  /** Told to the server (SNI); null: none is, as for an address. */
+  readonly serverName: string | null;
+  /** What its certificate must be for: a name, or an address. */
+  readonly identity: string;
+  /** To be resumed; 0: none. */
+  readonly session: number;
+}
+
+/** A client's connection on `fd`, which is connected. The descriptor stays the caller's. */
+export function openConnecting(context: number, fd: number, { serverName, identity, session }: OpensslPeer): number {
+  const pointer = ssl.SSL_new(contextPointer(context));
+  assert(pointer !== 0, 'SSL_new');
+  assert(ssl.SSL_set_fd(pointer, fd) === 1, 'SSL_set_fd');
+  ssl.SSL_set_connect_state(pointer);
+  if (serverName !== null) {
+    const text = nativeCopy(Buffer.from(`${serverName}\0`, 'latin1'));
+    assert(ssl.SSL_ctrl(pointer, SSL_CTRL_SET_TLSEXT_HOSTNAME, 0, text.address) === 1, 'a name that fits');
+  }
+  if (isIP(identity) !== 0) assert(ssl.X509_VERIFY_PARAM_set1_ip_asc(ssl.SSL_get0_param(pointer), identity) === 1, 'an address');
+  else {
+    ssl.SSL_set_hostflags(pointer, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    assert(ssl.SSL_set1_host(pointer, identity) === 1, 'a name');
+  }
+  if (session !== 0) ssl.SSL_set_session(pointer, sessions.pointer(session));
+  return connections.add(pointer);
+}
+
+/** A session is not resumed any more. */
+export function closeSession(handle: number): void {
+  ssl.SSL_SESSION_free(sessions.remove(handle));
+}
+
+/** DER of the peer's certificate, behind a handshake; null: it showed none. Cold. */
+export function peerCertificate(handle: number): Uint8Array | null {
+  const certificate = ssl.SSL_get0_peer_certificate(connections.pointer(handle));
+  return certificate === 0 ? null : derOf(certificate);
 }
 
 export function closeConnection(handle: number): void {

@@ -75,6 +75,36 @@ export interface ContextOptions {
   readonly compressCertificates: boolean;
 }
 
+export interface ClientContextOptions {
+  readonly rules: TlsRules;
+  /** PEM of the authorities that are trusted, root or not. */
+  readonly caPem: Uint8Array;
+  /** Intermediate certificates between a server's and an authority, at most. */
+  readonly depth: number;
+  /** Shown to servers that ask for one; null: none is. PEM; zeroed by the caller once the context is made. */
+  readonly certificate: { readonly chainPem: Uint8Array; readonly keyPem: Uint8Array } | null;
+  readonly alpn: readonly string[];
+  /**
+   * Whether a server with these certificates is who it should be. `fault`: what is wrong with path, validity, purpose or name; 0: nothing. The
+   * usual judge returns it as it is; one for pinned keys looks further; one that always returns 0 verifies nothing.
+   */
+  readonly judge: PeerJudge;
+}
+
+export interface TlsPeer {
+  /** Told to the server (SNI); null: none is. */
+  readonly serverName: string | null;
+  /** What its certificate must be for: a DNS name, or an IP address. */
+  readonly identity: string;
+}
+
+export interface TlsClientContext {
+  /** A session on a connected socket, resumed where this peer gave one before; the descriptor stays the caller's. */
+  session(fd: number, to: TlsPeer): TlsSession;
+  /** No new sessions; freed when the last one ends. */
+  retire(): void;
+}
+
 export interface TlsEngine {
   readonly name: EngineName;
   /** As the library calls itself. */

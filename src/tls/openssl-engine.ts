@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.ts';
 import { allocate, type Memory } from '../native/memory.ts';
-import { bindOpenssl, openAccepting, opensslVersion } from '../native/openssl.ts';
+import { bindOpenssl, closeSession, openAccepting, opensslVersion } from '../native/openssl.ts';
 import { closeContext, openContext, protocolList } from '../native/openssl-context.ts';
 import { OPENSSL_TICKET_KEY_BYTES, OpensslTicketKeys } from '../native/openssl-tickets.ts';
-import type { ContextOptions, PeerJudge, TlsContext, TlsEngine, TlsSession } from './engine.ts';
+import type { ClientContextOptions, ContextOptions, PeerJudge, TlsClientContext, TlsContext, TlsEngine, TlsSession } from './engine.ts';
+import { OpensslClientContext } from './openssl-client.ts';
 import { opensslPolicy } from './openssl-policy.ts';
 import { type OpensslOwner, OpensslSession } from './openssl-session.ts';
 import { deriveTicketKey, TICKET_DECRYPT_S, TICKET_ENCRYPT_S } from './ticket-keys.ts';
@@ -22,6 +23,11 @@ export class OpensslEngine implements TlsEngine {
 
   context(options: ContextOptions): TlsContext {
     return new OpensslContext(options);
+  }
+
+  /** For connections that we begin. Throws one Error that says what is wrong with which certificate or setting. */
+  clientContext(options: ClientContextOptions): TlsClientContext {
+    return new OpensslClientContext(options);
   }
 }
 
@@ -61,7 +67,7 @@ class OpensslContext implements TlsContext, OpensslOwner {
   session(fd: number): TlsSession {
     assert(!this.#retired, 'a retired context takes no sessions');
     this.#sessions++;
-    return new OpensslSession(openAccepting(this.#context, fd), fd, this);
+    return new OpensslSession(openAccepting(this.#context, fd), fd, this, false);
   }
 
   addTicketKey(name: string, secret: Uint8Array, fromS: number): void {
@@ -83,6 +89,16 @@ class OpensslContext implements TlsContext, OpensslOwner {
     const copy = allocate(response.length);
     copy.bytes.set(response);
     this.staples.set(fingerprint, copy);
+  }
+
+  /** What goes wrong in a handshake that a client began is told as it is. */
+  blame(fault: number): number {
+    return fault;
+  }
+
+  onSession(session: number): void {
+    // Servers are given none.
+    closeSession(session);
   }
 
   retire(): void {

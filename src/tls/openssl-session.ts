@@ -27,6 +27,10 @@ export interface OpensslOwner {
   readonly requiresCertificate: boolean;
   /** OCSP responses to show, by the certificate's fingerprint. */
   readonly staples: ReadonlyMap<string, Memory>;
+  /** The fault that a handshake's fault is told as: a server's mistakes are not a client's. */
+  blame(fault: number): number;
+  /** The peer has given a session to resume: a handle, the receiver's to close. */
+  onSession(session: number): void;
   onSessionEnd(): void;
 }
 
@@ -42,6 +46,7 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
   #handle: number;
   readonly #fd: number;
   readonly #owner: OpensslOwner;
+  readonly #connects: boolean;
   #open = false;
   #more = true;
   /** Records were buffered behind the one read: how full the last recv was is no longer known. */
@@ -53,16 +58,19 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
   #peerChain: readonly Uint8Array[] = NOBODY;
   #peerFault = 0;
 
-  constructor(handle: number, fd: number, owner: OpensslOwner) {
+  /** `connects`: we began it, and the peer is a server. */
+  constructor(handle: number, fd: number, owner: OpensslOwner, connects: boolean) {
     this.#handle = handle;
     this.#fd = fd;
     this.#owner = owner;
+    this.#connects = connects;
   }
 
   handshake(): number {
     const n = openssl.negotiate(this.#handle, this);
     if (n > 0) {
       this.#open = true;
+      if (this.#connects && openssl.isResumed(this.#handle)) this.#peerChain = this.#resumedPeer();
       // What came behind the client's Finished lies where SSL_has_pending does not look: with the keys, OpenSSL changes its buffer.
       this.#deep = true;
       this.#more = true;
@@ -73,7 +81,12 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
     if (n !== openssl.OPENSSL_FAILED) this.#fault = FAULT_TLS_CLIENT_GONE;
     // The judge's word is more than "verification failed".
     else if (openssl.opensslReason(this.#error) === SSL_R_CERTIFICATE_VERIFY_FAILED) this.#fault = this.#peerFault;
-    return this.#fault;
+    return this.#owner.blame(this.#fault);
+  }
+
+  #resumedPeer(): readonly Uint8Array[] {
+    const leaf = openssl.peerCertificate(this.#handle);
+    return leaf === null ? NOBODY : [leaf];
   }
 
   read(memory: Memory, offset: number, length: number): number {
@@ -233,6 +246,10 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
   onStatusRequest(leaf: () => Uint8Array): Memory | null {
     const { staples } = this.#owner;
     return staples.size === 0 ? null : (staples.get(hash('sha256', leaf(), 'hex')) ?? null);
+  }
+
+  onSession(session: number): void {
+    this.#owner.onSession(session);
   }
 
   onResumption(leaf: Uint8Array | null): boolean {

@@ -35,13 +35,8 @@ export interface ContractCertificate {
 export function engineContract(
   engine: TlsEngine,
   certificates: { readonly ecdsa: ContractCertificate; readonly rsa: ContractCertificate },
+  reactor: Reactor = startedReactor(),
 ): void {
-  const reactor = new Reactor(
-    () => {},
-    () => {},
-  );
-  reactor.start();
-
   function options(overrides: Partial<ContextOptions> = {}, from: readonly ContractCertificate[] = [certificates.ecdsa]): ContextOptions {
     return {
       ruleSet: 'contract',
@@ -347,6 +342,15 @@ export function engineContract(
     assert.equal(reactor.open, 0);
     reactor.stop();
   });
+}
+
+function startedReactor(): Reactor {
+  const reactor = new Reactor(
+    () => {},
+    () => {},
+  );
+  reactor.start();
+  return reactor;
 }
 
 /** The first bytes of Node's client. */

@@ -6,6 +6,7 @@ import koffi from 'koffi';
 import { assert } from '../../base/assert.ts';
 import { abortOn } from '../loop.ts';
 import type { Memory } from '../memory.ts';
+import { HandleTable } from './handle-table.ts';
 import { memcpy } from './libc.ts';
 import type { NativeMemory } from './native-memory.ts';
 import { derOf, ssl } from './openssl.ts';
@@ -25,10 +26,14 @@ export interface OpensslAsked {
   onCertificates(chain: readonly Uint8Array[], error: number): number;
   /** The OCSP response to show with our certificate, whose DER `leaf` gives; null: none. RFC 6066, section 8. */
   onStatusRequest(leaf: () => Uint8Array): Memory | null;
+  /** The peer has given a session to resume: a handle, the receiver's to close. */
+  onSession(session: number): void;
   /** A ticket with this certificate in it (null: none) would be resumed. False: a whole handshake instead. */
   onResumption(leaf: Uint8Array | null): boolean;
 }
 
+/** SSL_SESSION, kept for a resumption. */
+export const sessions: HandleTable = new HandleTable();
 let asked: OpensslAsked | null = null;
 
 export function speakFor(who: OpensslAsked): void {
@@ -77,6 +82,7 @@ export interface OpensslCallbacks {
   readonly ticketUse: number;
   readonly verify: number;
   readonly status: number;
+  readonly newSession: number;
 }
 
 let made: OpensslCallbacks | null = null;
@@ -117,6 +123,11 @@ export function callbacks(): OpensslCallbacks {
       memcpy(copy, (response as NativeMemory).address, response.length);
       ssl.SSL_ctrl(connection!, SSL_CTRL_SET_TLSEXT_STATUS_REQ_OCSP_RESP, response.length, copy);
       return STATUS_OK;
+    }),
+    // SSL *, SSL_SESSION *; 1: the reference is ours.
+    newSession: callback('int OpensslNewSession(intptr_t, intptr_t)', (_ssl, session) => {
+      who().onSession(sessions.add(session!));
+      return 1;
     }),
     // X509_STORE_CTX *, void *
     verify: callback('int OpensslVerify(intptr_t, intptr_t)', (store) => {
