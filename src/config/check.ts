@@ -108,7 +108,7 @@ function clientFiles(clients: ClientCertificateSettings | undefined, at: (path: 
   return {
     clientCertificates: {
       ...clients,
-      authorities: clients.authorities.map(at),
+      ...(clients.authorities === undefined ? {} : { authorities: clients.authorities.map(at) }),
       ...(revocation === undefined
         ? {}
         : { revocation: { ...revocation, crl: revocation.crl.map((place) => (place.startsWith('http:') ? place : at(place))) } }),

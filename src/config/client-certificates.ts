@@ -57,7 +57,7 @@ export const clientCertificates = section(
       'Authorities whose clients come in, roots or not; they are named to clients that ask.',
       z.preprocess(
         (value) => (typeof value === 'string' ? [value] : value),
-        list(filePath('a PEM file with certificates of authorities'), FILES_FORMS, 1, 64),
+        list(filePath('a PEM file with certificates of authorities'), FILES_FORMS, 1, 64).optional(),
       ),
     ),
     depth: about("Certificates between a client's and an authority, at most.", count(0, 15).prefault(3)),

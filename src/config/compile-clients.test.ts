@@ -46,7 +46,7 @@ test('compileClients() fills in what is not said, and carries the authorities an
     },
   );
   assert.equal(blobs[0]!.toString('latin1').replaceAll('\n', ''), `${authority.pem}${other.pem}`.replaceAll('\n', ''));
-  assert.equal((await compiled({ mode: 'off' })).plan, null);
+  assert.deepEqual(await compiled({ mode: 'off', authorities: undefined }), { plan: null, errors: [], warnings: [], blobs: [] });
 });
 
 test('compileClients() gives every set of rules its own id, the same each time', async () => {
@@ -79,6 +79,7 @@ test('compileClients() reads lists, and says what is wrong with one', async () =
     [{ authorities: at('key.pem') }, /c\.authorities\.0: key\.pem holds no PEM certificate/],
     [{ authorities: [at('ca.pem'), at('cut.pem')] }, /c\.authorities\.1: cut\.pem is cut short/],
     [{ authorities: at('none.pem') }, /none\.pem/],
+    [{ authorities: undefined }, /c\.authorities: missing/],
   ];
   for (const [settings, error] of cases) {
     const found = await compiled(settings);

@@ -30,7 +30,9 @@ export async function compileClients(
   const blocks: PemBlock[] = [];
   const authorities: Certificate[] = [];
   let broken = false;
-  for (const [i, file] of settings.authorities.entries()) {
+  if (settings.authorities === undefined)
+    findings.error([...path, 'authorities'], `missing; clients are of some authority: ${settings.mode} needs one`);
+  for (const [i, file] of (settings.authorities ?? []).entries()) {
     try {
       const found = await readAuthorityFile(file);
       blocks.push(...found.blocks);
