@@ -86,7 +86,8 @@ program
     const warnings = inFileOrder([...report.warnings, ...(host?.warnings ?? [])]);
     const notes = inFileOrder([...report.notes, ...(host?.notes ?? [])]);
     const engines = checked === null ? [] : enginesOf(checked.plan);
-    if (options.json === true) process.stdout.write(`${JSON.stringify({ ok: checked !== null, errors, warnings, notes, engines }, null, 2)}\n`);
+    if (options.json === true)
+      process.stdout.write(`${JSON.stringify({ ok: checked !== null, errors, warnings, notes, engines }, null, 2)}\n`);
     else {
       for (const finding of [...errors, ...warnings, ...notes]) process.stderr.write(`${findingText(finding)}\n`);
       if (checked !== null) {

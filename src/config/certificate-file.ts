@@ -214,7 +214,7 @@ function checkDates(leaf: X509Certificate, path: string, nowMs: number, warnings
   }
 }
 
- /** RFC 7633: a client that reads this refuses the certificate without an OCSP response. */
+/** RFC 7633: a client that reads this refuses the certificate without an OCSP response. */
 function checkStapling({ certificates }: Chain, path: string, warnings: CertificateProblem[]): void {
   const leaf = readCertificate(certificates[0]!.raw);
   if (leaf === null || !leaf.mustStaple) return;

@@ -1,5 +1,5 @@
 /** One TLS connection on the complete engine. */
-import { groupNumber } from '../hello/names.ts';
+
 import { hash } from 'node:crypto';
 import {
   FAULT_EOF,
@@ -10,6 +10,7 @@ import {
   FAULT_TLS_TRUNCATED,
   WOULD_BLOCK,
 } from '../base/faults.ts';
+import { groupNumber } from '../hello/names.ts';
 import type { Memory } from '../native/memory.ts';
 import * as openssl from '../native/openssl.ts';
 import type { OpensslTicketKeys } from '../native/openssl-tickets.ts';
