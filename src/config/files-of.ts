@@ -21,7 +21,7 @@ export function namedFiles({ listeners }: Config): readonly NamedFile[] {
   const add = (file: string | undefined, ...setting: SettingPath): void => {
     if (file !== undefined) files.push({ file, setting });
   };
-  for (const [index, { tls, errorPages, access, routes = [] }] of listeners.entries()) {
+  for (const [index, { tls, errorPages, access, routes = [], passthrough = [] }] of listeners.entries()) {
     const here = ['listeners', index];
     for (const [at, { certificate, key, directory }] of (tls?.certificates ?? []).entries()) {
       add(certificate, ...here, 'tls', 'certificates', at, 'certificate');
@@ -37,6 +37,10 @@ export function namedFiles({ listeners }: Config): readonly NamedFile[] {
     for (const [status, file] of Object.entries(errorPages)) add(file, ...here, 'errorPages', status);
     add(access?.allowFile, ...here, 'access', 'allowFile');
     add(access?.denyFile, ...here, 'access', 'denyFile');
+    for (const [at, entry] of passthrough.entries()) {
+      add(entry.access?.allowFile, ...here, 'passthrough', at, 'access', 'allowFile');
+      add(entry.access?.denyFile, ...here, 'passthrough', at, 'access', 'denyFile');
+    }
     for (const [at, route] of routes.entries()) {
       const path = [...here, 'routes', at];
       add(route.respond?.file, ...path, 'respond', 'file');

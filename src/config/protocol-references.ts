@@ -4,8 +4,9 @@ import { items, member } from './raw-values.ts';
 import type { ReferenceProblem } from './references.ts';
 import { listed, shown } from './wording.ts';
 
-const HTTP_LISTENER = ['redirect', 'forwarded', 'trustedProxies', 'traceparent', 'hsts', 'errorPages'] as const;
-const HTTP_ROUTE = [
+/** Settings of a listener, and of a route, that have no meaning where bytes are carried as they are. */
+export const HTTP_LISTENER = ['redirect', 'forwarded', 'trustedProxies', 'traceparent', 'hsts', 'errorPages'] as const;
+export const HTTP_ROUTE = [
   'redirect',
   'respond',
   'host',

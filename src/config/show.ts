@@ -4,11 +4,12 @@ import type { LoadedConfig } from './check.ts';
 import { withDefaults } from './describe.ts';
 import type { SettingPath } from './findings.ts';
 import { loadConfig } from './load.ts';
+import { HTTP_LISTENER, HTTP_ROUTE } from './protocol-references.ts';
 import { TCP_SETTINGS } from './references.ts';
 
 /** Settings whose text is the path of a file or a directory, by their paths without numbers. */
 export const PATH_SETTINGS: RegExp =
-  /^(runtime|log\.(access|error)(\.path)?|listeners\[\]\.(errorPages\..*|tls\.certificates\[\]\.(certificate|key|directory)|(routes\[\]\.)?access\.(allow|deny)File|routes\[\]\.(respond\.file|basicAuth\.users)))$/;
+  /^(runtime|log\.(access|error)(\.path)?|listeners\[\]\.(errorPages\..*|tls\.certificates\[\]\.(certificate|key|directory)|((routes|passthrough)\[\]\.)?access\.(allow|deny)File|routes\[\]\.(respond\.file|basicAuth\.users)))$/;
 /** Settings that may be a socket's path. */
 const SOCKET_SETTINGS = /^(admin\.listen|listeners\[\]\.address|upstreams\[\]\.targets\[\](\.address)?|log\.access\.syslog(\.to)?)$/;
 /** Keys, more often than not: a variable in one is shown by its name. */
@@ -28,14 +29,33 @@ export async function showConfig(
   const loaded = await loadConfig(file, [], env);
   if (!effective) return loaded.written;
   const shown = withDefaults(withoutSecrets(loaded, loaded.value, loaded.written, []));
-  withoutTcp(shown);
+  withoutUseless(shown);
   return shown;
 }
 
-/** Takes out defaults that a Unix socket has no use for, and that would be refused there. */
-function withoutTcp(shown: unknown): void {
-  const { listeners } = shown as { listeners: { address: string; socket: Record<string, unknown> }[] };
-  for (const { address, socket } of listeners) if (address.startsWith('unix:')) for (const key of TCP_SETTINGS) delete socket[key];
+interface Shown {
+  readonly listeners: readonly {
+    readonly address: string;
+    readonly protocol: string;
+    readonly tls?: object;
+    readonly passthrough?: object;
+    readonly socket: Record<string, unknown>;
+    readonly routes?: readonly Record<string, unknown>[];
+  }[];
+}
+
+/** Takes out defaults of what a listener has no use for, and that would be refused there. */
+function withoutUseless(shown: unknown): void {
+  const drop = (from: object, keys: readonly string[]): void => {
+    for (const key of keys) Reflect.deleteProperty(from, key);
+  };
+  for (const listener of (shown as Shown).listeners) {
+    if (listener.address.startsWith('unix:')) drop(listener.socket, TCP_SETTINGS);
+    if (listener.protocol !== 'tcp') continue;
+    drop(listener, HTTP_LISTENER);
+    for (const route of listener.routes ?? []) drop(route, HTTP_ROUTE);
+    if (listener.tls === undefined && listener.passthrough === undefined) drop(listener.socket, ['deferAccept']);
+  }
 }
 
 /** What came out of a file of its own stays there: its name is shown. */
