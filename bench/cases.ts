@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { LOAD_CORE, type Running } from './contenders.ts';
+import { LOAD_CORE, type Mode, type Running } from './contenders.ts';
 import { cpuSeconds, memoryBytes, runToEnd } from './process.ts';
 import { percentile, readH2loadLog, readWrk } from './statistics.ts';
 
@@ -20,6 +20,8 @@ export interface Case {
   readonly title: string;
   readonly unit: string;
   readonly certificate: 'p256' | 'rsa2048';
+  /** Default: http. Contenders without that mode are left out. */
+  readonly mode?: Mode;
   /** The ratio to nginx that is the goal, or null. */
   readonly goal: number | null;
   /** Each round has processes of its own, all contenders' at the same time: for what does not depend on CPU. */
@@ -54,6 +56,7 @@ function perRequest(
     title,
     unit: options.unit ?? 'us',
     certificate: options.certificate ?? 'p256',
+    mode: options.mode ?? 'http',
     goal,
     warm: async (running) => void (await wrk(running, path, connections, 4, more)),
     measure: async (running, setting) => {
@@ -254,17 +257,25 @@ function uploadScript(setting: Setting): string {
   return path;
 }
 
+const BULK = { unit: 's', scale: 1e9 / 1_048_576 };
+
 export const CASES: readonly Case[] = [
   idleCase,
   perRequest('keepalive-small', 'keep-alive request, 68 B', 0.85, '/', 64),
   perRequest('keepalive-16k', 'keep-alive request, 16 KiB', 0.85, '/16k', 64),
-  perRequest('bulk-1m', 'bulk, 1 MiB bodies, CPU per GB', 0.75, '/1m', 16, { unit: 's', scale: 1e9 / 1_048_576 }),
+  perRequest('bulk-1m', 'bulk, 1 MiB bodies, CPU per GB', 0.75, '/1m', 16, BULK),
   fullCase('handshake-p256', 'full TLS 1.3 handshake, ECDSA P-256, one request each', 0.6, 'p256'),
   fullCase('handshake-rsa2048', 'full TLS 1.3 handshake, RSA-2048, one request each', 0.8, 'rsa2048'),
   resumedCase,
   crowdedCase,
   uploadCase,
   echoCase,
+  perRequest('tcp-bulk', 'TLS carried as plain TCP, 1 MiB at a time, CPU per GB', null, '/1m', 16, { ...BULK, mode: 'tcp' }),
+  perRequest('tcp-small', 'TLS carried as plain TCP, 68 B at a time, there and back', null, '/', 64, { mode: 'tcp' }),
+  perRequest('passthrough-bulk', 'TLS passed through by name, 1 MiB at a time, CPU per GB', null, '/1m', 16, {
+    ...BULK,
+    mode: 'passthrough',
+  }),
   latencyCase('latency-p50', 0.5, null),
   latencyCase('latency-p99', 0.99, 1.2),
 ];

@@ -20,11 +20,19 @@ export interface Certificate {
   readonly key: string;
 }
 
+/** What a contender is: a proxy of HTTP, one that terminates TLS and knows no more, or one that passes TLS through by its name. */
+export type Mode = 'http' | 'tcp' | 'passthrough';
+
 export interface Contender {
   readonly name: string;
+  readonly modes: readonly Mode[];
   /** Begins to serve `certificate` in front of 127.0.0.1:`origin`; files go to `directory`. */
-  start(directory: string, certificate: Certificate, origin: number): Promise<Running>;
+  start(directory: string, certificate: Certificate, origin: number, mode: Mode): Promise<Running>;
 }
+
+const EVERY_MODE: readonly Mode[] = ['http', 'tcp', 'passthrough'];
+/** Where Debian puts nginx's module for streams. */
+const STREAM_MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so';
 
 export interface Running {
   readonly port: number;
@@ -35,10 +43,13 @@ export interface Running {
 export function nginx(): Contender {
   return {
     name: 'nginx',
-    start: async (directory, certificate, origin) => {
+    modes: EVERY_MODE,
+    start: async (directory, certificate, origin, mode) => {
       const port = await freePort(20_100);
       const config = join(directory, 'nginx.conf');
-      writeFileSync(config, nginxConfig(directory, certificate, origin, port));
+      const text =
+        mode === 'http' ? nginxConfig(directory, certificate, origin, port) : nginxStream(directory, certificate, origin, port, mode);
+      writeFileSync(config, text);
       return await serving(
         port,
         start(PROXY_CORE, ['nginx', '-p', directory, '-e', join(directory, 'error.log'), '-c', config], join(directory, 'out.log')),
@@ -74,15 +85,69 @@ http {
 `;
 }
 
+function nginxStream(directory: string, { chain, key }: Certificate, origin: number, port: number, mode: Mode): string {
+  const tls = `ssl_certificate ${chain}; ssl_certificate_key ${key}; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets on; ssl_session_timeout 1h;`;
+  const server =
+    mode === 'tcp'
+      ? `listen 127.0.0.1:${port} ssl backlog=4096; ${tls} proxy_pass 127.0.0.1:${origin};`
+      : `listen 127.0.0.1:${port} backlog=4096; ssl_preread on; proxy_pass $place;`;
+  const name = mode === 'tcp' ? '$ssl_server_name' : '$ssl_preread_server_name';
+  return `load_module ${STREAM_MODULE};
+worker_processes 1; daemon off; user root; pid ${directory}/pid; worker_rlimit_nofile 65536;
+events { worker_connections 20000; }
+stream {
+  map $ssl_preread_server_name $place { localhost 127.0.0.1:${origin}; default 127.0.0.1:1; }
+  log_format bench escape=json '{"time":"$time_iso8601","client":"$remote_addr","sni":"${name}",'
+    '"bytes":$bytes_sent,"bytesIn":$bytes_received,"duration":$session_time,"upstream":"$upstream_addr"}';
+  access_log ${directory}/access.log bench;
+  tcp_nodelay on; proxy_timeout 1h;
+  server { ${server} }
+}
+`;
+}
+
+/** hitch has no log of connections: it does less than the others, and is shown as it is. */
+export function hitch(): Contender {
+  return {
+    name: 'hitch',
+    modes: ['tcp'],
+    start: async (directory, certificate, origin) => {
+      const port = await freePort(20_400);
+      const config = join(directory, 'hitch.conf');
+      writeFileSync(
+        config,
+        `frontend = { host = "127.0.0.1" port = "${port}" }
+backend = "[127.0.0.1]:${origin}"
+pem-file = "${bothInOne(directory, certificate)}"
+workers = 1
+daemon = off
+quiet = on
+tls-protos = TLSv1.2 TLSv1.3
+alpn-protos = "http/1.1"
+backlog = 4096
+`,
+      );
+      return await serving(port, start(PROXY_CORE, ['hitch', `--config=${config}`], join(directory, 'out.log')));
+    },
+  };
+}
+
+/** Chain and key in one file, as HAProxy and hitch want them. */
+function bothInOne(directory: string, { chain, key }: Certificate): string {
+  const pem = join(directory, 'both.pem');
+  writeFileSync(pem, Buffer.concat([readFileSync(chain), readFileSync(key)]), { mode: 0o600 });
+  return pem;
+}
+
 export function haproxy(): Contender {
   return {
     name: 'haproxy',
-    start: async (directory, certificate, origin) => {
+    modes: EVERY_MODE,
+    start: async (directory, certificate, origin, mode) => {
       const port = await freePort(20_200);
-      const pem = join(directory, 'both.pem');
-      writeFileSync(pem, Buffer.concat([readFileSync(certificate.chain), readFileSync(certificate.key)]), { mode: 0o600 });
+      const pem = bothInOne(directory, certificate);
       const config = join(directory, 'haproxy.cfg');
-      writeFileSync(config, haproxyConfig(pem, origin, port));
+      writeFileSync(config, mode === 'http' ? haproxyConfig(pem, origin, port) : haproxyTcp(pem, origin, port, mode));
       return await serving(port, start(PROXY_CORE, ['haproxy', '-db', '-f', config], join(directory, 'access.log')));
     },
   };
@@ -120,14 +185,52 @@ backend origin
 `;
 }
 
+function haproxyTcp(pem: string, origin: number, port: number, mode: Mode): string {
+  const bind =
+    mode === 'tcp'
+      ? `bind 127.0.0.1:${port} ssl crt ${pem} alpn http/1.1`
+      : `bind 127.0.0.1:${port}
+  tcp-request inspect-delay 5s
+  tcp-request content accept if { req.ssl_hello_type 1 }
+  use_backend origin if { req.ssl_sni localhost }`;
+  const sni = mode === 'tcp' ? '%[ssl_fc_sni]' : '%[capture.req.hdr(0)]';
+  return `global
+  nbthread 1
+  maxconn 8000
+  log stdout format raw local0
+  ssl-default-bind-options ssl-min-ver TLSv1.2
+  tune.ssl.cachesize 0
+defaults
+  mode tcp
+  log global
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+  log-format '{"time":"%T","client":"%ci","sni":"${sni}","bytes":%B,"bytesIn":%U,"duration":%Tt,"upstream":"%s"}'
+frontend raw
+  ${bind}
+  default_backend ${mode === 'tcp' ? 'origin' : 'nowhere'}
+backend origin
+  server one 127.0.0.1:${origin} maxconn 8000
+backend nowhere
+`;
+}
+
 /** `command` is what runs Tollgate's command line, so that two checkouts can be compared. */
 export function tollgate(name: string, command: readonly string[]): Contender {
   return {
     name,
-    start: async (directory, certificate, origin) => {
+    modes: EVERY_MODE,
+    start: async (directory, certificate, origin, mode) => {
       const port = await freePort(20_300);
       const config = join(directory, 'tollgate.yaml');
       mkdirSync(join(directory, 'run'), { mode: 0o700 });
+      const tls = `tls: { certificates: [{ certificate: ${certificate.chain}, key: ${certificate.key} }] }`;
+      const does: Readonly<Record<Mode, string>> = {
+        http: `${tls}\n    routes: [{ to: origin }]`,
+        tcp: `protocol: tcp\n    ${tls}\n    routes: [{ to: origin }]`,
+        passthrough: 'passthrough: [{ match: { sni: localhost }, to: origin }]',
+      };
       writeFileSync(
         config,
         `admin: { listen: off }
@@ -137,8 +240,7 @@ log: { access: { path: ${directory}/access.log, format: json } }
 listeners:
   - name: web
     address: 127.0.0.1:${port}
-    tls: { certificates: [{ certificate: ${certificate.chain}, key: ${certificate.key} }] }
-    routes: [{ to: origin }]
+    ${does[mode]}
 upstreams:
   - { name: origin, targets: ["127.0.0.1:${origin}"], idleConnections: 256 }
 `,
@@ -148,11 +250,17 @@ upstreams:
   };
 }
 
+/** Where contenders lead to, plain and with TLS of its own. */
+export interface OriginRunning extends Running {
+  readonly tlsPort: number;
+}
+
 /** A small web server that is not what limits the load: nginx with fixed answers, and behind it an echo for tunnels. */
-export async function startOrigin(directory: string): Promise<Running> {
+export async function startOrigin(directory: string, { chain, key }: Certificate): Promise<OriginRunning> {
   const port = await freePort(20_000);
   mkdirSync(directory, { recursive: true });
   const echoPort = await freePort(port + 1);
+  const tlsPort = await freePort(echoPort + 1);
   const echo = fileURLToPath(new URL('./echo-origin.ts', import.meta.url));
   await serving(echoPort, start(LOAD_CORE, [process.execPath, echo, String(echoPort)], join(directory, 'echo.log')));
   writeFileSync(join(directory, '16k'), Buffer.alloc(16_384, 'x'));
@@ -168,6 +276,8 @@ http {
   access_log off; keepalive_requests 1000000000; keepalive_timeout 600s; client_max_body_size 0; client_body_buffer_size 2m;
   server {
     listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${tlsPort} ssl backlog=4096;
+    ssl_certificate ${chain}; ssl_certificate_key ${key};
     location / { return 200 '${JSON.stringify({ ok: true, padding: 'x'.repeat(44) })}'; }
     location /16k { alias ${directory}/16k; }
     location /1m { alias ${directory}/1m; }
@@ -179,10 +289,8 @@ http {
 }
 `,
   );
-  return await serving(
-    port,
-    start(LOAD_CORE, ['nginx', '-p', directory, '-e', join(directory, 'error.log'), '-c', config], join(directory, 'out.log')),
-  );
+  const child = start(LOAD_CORE, ['nginx', '-p', directory, '-e', join(directory, 'error.log'), '-c', config], join(directory, 'out.log'));
+  return { ...(await serving(port, child)), tlsPort };
 }
 
 async function serving(port: number, child: ChildProcess): Promise<Running> {

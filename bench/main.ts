@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { CASES, type Case, type Setting } from './cases.ts';
-import { type Certificate, type Contender, haproxy, nginx, type Running, startOrigin, tollgate } from './contenders.ts';
+import { type Certificate, type Contender, haproxy, hitch, type Mode, nginx, type Running, startOrigin, tollgate } from './contenders.ts';
 import { end, endAll, runToEnd } from './process.ts';
 import { type CaseResult, page, ratio, shown, table } from './report.ts';
 import { median, readWrk } from './statistics.ts';
@@ -31,7 +31,7 @@ const { values } = parseArgs({
 const rounds = positive('rounds', values.rounds, values.quick ? 2 : 5);
 const seconds = positive('seconds', values.seconds, values.quick ? 2 : 4);
 const cases = chosen(CASES, values.cases, 'case');
-const contenders = chosen([...tollgates(), nginx(), haproxy()], values.only, 'contender');
+const contenders = chosen([...tollgates(), nginx(), haproxy(), hitch()], values.only, 'contender');
 const directory = mkdtempSync(join(tmpdir(), 'tollgate-bench-'));
 
 process.once('SIGINT', () => void finish(130));
@@ -51,15 +51,21 @@ async function finish(code: number): Promise<void> {
 }
 
 async function bench(): Promise<void> {
-  for (const program of ['nginx', 'haproxy', 'wrk', 'h2load', 'openssl', 'taskset']) mustHave(program);
+  for (const program of ['nginx', 'haproxy', 'hitch', 'wrk', 'h2load', 'openssl', 'taskset']) mustHave(program);
   const certificates = makeCertificates();
-  const origin = await startOrigin(join(directory, 'origin'));
+  const origin = await startOrigin(join(directory, 'origin'), certificates.p256);
   const setting: Setting = { directory, seconds, nginxTop: 0 };
   const results: CaseResult[] = [];
-  for (const kind of ['p256', 'rsa2048'] as const) {
-    const wanted = cases.filter((each) => each.certificate === kind);
+  for (const [kind, mode] of [
+    ['p256', 'http'],
+    ['rsa2048', 'http'],
+    ['p256', 'tcp'],
+    ['p256', 'passthrough'],
+  ] as const) {
+    const wanted = cases.filter((each) => each.certificate === kind && (each.mode ?? 'http') === mode);
     if (wanted.length === 0) continue;
-    const starting = (): Promise<Map<string, Running>> => startAll(kind, certificates[kind], origin.port);
+    const behind = mode === 'passthrough' ? origin.tlsPort : origin.port;
+    const starting = (): Promise<Map<string, Running>> => startAll(kind, certificates[kind], behind, mode);
     for (const each of wanted.filter(({ fresh }) => fresh)) results.push(await measureFresh(each, starting, setting));
     const running = await starting();
     if (wanted.some((each) => each.name.startsWith('latency'))) setting.nginxTop = await topRate(running.get('nginx'));
@@ -72,11 +78,11 @@ async function bench(): Promise<void> {
   if (values.results !== undefined) writeFileSync(values.results, page(results, machine()));
 }
 
-async function startAll(kind: string, certificate: Certificate, origin: number): Promise<Map<string, Running>> {
+async function startAll(kind: string, certificate: Certificate, origin: number, mode: Mode): Promise<Map<string, Running>> {
   const running = new Map<string, Running>();
-  for (const contender of contenders) {
-    const home = mkdtempSync(join(directory, `${contender.name}-${kind}-`));
-    running.set(contender.name, await contender.start(home, certificate, origin));
+  for (const contender of contenders.filter(({ modes }) => modes.includes(mode))) {
+    const home = mkdtempSync(join(directory, `${contender.name}-${kind}-${mode}-`));
+    running.set(contender.name, await contender.start(home, certificate, origin, mode));
   }
   return running;
 }
@@ -86,13 +92,13 @@ async function endThese(running: ReadonlyMap<string, Running>): Promise<void> {
 }
 
 async function measureFresh(each: Case, starting: () => Promise<Map<string, Running>>, setting: Setting): Promise<CaseResult> {
-  const figures = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
+  const figures = new Map<string, number[]>();
   process.stdout.write(`${each.name}:`);
   for (let round = 0; round < rounds; round++) {
     const running = await starting();
     await Promise.all([...running.values()].map((one) => each.warm(one, setting)));
     const found = await Promise.all([...running.values()].map((one) => each.measure(one, setting)));
-    for (const [i, name] of [...running.keys()].entries()) figures.get(name)!.push(found[i]!);
+    for (const [i, name] of [...running.keys()].entries()) figures.set(name, [...(figures.get(name) ?? []), found[i]!]);
     await endThese(running);
     process.stdout.write('.'.repeat(running.size));
   }
@@ -169,6 +175,7 @@ function machine() {
       `Tollgate: ${version(process.execPath, join(root, 'bin/tollgate.js'), 'version').trim()}, node ${process.version}`,
       version('nginx', '-v'),
       version('haproxy', '-v'),
+      version('hitch', '-V'),
       version('openssl', 'version'),
       version('wrk', '-v'),
     ],
@@ -196,6 +203,8 @@ function mustHave(program: string): void {
   try {
     execFileSync('which', [program], { stdio: 'pipe' });
   } catch {
-    throw new Error(`the bench needs ${program}: apt-get install nginx haproxy wrk nghttp2-client openssl util-linux`);
+    throw new Error(
+      `the bench needs ${program}: apt-get install nginx libnginx-mod-stream haproxy hitch wrk nghttp2-client openssl util-linux`,
+    );
   }
 }

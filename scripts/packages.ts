@@ -12,13 +12,17 @@ export interface NeededProgram {
   readonly command: string;
   /** Debian's name of the package. */
   readonly package: string;
+  /** A file that tells whether it is there, for what is no program of its own. */
+  readonly file?: string;
 }
 
 export const NEEDED_PROGRAMS: readonly NeededProgram[] = Object.freeze([
   { command: 'curl', package: 'curl' },
   { command: 'openssl', package: 'openssl' },
   { command: 'nginx', package: 'nginx' },
+  { command: 'nginx (stream)', package: 'libnginx-mod-stream', file: '/usr/lib/nginx/modules/ngx_stream_module.so' },
   { command: 'haproxy', package: 'haproxy' },
+  { command: 'hitch', package: 'hitch' },
   { command: 'wrk', package: 'wrk' },
   { command: 'h2load', package: 'nghttp2-client' },
   { command: 'ab', package: 'apache2-utils' },
@@ -28,7 +32,11 @@ export const NEEDED_PROGRAMS: readonly NeededProgram[] = Object.freeze([
   { command: 'gunicorn', package: 'gunicorn' },
   { command: 'ps', package: 'procps' },
   { command: 'ss', package: 'iproute2' },
+  { command: 'ip', package: 'iproute2' },
   { command: 'taskset', package: 'util-linux' },
+  { command: 'prlimit', package: 'util-linux' },
+  { command: 'unshare', package: 'util-linux' },
+  { command: 'faketime', package: 'faketime' },
   { command: 'tmux', package: 'tmux' },
   { command: 'promtool', package: 'prometheus' },
   { command: 'zsh', package: 'zsh' },
@@ -56,7 +64,7 @@ export function findProgram(command: string, path: string = process.env.PATH ?? 
 
 /** The packages that must be installed for `programs`, sorted, each once. */
 export function missingPackages(programs: readonly NeededProgram[] = NEEDED_PROGRAMS, path?: string): string[] {
-  const missing = programs.filter(({ command }) => findProgram(command, path) === null);
+  const missing = programs.filter(({ command, file }) => (file === undefined ? findProgram(command, path) === null : !existsSync(file)));
   return [...new Set(missing.map((program) => program.package))].sort();
 }
 

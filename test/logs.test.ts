@@ -24,6 +24,7 @@ import { sampleOf } from '../src/record/sample.ts';
 import { ca, leaf } from './support/certificates.ts';
 import { exchange, plainExchange } from './support/client.ts';
 import { httpOrigin } from './support/origin.ts';
+import { smallDisk } from './support/small-disk.ts';
 import { Tollgate, type TollgateOptions, until } from './support/tollgate.ts';
 
 const COMBINED =
@@ -90,22 +91,6 @@ async function settled(tollgate: Tollgate, requests: number): Promise<{ written:
   }, 30_000);
   assert.equal(written + lost, requests);
   return { written, lost };
-}
-
-/** A small file system of its own where that can be had; else null. */
-function smallDisk(t: TestContext): string | null {
-  const directory = mkdtempSync(join(tmpdir(), 'tollgate-test-disk-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k', 'tmpfs', directory], { stdio: 'ignore' });
-  } catch {
-    rmSync(directory, { recursive: true });
-    return null;
-  }
-  t.after(() => {
-    execFileSync('umount', ['-l', directory]);
-    rmSync(directory, { recursive: true });
-  });
-  return directory;
 }
 
 for (const format of FORMATS) {

@@ -383,7 +383,7 @@ test('metrics are the numbers of /metrics', async (t) => {
   for (const [name, metric] of metrics) {
     for (const { attributes, asDouble } of metric.sum?.dataPoints ?? []) {
       // Counted on by the scrape itself, or by the loop.
-      if (/loop_turns|_gc_|spans|export|log_lines/.test(name)) continue;
+      if (/loop_turns|cpu_seconds|spans|export|log_lines/.test(name)) continue;
       const labels = attributes.map(({ key, value }) => `${key}="${value.stringValue}"`).join(',');
       assert.equal(asDouble, scraped.get(labels === '' ? name : `${name}{${labels}}`), `${name} ${labels}`);
     }
@@ -391,6 +391,12 @@ test('metrics are the numbers of /metrics', async (t) => {
   const durations = metrics.get('tollgate_request_duration_seconds')!.histogram!;
   assert.equal(durations.dataPoints[0]!.count, String(scraped.get('tollgate_request_duration_seconds_count')));
   assert.equal(durations.aggregationTemporality, 2);
+  const [firstByte] = metrics.get('tollgate_target_first_byte_seconds')!.histogram!.dataPoints;
+  assert.equal(firstByte!.count, '3');
+  assert.deepEqual(
+    firstByte!.attributes.map(({ key }) => key),
+    ['upstream', 'target'],
+  );
   const starts = collector.metrics.map((each) => each.metrics.get('tollgate_requests_total')!.sum!.dataPoints[0]!.startTimeUnixNano);
   assert.equal(new Set(starts).size, 1, 'everything counts from the same start');
   assert.equal(collector.traces.length, 0);

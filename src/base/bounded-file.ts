@@ -2,7 +2,8 @@
  * Reads small files of the control plane whole: within a bound, into memory of their own, with one sentence for whatever
  * can go wrong. Does not look at what is in them.
  */
-import { close, constants, fstat, open, read } from 'node:fs';
+import { close, constants, existsSync, fstat, lstatSync, open, read, readlinkSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { TollgateError } from './tollgate-error.ts';
 
@@ -63,12 +64,15 @@ async function readAll(fd: number, path: string, expected: number, bytesMax: num
 function reason(path: string, error: unknown): string {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOENT':
-      return `there is no file ${path}`;
+      return `there is no file ${path}${whatIsMissing(path)}`;
     case 'ENOTDIR':
       return `there is no file ${path}: a part of its path is no directory`;
     case 'EACCES':
-    case 'EPERM':
-      return `${path} may not be read by this user (uid ${process.geteuid?.() ?? '?'})`;
+    case 'EPERM': {
+      const closed = closedDirectory(path);
+      const why = closed === null ? '' : `: the directory ${closed} is closed to it`;
+      return `${path} may not be read by this user (uid ${process.geteuid?.() ?? '?'})${why}`;
+    }
     case 'ELOOP':
       return `${path} is a loop of symbolic links`;
     case 'ENAMETOOLONG':
@@ -76,4 +80,27 @@ function reason(path: string, error: unknown): string {
     default:
       return `${path} could not be read: ${error instanceof Error ? error.message : String(error)}`;
   }
+}
+
+/** The first part of `path` that is not there, unless it is the file itself. */
+function whatIsMissing(path: string): string {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true) return `: it is a link to ${readlinkSync(path)}`;
+  let missing: string | null = null;
+  for (let at = dirname(path); !existsSync(at) && at !== dirname(at); at = dirname(at)) missing = at;
+  return missing === null ? '' : `: there is no directory ${missing}`;
+}
+
+/** The outermost directory around `path` that this process may not enter; null: it may enter all of them. */
+export function closedDirectory(path: string): string | null {
+  const around: string[] = [];
+  for (let at = dirname(path); around.at(-1) !== at; at = dirname(at)) around.push(at);
+  for (const directory of around.reverse()) {
+    try {
+      // What is in a directory is found by who may enter it. access(2) would ask for the real user, not the one that opens files.
+      statSync(`${directory}/.`);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EACCES') return directory;
+    }
+  }
+  return null;
 }

@@ -23,6 +23,15 @@ export const FAULT_DESCRIPTORS = -7;
 export const FAULT_IDLE_TIMEOUT = -8;
 export const FAULT_SHUTDOWN = -9;
 export const FAULT_CONNECT_SOURCE = -10;
+export const FAULT_LOCAL_PORTS = -11;
+export const FAULT_MEMORY = -12;
+export const FAULT_PROXY_HEADER_MISSING = -13;
+export const FAULT_PROXY_HEADER_MALFORMED = -14;
+export const FAULT_PROXY_HEADER_CHECKSUM = -15;
+export const FAULT_PROXY_HEADER_TOO_LARGE = -16;
+export const FAULT_PROXY_HEADER_TIMEOUT = -17;
+export const FAULT_PROXY_HEADER_GONE = -18;
+export const FAULT_PROXY_HEADER_REQUIRED = -19;
 
 // ClientHello, before any TLS library is involved, -20 .. -39.
 export const FAULT_HELLO_PLAIN_HTTP = -20;
@@ -178,6 +187,16 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_IDLE_TIMEOUT, 'idle_timeout', 'client', 0, 'debug'),
   row(FAULT_SHUTDOWN, 'shutdown', 'us', 0, 'info'),
   row(FAULT_CONNECT_SOURCE, 'connect_source', 'us', 502, 'error'),
+  // Ports are counted for each target: another one may have some left.
+  row(FAULT_LOCAL_PORTS, 'local_ports', 'us', 503, 'error', 0, 'always'),
+  row(FAULT_MEMORY, 'memory', 'us', 503, 'error', 80),
+  row(FAULT_PROXY_HEADER_MISSING, 'proxy_header_missing', 'client', 0, 'warn'),
+  row(FAULT_PROXY_HEADER_MALFORMED, 'proxy_header_malformed', 'client', 0, 'warn'),
+  row(FAULT_PROXY_HEADER_CHECKSUM, 'proxy_header_checksum', 'client', 0, 'warn'),
+  row(FAULT_PROXY_HEADER_TOO_LARGE, 'proxy_header_too_large', 'client', 0, 'warn'),
+  row(FAULT_PROXY_HEADER_TIMEOUT, 'proxy_header_timeout', 'client', 0, 'warn'),
+  row(FAULT_PROXY_HEADER_GONE, 'proxy_header_gone', 'client', 0, 'debug'),
+  row(FAULT_PROXY_HEADER_REQUIRED, 'proxy_header_required', 'client', 0, 'info'),
 
   row(FAULT_HELLO_PLAIN_HTTP, 'plain_http', 'client', 400, 'info'),
   row(FAULT_HELLO_NOT_TLS, 'not_tls', 'client', 0, 'info'),
@@ -285,6 +304,11 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_UNAUTHORIZED, 'unauthorized', 'client', 401, 'info'),
   row(FAULT_VERIFIER_BUSY, 'verifier_busy', 'us', 503, 'warn'),
 ]);
+
+/** Those that end a handshake: of the ClientHello, and of the TLS engines. */
+export const HANDSHAKE_FAULTS: readonly FaultRow[] = Object.freeze(
+  FAULTS.filter(({ code }) => code <= FAULT_HELLO_PLAIN_HTTP && code > FAULT_REQUEST_LINE),
+);
 
 /** One more than the largest `-code`: the size of tables indexed by `-code`. */
 export const FAULT_CODES = 180;

@@ -6,6 +6,8 @@ import { assert } from './assert.ts';
 
 /** Largest ClientHello handshake message looked at, joined over its records. Bytes. RFC 8446 allows 2^24; no client comes near. */
 export const HELLO_BYTES_MAX = 16_384;
+/** Largest PROXY header that is read; what is known of senders stays below 1 KiB unless they put a certificate into it. Bytes. */
+export const PROXY_HEADER_BYTES_MAX = 16_384;
 /** Largest request or response head, request line included. Bytes. */
 export const HEAD_BYTES_MAX = 32_768;
 /** Longest request target. Bytes. RFC 9110, section 4.1 recommends at least 8,000. */
@@ -46,6 +48,9 @@ export const HANDSHAKES_PER_TURN = 8;
 export const ACCEPTS_PER_TURN = 64;
 /** Events taken from the kernel in one call. */
 export const EVENTS_PER_TURN = 512;
+/** What clients may not take of a worker's descriptors, so that those who are in can be served: targets need some. A share, and at least so many. */
+export const RESERVED_DESCRIPTORS_SHARE = 1 / 8;
+export const RESERVED_DESCRIPTORS_MIN = 16;
 /** Descriptors a worker can watch; the size of its slot tables. */
 export const DESCRIPTORS_MAX = 1_048_576;
 /** Connections that may wait out a blinding delay at once in one worker; past it they are closed at once. */
@@ -60,6 +65,8 @@ export const SPARE_SESSIONS_MAX = 1_024;
 export const WORKERS_MAX = 256;
 /** Targets over all upstreams; the shared table has this many rows a worker. */
 export const TARGETS_MAX = 1_024;
+/** Routes over all listeners that are counted each by itself; those beyond share a place. */
+export const ROUTES_COUNTED_MAX = 1_024;
 /** Addresses of one target that are tried. */
 export const ADDRESSES_MAX = 8;
 /** Listeners of one configuration. */

@@ -8,13 +8,19 @@ import { stringify } from 'yaml';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { tollgateVersion } from '../base/version.ts';
 import { checkFile } from '../config/check-report.ts';
-import { findingText } from '../config/findings.ts';
+import { findingText, inFileOrder } from '../config/findings.ts';
+import { type Imported, importConfig } from '../config/import/import-config.ts';
+import { IMPORT_KINDS, type ImportKind } from '../config/import/kind-of-file.ts';
+import { noteText } from '../config/import/notes.ts';
+import { writeConfig } from '../config/import/write-config.ts';
 import { makePasswordHash, NEW_PASSWORD_SCHEMES, type NewPasswordScheme, passwordLine } from '../config/make-password.ts';
 import { showConfig } from '../config/show.ts';
 import { parseDuration } from '../config/units.ts';
 import { type ChangeAnswer, TRIAL_MS_MAX } from '../control/changes.ts';
 import { ask } from '../control/control-client.ts';
+import { examine, reportText } from '../control/doctor.ts';
 import type { HistoryEntry } from '../control/history.ts';
+import { checkHost } from '../control/host-check.ts';
 import { livingWorkers } from '../control/process-identity.ts';
 import { defaultRuntimeDirectory } from '../control/runtime-directory.ts';
 import { s2nLibraryPath } from '../native/library-path.ts';
@@ -68,24 +74,31 @@ program
   .command('check')
   .description('read a configuration and say everything that is wrong with it, without serving')
   .argument('<file>', 'configuration (YAML)')
+  .option('--offline', 'look no name up, connect to nobody')
+  .option('--runtime <directory>', 'directory it is to run in; what runs there already is taken for the same')
   .option('--json', 'for programs')
-  .addHelpText('after', '\nExample:\n  tollgate check tollgate.yaml')
-  .action(async (file: string, options: { json?: boolean }) => {
-    const { errors, warnings, plan } = await checkFile(file);
+  .addHelpText('after', '\nExamples:\n  tollgate check tollgate.yaml\n  tollgate check --offline --json tollgate.yaml')
+  .action(async (file: string, options: { offline?: boolean; runtime?: string; json?: boolean }) => {
+    const offline = options.offline === true;
+    const report = await checkFile(file, { offline });
+    const { errors, checked } = report;
+    const host = checked === null ? null : await checkHost(checked.loaded, checked.plan, { offline, runtime: options.runtime });
+    const warnings = inFileOrder([...report.warnings, ...(host?.warnings ?? [])]);
+    const notes = inFileOrder([...report.notes, ...(host?.notes ?? [])]);
     if (options.json === true)
       process.stdout.write(
-        `${JSON.stringify({ ok: plan !== null, errors, warnings, engines: plan === null ? [] : enginesOf(plan) }, null, 2)}\n`,
+        `${JSON.stringify({ ok: checked !== null, errors, warnings, notes, engines: checked === null ? [] : enginesOf(checked.plan) }, null, 2)}\n`,
       );
     else {
-      for (const finding of [...errors, ...warnings]) process.stderr.write(`${findingText(finding)}\n`);
-      if (plan !== null)
-        process.stdout.write(
-          `${file} is fine: ${plan.listeners.length} listeners, ${plan.upstreams.length} upstreams, ${plan.certificates.length} certificates\n`,
-        );
-      for (const each of plan === null ? [] : enginesOf(plan))
-        process.stdout.write(`  ${each.listener}: TLS by ${each.engine} (${each.reason})\n`);
+      for (const finding of [...errors, ...warnings, ...notes]) process.stderr.write(`${findingText(finding)}\n`);
+      if (checked !== null) {
+        const { listeners, upstreams, certificates } = checked.plan;
+        const counts = `${listeners.length} listeners, ${upstreams.length} upstreams, ${certificates.length} certificates`;
+        process.stdout.write(`${file} is fine: ${counts}${warnings.length === 0 ? '' : `; ${warnings.length} warnings`}\n`);
+        for (const each of enginesOf(checked.plan)) process.stdout.write(`  ${each.listener}: TLS by ${each.engine} (${each.reason})\n`);
+      }
     }
-    if (plan === null) process.exitCode = 1;
+    if (checked === null) process.exitCode = 1;
   });
 
 const config = program.command('config').description('look at a configuration');
@@ -100,6 +113,26 @@ config
   .action(async (file: string, options: { effective?: boolean; json?: boolean }) => {
     const shown = await showConfig(file, options.effective === true);
     process.stdout.write(options.json === true ? `${JSON.stringify(shown, null, 2)}\n` : stringify(shown));
+  });
+
+config
+  .command('import')
+  .description("translate nginx's or HAProxy's configuration, and list what could not be")
+  .argument('<file>', "nginx.conf or haproxy.cfg; nginx's includes are followed")
+  .addOption(new Option('--from <kind>', 'what the file is; default: what it looks like').choices(IMPORT_KINDS))
+  .option('--output <file>', 'write the configuration there; default: standard output')
+  .option('--force', 'with --output: also over a file that is there')
+  .option('--json', 'for programs')
+  .addHelpText('after', '\nExample:\n  tollgate config import /etc/nginx/nginx.conf --output tollgate.yaml && tollgate check tollgate.yaml')
+  .action(async (file: string, options: ImportOptions) => {
+    const { output, force = false, json = false, from } = options;
+    if (force && output === undefined) throw new TollgateError('usage', '--force goes with --output');
+    const imported = await importConfig(file, from ?? null);
+    if (output !== undefined) await writeConfig(output, imported.yaml, force);
+    process.stdout.write(
+      json ? `${JSON.stringify({ ...imported, output: output ?? null }, null, 2)}\n` : output === undefined ? imported.yaml : '',
+    );
+    if (!json) process.stderr.write(importText(imported, output ?? null));
   });
 
 program
@@ -117,6 +150,19 @@ program
     }
     const status = (await ask(options.runtime, { type: 'status' }, ANSWER_MS)).value as Status;
     process.stdout.write(options.json === true ? `${JSON.stringify(status, null, 2)}\n` : statusText(status));
+  });
+
+program
+  .command('doctor')
+  .description('look at this machine, and say what to change for Tollgate to serve well, and why')
+  .option('--config <file>', 'judge it against what this configuration wants')
+  .option('--runtime <directory>', 'directory of a running instance: whose limits are looked at')
+  .option('--json', 'for programs')
+  .addHelpText('after', '\nExamples:\n  tollgate doctor\n  tollgate doctor --config tollgate.yaml --json')
+  .action(async (options: { config?: string; runtime?: string; json?: boolean }) => {
+    const report = await examine(options.config ?? null, options.runtime ?? null);
+    process.stdout.write(options.json === true ? `${JSON.stringify(report, null, 2)}\n` : reportText(report));
+    if (!report.ok) process.exitCode = 1;
   });
 
 program
@@ -324,6 +370,20 @@ program
   .action((shell: Shell) => {
     process.stdout.write(completionScript(shell, readCommandTree(program)));
   });
+
+interface ImportOptions {
+  readonly from?: ImportKind;
+  readonly output?: string;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+function importText({ notes, lost, listeners, upstreams }: Imported, output: string | null): string {
+  const more = lost === 0 ? '' : `, and ${lost} more`;
+  const what = notes.length === 0 ? 'everything was translated' : `${notes.length} remarks${more}, above and in the file`;
+  const next = output === null ? '' : `; next: tollgate check ${output}`;
+  return `${[...notes.map(noteText), `${listeners} listeners, ${upstreams} upstreams; ${what}${next}`].join('\n')}\n`;
+}
 
 async function change(runtime: string, command: FromCommand): Promise<ChangeAnswer> {
   return (await ask(runtime, command, RELOAD_MS)).value as ChangeAnswer;

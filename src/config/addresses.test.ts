@@ -82,8 +82,19 @@ test('parseHostPattern() and parsePathPattern() give what routes match', () => {
   assert.deepEqual(parseHostPattern('192.0.2.1'), { host: '192.0.2.1' });
   assert.deepEqual(parseHostPattern('[::0:1]'), { host: '[::1]' });
   assert.deepEqual(parsePathPattern('/api/*'), { path: '/api/', isPrefix: true });
-  assert.deepEqual(parsePathPattern('/a%20b'), { path: '/a%20b', isPrefix: false });
-  for (const path of ['', 'a', '/a?b', '/a#b', '/*/a', '/**', '/a b', '/%zz', '/\u{d800}'])
+  for (const [text, path, isPrefix] of [
+    ['/a%20b', '/a b', false],
+    ['/b%C3%BCcher/*', '/b\xc3\xbccher/', true],
+    ['/a//./b/../c', '/a/c', false],
+    ['/a/..', '/', false],
+    ['/.*', '/.', true],
+    ['/..*', '/..', true],
+    ['/x/../y%2A*', '/y*', true],
+    ['/*', '/', true],
+  ] as const) {
+    assert.deepEqual(parsePathPattern(text), { path, isPrefix }, text);
+  }
+  for (const path of ['', 'a', '/a?b', '/a#b', '/*/a', '/**', '/a b', '/%zz', '/a%3fb', '/\u{d800}'])
     assert.ok('error' in parsePathPattern(path), path);
 });
 

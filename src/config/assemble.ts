@@ -75,16 +75,8 @@ class Assembler {
       this.#errors.push({ ...(by ?? { file, line: 0, column: 0 }), severity: 'error', setting: 'include', message });
     };
     if (chain.includes(path)) {
-      blame(
-        `${file} includes itself, by way of ${
-          chain.length === 1
-            ? 'nothing'
-            : chain
-                .slice(1)
-                .map((each) => basename(each))
-                .join(', ')
-        }`,
-      );
+      const between = chain.slice(chain.indexOf(path) + 1).map((each) => basename(each));
+      blame(`${file} includes itself${between.length === 0 ? '' : `, by way of ${between.join(', ')}`}`);
       return;
     }
     if (chain.length > DEPTH_MAX) {
@@ -177,7 +169,9 @@ class Assembler {
         .sort()
         .map((each) => join(dirname(path), each));
     } catch (error) {
-      return blame(`${dirname(path)} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`);
+      const { code } = error as NodeJS.ErrnoException;
+      const why = code === 'ENOENT' ? 'it does not exist' : code === 'EACCES' ? 'this user may not' : String(code);
+      return blame(`the directory ${dirname(path)} cannot be read: ${why}`);
     }
   }
 

@@ -6,6 +6,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readBoundedFile } from '../base/bounded-file.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { hostName } from './addresses.ts';
+import { checkChain } from './chain.ts';
 import { joinPem, type PemBlock, pemBlocks } from './pem.ts';
 import { listed } from './wording.ts';
 
@@ -33,6 +34,7 @@ export interface CertificateFile {
   /** PEM of the private key, and nothing else; the owner zeroes it. */
   readonly key: Buffer;
   readonly warnings: readonly CertificateProblem[];
+  readonly notes: readonly CertificateProblem[];
 }
 
 /** A sentence, and the setting it belongs to. */
@@ -64,7 +66,10 @@ export async function readCertificateFile(certificatePath: string, keyPath: stri
     key?.pem.fill(0);
     throw new CertificateFileError(problems);
   }
-  checkOrder(chain.certificates, certificatePath, warnings);
+  const notes: CertificateProblem[] = [];
+  for (const { severity, message } of checkChain(chain.certificates, certificatePath, nowMs)) {
+    (severity === 'note' ? notes : warnings).push({ setting: 'certificate', message });
+  }
   const leaf = chain.certificates[0]!;
   const names = dnsNames(leaf);
   if (names.length === 0)
@@ -81,6 +86,7 @@ export async function readCertificateFile(certificatePath: string, keyPath: stri
     chain: chain.pem,
     key: key.pem,
     warnings,
+    notes,
   };
 }
 
@@ -103,10 +109,7 @@ function parseChain(bytes: Buffer, path: string): Chain {
   const all = pemBlocks(bytes);
   const blocks = all.filter((block) => block?.label === 'CERTIFICATE') as PemBlock[];
   if (all.includes(undefined)) throw invalid(`${path} is cut short: a PEM block has no end`);
-  if (blocks.length === 0)
-    throw invalid(
-      `${path} holds no PEM certificate${all.length === 0 ? '' : `, only ${listed([...new Set(all.map((block) => block!.label))])}`}`,
-    );
+  if (blocks.length === 0) throw invalid(`${path} ${insteadOf('certificate', bytes, all)}`);
   if (blocks.length > CHAIN_MAX)
     throw invalid(`${path} holds ${blocks.length} certificates, more than a chain of ${CHAIN_MAX}; is it a store of authorities?`);
   const certificates = blocks.map((block, index) => {
@@ -117,6 +120,16 @@ function parseChain(bytes: Buffer, path: string): Chain {
     }
   });
   return { pem: joinPem(blocks), certificates };
+}
+
+/** What a file has in place of what it should have. */
+function insteadOf(wanted: string, bytes: Buffer, blocks: readonly (PemBlock | undefined)[]): string {
+  if (bytes.length === 0) return 'is empty';
+  if (blocks.length > 0) return `holds no PEM ${wanted}, only ${listed([...new Set(blocks.map((block) => block!.label))])}`;
+  // A SEQUENCE whose length has bytes of its own: every certificate and key is one in DER (X.690, sections 8.1.3 and 8.9).
+  if (bytes[0] === 0x30 && (bytes[1] === 0x81 || bytes[1] === 0x82))
+    return `holds no PEM ${wanted}; it looks like DER or PKCS #12, which openssl makes PEM of`;
+  return `holds no PEM ${wanted}`;
 }
 
 interface Key {
@@ -131,9 +144,7 @@ async function readKey(path: string, warnings: CertificateProblem[]): Promise<Ke
     const blocks = all.filter((block) => block?.label.endsWith('PRIVATE KEY')) as PemBlock[];
     if (blocks.length === 0) {
       if (all.includes(undefined)) throw invalid(`${path} is cut short: a PEM block has no end`);
-      throw invalid(
-        `${path} holds no PEM private key${all.length === 0 ? '' : `, only ${listed([...new Set(all.map((block) => block!.label))])}`}`,
-      );
+      throw invalid(`${path} ${insteadOf('private key', bytes, all)}`);
     }
     if (blocks.length > 1) throw invalid(`${path} holds ${blocks.length} private keys; one is expected`);
     const block = blocks[0]!;
@@ -198,18 +209,6 @@ function checkDates(leaf: X509Certificate, path: string, nowMs: number, warnings
       setting: 'certificate',
       message: `the certificate in ${path} expires on ${day(to)}, in ${Math.floor((to - nowMs) / DAY_MS)} days`,
     });
-  }
-}
-
-/** Each certificate should be issued by the next (RFC 5246, section 7.4.2; RFC 8446 allows more, old clients do not). */
-function checkOrder(certificates: readonly X509Certificate[], path: string, warnings: CertificateProblem[]): void {
-  for (let index = 0; index + 1 < certificates.length; index++) {
-    if (certificates[index]!.checkIssued(certificates[index + 1]!)) continue;
-    warnings.push({
-      setting: 'certificate',
-      message: `certificate ${index + 2} of ${path} did not issue certificate ${index + 1}; some clients will not find their way`,
-    });
-    return;
   }
 }
 

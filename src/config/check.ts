@@ -18,6 +18,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Where `path` was written, or the nearest setting around it that was. */
   readonly where: (path: SettingPath) => Place;
+  /** Where relative paths of a setting start; absolute. */
+  readonly directoryOf: (path: SettingPath) => string;
   /** As it was written: without defaults, variables by their names. */
   readonly written: unknown;
   /** With variables put in. */
@@ -77,8 +79,8 @@ export function checkConfig(source: Source): LoadedConfig {
   }
   const config = result.success ? absolute(result.data, source, blame) : undefined;
   if (findings.length > 0 || config === undefined) throw new ConfigError('config_invalid', unrepeated(findings));
-  const { file, where, written, value, sources, secretFiles, readAtMs } = source;
-  return { file, config, where, written, value, sources, secretFiles, readAtMs };
+  const { file, where, directoryOf, written, value, sources, secretFiles, readAtMs } = source;
+  return { file, config, where, directoryOf, written, value, sources, secretFiles, readAtMs };
 }
 
 function isMisspeltAs(found: SettingPath, wanted: SettingPath): boolean {

@@ -9,10 +9,11 @@ import type { Config } from './schema.ts';
 /** Longest name of this machine in a syslog line. Bytes. */
 const HOST_BYTES_MAX = 64;
 
-/** Null: off. Throws what `resolve` throws. */
-export async function compileAccessLog({ access }: Config['log'], resolve: Resolve): Promise<AccessLogPlan | null> {
+/** Null: off. Throws what `resolve` throws; without it, a receiver that was written by its name is left out, and with it the log. */
+export async function compileAccessLog({ access }: Config['log'], resolve: Resolve | null): Promise<AccessLogPlan | null> {
   if (access.path === 'off') return null;
   const { format } = access;
+  if (resolve === null && access.syslog !== undefined && 'host' in access.syslog.to.address) return null;
   return {
     destination: await destination(access, resolve),
     format: format === 'json' ? { kind: 'json', fields: access.fields ?? LOG_FIELDS_USUAL } : { kind: format },
@@ -21,12 +22,12 @@ export async function compileAccessLog({ access }: Config['log'], resolve: Resol
   };
 }
 
-async function destination({ path, syslog }: Config['log']['access'], resolve: Resolve): Promise<LogDestinationPlan> {
+async function destination({ path, syslog }: Config['log']['access'], resolve: Resolve | null): Promise<LogDestinationPlan> {
   if (syslog === undefined) return fileOrStandard(path ?? '-');
   const { address } = syslog.to;
   return {
     kind: 'syslog',
-    address: 'host' in address ? await lookedUp(address.host, address.port, resolve) : address,
+    address: 'host' in address ? await lookedUp(address.host, address.port, resolve!) : address,
     priority: 8 * FACILITIES.indexOf(syslog.facility) + SEVERITIES.indexOf(syslog.severity),
     host:
       hostname()

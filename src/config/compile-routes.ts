@@ -10,7 +10,6 @@ import { TollgateError } from '../base/tollgate-error.ts';
 import { CODING_NAMES, TYPES_DEFAULT } from '../http/compression-rules.ts';
 import { parseTemplate } from '../http/template.ts';
 import type {
-  AccessPlan,
   ActionPlan,
   BasicAuthPlan,
   CompressPlan,
@@ -21,24 +20,23 @@ import type {
   RoutePlan,
 } from '../plan/plan.ts';
 import type { LoadedConfig } from './check.ts';
+import { accessOf, type Report } from './compile-access.ts';
+import { compileTcpRoutes } from './compile-tcp.ts';
 import type { SettingPath } from './findings.ts';
-import { readNetworkFile } from './networks.ts';
 import { PasswordFileError, readPasswordFile } from './password-file.ts';
 import { covers } from './patterns.ts';
+import { UNPLACED } from './places.ts';
 import type { Config } from './schema.ts';
 import { shown } from './wording.ts';
-
-/** Where what is wrong is told. */
-export interface Report {
-  error(path: SettingPath, message: string): void;
-  warn(path: SettingPath, message: string): void;
-}
 
 type ListenerConfig = Config['listeners'][number];
 type RouteConfig = NonNullable<ListenerConfig['routes']>[number];
 type RedirectConfig = NonNullable<RouteConfig['redirect']>;
 
-export type ListenerRules = Pick<ListenerPlan, 'routes' | 'forwarding' | 'errorPages' | 'hsts' | 'access'>;
+export type ListenerRules = Pick<
+  ListenerPlan,
+  'routes' | 'tcpRoutes' | 'passthrough' | 'proxyProtocol' | 'forwarding' | 'errorPages' | 'hsts' | 'access'
+>;
 
 const ANYTHING = { host: null, path: null, pathIsPrefix: false } as const;
 const HTTPS_HERE = 'https://{request.host}{request.target}';
@@ -65,6 +63,7 @@ export async function compileListenerRules(
     const action = redirectAction(listener.redirect, ['listeners', index, 'redirect'], report);
     routes.push({
       name: `${listener.name}/redirect`,
+      slot: UNPLACED,
       match: ANYTHING,
       action,
       access: null,
@@ -74,10 +73,12 @@ export async function compileListenerRules(
       responseFields: null,
     });
   }
-  for (const [at, route] of (listener.routes ?? []).entries()) {
+  const isTcp = listener.protocol === 'tcp';
+  for (const [at, route] of (isTcp ? [] : (listener.routes ?? [])).entries()) {
     const path = ['listeners', index, 'routes', at];
     const plan: RoutePlan = {
       name: route.name ?? `${listener.name}/${at + 1}`,
+      slot: UNPLACED,
       match: {
         host: route.match.host?.host ?? null,
         path: route.match.path?.path ?? null,
@@ -97,8 +98,13 @@ export async function compileListenerRules(
     }
     routes.push(plan);
   }
+  const tcpRoutes = (entries: Parameters<typeof compileTcpRoutes>[0], key: string, prefix: string) =>
+    compileTcpRoutes(entries, ['listeners', index, key], prefix, upstreams, report);
   return {
     routes,
+    tcpRoutes: isTcp ? await tcpRoutes(listener.routes ?? [], 'routes', listener.name) : null,
+    passthrough: await tcpRoutes(listener.passthrough ?? [], 'passthrough', `${listener.name}/passthrough`),
+    proxyProtocol: listener.proxyProtocol ?? null,
     forwarding: forwardingOf(listener),
     errorPages: await errorPages(listener, index, report),
     hsts: hstsOf(listener, index, report),
@@ -179,25 +185,6 @@ function redirectAction({ to, status }: RedirectConfig, path: SettingPath, repor
     report.error(path, `found ${shown(first)}: a redirect goes to 'https', to 'http(s)://...', or to a path that begins with '/'`);
   }
   return { kind: 'redirect', status, location };
-}
-
-async function accessOf(access: ListenerConfig['access'], path: SettingPath, report: Report): Promise<AccessPlan | null> {
-  if (access === undefined) return null;
-  const file = async (name: 'allowFile' | 'denyFile'): Promise<readonly string[]> => {
-    const from = access[name];
-    if (from === undefined) return [];
-    try {
-      return await readNetworkFile(from);
-    } catch (error) {
-      if (!(error instanceof TollgateError)) throw error;
-      report.error([...path, name], error.message);
-      return [];
-    }
-  };
-  const allow = [...access.allow, ...(await file('allowFile'))];
-  const deny = [...access.deny, ...(await file('denyFile'))];
-  if (allow.length + deny.length === 0) report.warn(path, 'no network stands in it: everybody may come in');
-  return { allow, deny };
 }
 
 function forwardingOf({ forwarded, trustedProxies, traceparent }: ListenerConfig): ForwardingPlan {

@@ -1,5 +1,6 @@
+/** What is refused and warned of is in test/golden/errors, whole plans are in test/golden/plans. */
 import assert from 'node:assert/strict';
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -35,7 +36,7 @@ const HEAD = `listeners:
       certificates:
         - { certificate: shop.pem, key: shop.key }
 `;
-function forwardTo(upstream: number, name: string, match: RouteMatch): RoutePlan {
+function forwardTo(slot: number, upstream: number, name: string, match: RouteMatch): RoutePlan {
   const action = {
     kind: 'forward',
     upstream,
@@ -47,7 +48,7 @@ function forwardTo(upstream: number, name: string, match: RouteMatch): RoutePlan
     responseBuffer: 0,
     compress: null,
   } as const;
-  return { name, match, action, access: null, basicAuth: null, forwardAuth: null, requestFields: null, responseFields: null };
+  return { name, slot, match, action, access: null, basicAuth: null, forwardAuth: null, requestFields: null, responseFields: null };
 }
 
 const TAIL = `    routes:
@@ -71,10 +72,6 @@ async function findings(text: string, options: Partial<CompileOptions> = {}): Pr
     assert.ok(error instanceof ConfigError, String(error));
     return error.message.split('\n').map(plain);
   }
-}
-
-function withCertificate(name: string): Promise<readonly string[]> {
-  return findings(HEAD.replace('shop.pem', `${name}.pem`).replace('shop.key', `${name}.key`) + TAIL);
 }
 
 test('compile() makes a plan with nothing left to look up', async () => {
@@ -112,10 +109,13 @@ log: { access: off }
         rules: [{ names: [], policy: 'intermediate', allowed: POLICY_RULES.intermediate, tickets: true }],
       },
       routes: [
-        forwardTo(1, 'web/1', { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }),
-        forwardTo(0, 'web/2', { host: null, path: '/exact', pathIsPrefix: false }),
-        forwardTo(0, 'web/3', { host: null, path: null, pathIsPrefix: false }),
+        forwardTo(0, 1, 'web/1', { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }),
+        forwardTo(1, 0, 'web/2', { host: null, path: '/exact', pathIsPrefix: false }),
+        forwardTo(2, 0, 'web/3', { host: null, path: null, pathIsPrefix: false }),
       ],
+      tcpRoutes: null,
+      passthrough: [],
+      proxyProtocol: null,
       forwarding: { xForwarded: true, forwarded: false, traceparent: false, trustedProxies: [] },
       errorPages: [],
       hsts: null,
@@ -140,6 +140,7 @@ log: { access: off }
       },
       { label: 'unix:/run/app.sock', addresses: [{ family: 0, path: '/run/app.sock' }], host: null, weight: 1, slot: 3 },
     ],
+    proxyProtocol: null,
     idleMax: 7,
     idleMs: 4_000,
     connectMs: 1_000,
@@ -201,133 +202,6 @@ test('compile() takes RSA beside ECDSA for the same names', async () => {
   assert.deepEqual(await findings(`${HEAD}        - { certificate: rsa.pem, key: rsa.key }\n${TAIL}`), []);
 });
 
-test('compile() refuses certificate files with one sentence each', async () => {
-  const write = (name: string, certificate: string, key: string): void => {
-    writeFileSync(join(directory, `${name}.pem`), certificate);
-    writeFileSync(join(directory, `${name}.key`), key, { mode: 0o600 });
-  };
-  const other = await makeCertificate({ names: ['other.example.com'], ...SPAN });
-  const at = 'site.yaml:6:26: listeners[0].tls.certificates[0].certificate: ';
-  const cases: readonly (readonly [name: string, certificate: string, key: string, ...errors: string[]])[] = [
-    [
-      'text',
-      'hello',
-      'hello',
-      `${at}text.pem holds no PEM certificate`,
-      `site.yaml:6:41: listeners[0].tls.certificates[0].key: text.key holds no PEM private key`,
-    ],
-    [
-      'swap',
-      shop.keyPem,
-      shop.certificatePem,
-      `${at}swap.pem holds no PEM certificate, only PRIVATE KEY`,
-      `site.yaml:6:41: listeners[0].tls.certificates[0].key: swap.key holds no PEM private key, only CERTIFICATE`,
-    ],
-    [
-      'half',
-      shop.certificatePem.slice(0, 200),
-      shop.keyPem.slice(0, 80),
-      `${at}half.pem is cut short: a PEM block has no end`,
-      `site.yaml:6:41: listeners[0].tls.certificates[0].key: half.key is cut short: a PEM block has no end`,
-    ],
-    [
-      'bad',
-      shop.certificatePem.replace(/\n[^-]{40}/, '\n'),
-      shop.keyPem.replace(/\n[^-]{40}/, '\n'),
-      `${at}certificate 1 of bad.pem cannot be read`,
-      `site.yaml:6:40: listeners[0].tls.certificates[0].key: the private key in bad.key cannot be read`,
-    ],
-    [
-      'else',
-      other.certificatePem,
-      shop.keyPem,
-      'site.yaml:6:41: listeners[0].tls.certificates[0].key: else.key is not the key of the certificate in else.pem',
-    ],
-    [
-      'back',
-      middle.certificatePem + shop.certificatePem,
-      shop.keyPem,
-      `${at}the key belongs to certificate 2 of back.pem; the leaf must come first, then its issuers`,
-    ],
-    [
-      'many',
-      shop.certificatePem.repeat(17),
-      shop.keyPem,
-      `${at}many.pem holds 17 certificates, more than a chain of 16; is it a store of authorities?`,
-    ],
-    [
-      'sealed',
-      shop.certificatePem,
-      shop.key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' }).toString(),
-      "site.yaml:6:43: listeners[0].tls.certificates[0].key: the key in sealed.key is encrypted, which is not available yet; decrypt it with 'openssl pkey -in OLD -out NEW'",
-    ],
-  ];
-  for (const [name, certificate, key, ...errors] of cases) {
-    write(name, certificate, key);
-    assert.deepEqual(await withCertificate(name), errors, name);
-  }
-  assert.deepEqual(await withCertificate('none'), [
-    `${at}there is no file none.pem`,
-    'site.yaml:6:41: listeners[0].tls.certificates[0].key: there is no file none.key',
-  ]);
-  writePair(directory, 'weak', await makeCertificate({ names: ['a.example'], key: 'rsa-1024', ...SPAN }));
-  assert.deepEqual(await withCertificate('weak'), [
-    'site.yaml:6:41: listeners[0].tls.certificates[0].key: the RSA key in weak.key has 1024 bits; 2048 at least',
-  ]);
-});
-
-test('compile() warns of what works but should not stay', async () => {
-  const certificate = 'site.yaml:6:26: listeners[0].tls.certificates[0].certificate: ';
-  const warning = (text: string): string => text.replace(': listeners', ': warning: listeners');
-  writePair(directory, 'over', await makeCertificate({ names: ['a.example'], notBefore: day(-30), notAfter: day(-1) }));
-  assert.deepEqual(await withCertificate('over'), [warning(`${certificate}the certificate in over.pem expired on 2029-12-31`)]);
-  writePair(directory, 'soon', await makeCertificate({ names: ['a.example'], notBefore: day(1), notAfter: day(30) }));
-  assert.deepEqual(await withCertificate('soon'), [
-    warning(`${certificate}the certificate in soon.pem is not valid before 2030-01-02T00:00:00.000Z`),
-  ]);
-  writePair(directory, 'ends', await makeCertificate({ names: ['a.example'], notBefore: day(-60), notAfter: day(5) }));
-  assert.deepEqual(await withCertificate('ends'), [warning(`${certificate}the certificate in ends.pem expires on 2030-01-06, in 5 days`)]);
-  writePair(directory, 'gaps', shop, [root]);
-  assert.deepEqual(await withCertificate('gaps'), [
-    warning(`${certificate}certificate 2 of gaps.pem did not issue certificate 1; some clients will not find their way`),
-  ]);
-  writePair(directory, 'open', shop);
-  writeFileSync(join(directory, 'open.key'), shop.keyPem);
-  chmodSync(join(directory, 'open.key'), 0o644);
-  assert.deepEqual(await withCertificate('open'), [
-    "site.yaml:6:41: warning: listeners[0].tls.certificates[0].key: every user of this machine may read open.key; run 'chmod 600' on it",
-  ]);
-});
-
-test('compile() warns of routes, certificates and upstreams that nothing reaches', async () => {
-  const text = `${HEAD}        - { certificate: shop.pem, key: shop.key }
-    routes:
-      - match: { host: other.example.com }
-        to: web
-      - match: { host: shop.example.com, path: /api/* }
-        to: web
-      - match: { host: shop.example.com, path: /api/v1/* }
-        to: web
-      - to: web
-      - match: { path: / }
-        to: web
-upstreams:
-  - name: web
-    targets: ["10.0.0.1:8080"]
-  - name: spare
-    targets: ["10.0.0.2:8080"]
-admin: { listen: "0.0.0.0:9901" }
-`;
-  assert.deepEqual(await findings(text), [
-    'site.yaml:7:11: warning: listeners[0].tls.certificates[1]: the same certificate stands in this list already',
-    'site.yaml:9:24: warning: listeners[0].routes[0].match.host: no certificate of this listener is for other.example.com; clients will refuse the connection',
-    'site.yaml:13:9: warning: listeners[0].routes[2]: never taken: route 2 on line 11 matches all its requests before it',
-    'site.yaml:16:9: warning: listeners[0].routes[4]: never taken: route 4 on line 15 matches all its requests before it',
-    "site.yaml:21:11: warning: upstreams[1].name: no route leads to the upstream 'spare'",
-    'site.yaml:23:18: warning: admin.listen: whoever reaches 0.0.0.0:9901 can read metrics and status: the admin interface asks for no password',
-  ]);
-});
-
 test('compile() answers a name without address at its place', async () => {
   const resolve = async (host: string): Promise<never> => {
     throw Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: 'ENOTFOUND' });
@@ -344,13 +218,17 @@ test('compile() resolves localhost through the system', async () => {
   assert.deepEqual(host, { name: 'localhost', port: 8080 });
 });
 
-test('compile() leaves targets that stay in their slots', async () => {
+test('compile() leaves targets and routes that stay in their slots', async () => {
   const targets = (list: string): string => HEAD + TAIL.replace('["10.0.0.1:8080"]', list);
   const first = await compiled(targets('["10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"]'));
   const second = await compiled(targets('["10.0.0.1:3", "10.0.0.1:4", "10.0.0.1:2", "10.0.0.1:5"]'), { previous: first.plan });
   assert.deepEqual(
     second.plan.upstreams[0]?.targets.map(({ slot }) => slot),
-    [2, 0, 1, 3],
+    [2, 3, 1, 4],
+  );
+  assert.deepEqual(
+    second.plan.listeners[0]?.routes.map(({ slot }) => slot),
+    [0],
   );
 });
 
@@ -380,14 +258,14 @@ test('checkFile() passes the examples, certificates beside them', async () => {
     const report = await checkFile(join(copy, file), { nowMs: NOW_MS });
     assert.deepEqual(report.errors, []);
     assert.deepEqual(report.warnings, []);
-    assert.ok(report.plan !== null);
+    assert.ok(report.checked !== null);
   }
 });
 
 test('checkFile() reports instead of throwing', async () => {
   const missing = await checkFile(join(directory, 'none.yaml'));
   assert.equal(missing.errors.length, 1);
-  assert.equal(missing.plan, null);
+  assert.equal(missing.checked, null);
   const path = join(directory, 'check.yaml');
   writeFileSync(path, HEAD + TAIL.replace('to: web', 'to: wbe'));
   assert.deepEqual(

@@ -16,7 +16,6 @@ import {
   type ListenerPlan,
   type Plan,
   type RatePlan,
-  type RoutePlan,
   type TargetPlan,
   type TlsPlan,
   type UpstreamPlan,
@@ -25,8 +24,9 @@ import { type CertificatePair, certificateDirectory } from './certificate-direct
 import { type CertificateFile, CertificateFileError, readCertificateFile } from './certificate-file.ts';
 import type { LoadedConfig } from './check.ts';
 import { compileAccessLog, compileErrorLog } from './compile-logs.ts';
-import { compileListenerRules } from './compile-routes.ts';
+import { compileListenerRules, type ListenerRules } from './compile-routes.ts';
 import { ConfigError, type Finding, inFileOrder, type SettingPath, settingText } from './findings.ts';
+import { inPlaces, UNPLACED } from './places.ts';
 import { type Resolve, resolveHost } from './resolve-host.ts';
 import type { Config } from './schema.ts';
 import { chooseEngine, fastEngineProblem, opensslLibraryProblem } from './tls-engine.ts';
@@ -38,7 +38,7 @@ export interface CompileOptions {
   readonly planId: number;
   /** Default: the system's resolver, IPv4 first, 10 s at most. */
   readonly resolve?: Resolve;
-  /** The plan running now: targets that stay keep their slot. */
+  /** The plan running now: targets and routes that stay keep their slot. */
   readonly previous?: Plan;
   /** Whether `:443` and `localhost:443` mean IPv6 as well. Default: when the machine has any IPv6 address. */
   readonly ipv6?: boolean;
@@ -46,6 +46,11 @@ export interface CompileOptions {
   readonly nowMs?: number;
   /** Why the fast TLS engine cannot be had, or null. Default: what its file tells. */
   readonly fastEngineProblem?: () => string | null;
+  /**
+   * A name without an address: `needed` (default) it is an error; `wanted`: a warning; `unasked`: no name is looked up. A plan of the latter
+   * two may have targets without addresses, and is not to be run.
+   */
+  readonly names?: 'needed' | 'wanted' | 'unasked';
 }
 
 export interface Compiled {
@@ -53,6 +58,8 @@ export interface Compiled {
   /** Chains and keys, as bytes; the caller zeroes those that a CertificatePlan's `keyBlob` names once they are sent. */
   readonly blobs: readonly Buffer[];
   readonly warnings: readonly Finding[];
+  /** What is worth knowing to who checks a file, and of no interest each time it is loaded. */
+  readonly notes: readonly Finding[];
 }
 
 /** Pairs of files read side by side. */
@@ -67,15 +74,9 @@ export async function compile(loaded: LoadedConfig, options: CompileOptions): Pr
   return await compiler.run();
 }
 
-/** `plan` as number `id`, its targets in the places that they have in `previous`: for a plan that was made before `previous` was known. */
-export function continued(plan: Plan, id: number, previous: Plan): Plan {
-  const slots = new Slots(previous);
-  for (const { name, targets } of plan.upstreams) for (const { label } of targets) slots.keep(name, label);
-  const upstreams = plan.upstreams.map((upstream) => ({
-    ...upstream,
-    targets: upstream.targets.map((target) => ({ ...target, slot: slots.take(upstream.name, target.label) })),
-  }));
-  return deepFreeze({ ...plan, id, upstreams });
+/** `plan` as number `id`, its targets and routes in the places that they have in `previous`: for a plan that was made before that was known. */
+export function continued(plan: Plan, id: number, previous: Plan | null): Plan {
+  return deepFreeze({ ...inPlaces(plan, previous), id });
 }
 
 class Compiler {
@@ -84,6 +85,7 @@ class Compiler {
   readonly #options: CompileOptions;
   readonly #errors: Finding[] = [];
   readonly #warnings: Finding[] = [];
+  readonly #notes: Finding[] = [];
   readonly #certificates: CertificatePlan[] = [];
   /** Indices of certificates, by the fingerprint of their chain. */
   readonly #byChain = new Map<string, number>();
@@ -137,6 +139,7 @@ class Compiler {
       },
       limits: {
         connectionsMax: limits.connections,
+        memoryBytesMax: limits.memory,
         requestsMax: limits.requestsPerConnection ?? null,
         minimumRate: limits.minimumRate,
         minimumRateAfterMs: limits.minimumRateAfter,
@@ -156,7 +159,12 @@ class Compiler {
       errorLog: compileErrorLog(log),
       tracing: telemetry?.traces === undefined ? null : { rate: telemetry.traces.sample, parentBased: telemetry.traces.parentBased },
     };
-    return { plan: deepFreeze(plan), blobs: this.#blobs, warnings: inFileOrder(this.#warnings) };
+    return {
+      plan: deepFreeze(inPlaces(plan, this.#options.previous ?? null)),
+      blobs: this.#blobs,
+      warnings: inFileOrder(this.#warnings),
+      notes: inFileOrder(this.#notes),
+    };
   }
 
   /**
@@ -209,6 +217,7 @@ class Compiler {
     try {
       const file = await readCertificateFile(certificate, key, nowMs);
       for (const warning of file.warnings) this.#warn(at(warning.setting), warning.message);
+      for (const note of file.notes) this.#note(at(note.setting), note.message);
       return file;
     } catch (error) {
       if (!(error instanceof CertificateFileError)) throw error;
@@ -256,7 +265,8 @@ class Compiler {
           certificates.add(found);
         }
       }
-      if (tls !== undefined && complete) this.#uncovered(index, rules.routes, [...certificates]);
+      const isTcp = listener.protocol === 'tcp';
+      if (tls !== undefined && complete) this.#uncovered(index, rules, [...certificates]);
       const { backlog, fastOpen, deferAccept, userTimeout, keepAlive } = listener.socket;
       const { addresses, ipv6Optional } = listener.address;
       for (const address of addresses) {
@@ -264,9 +274,16 @@ class Compiler {
         plans.push({
           name: listener.name,
           address,
-          tls: tls === undefined ? null : this.#tls(tls, index, [...certificates]),
+          tls: tls === undefined ? null : this.#tls(tls, index, [...certificates], isTcp ? (tls.alpn ?? []) : ALPN),
           ...rules,
-          socket: { backlog, fastOpen, deferAccept, userTimeoutMs: userTimeout, keepAliveS: keepAlive },
+          // Where the server may speak first, nobody waits for the client.
+          socket: {
+            backlog,
+            fastOpen,
+            deferAccept: deferAccept && !(isTcp && tls === undefined && listener.passthrough === undefined),
+            userTimeoutMs: userTimeout,
+            keepAliveS: keepAlive,
+          },
         });
       }
     }
@@ -274,10 +291,15 @@ class Compiler {
     return plans;
   }
 
-  #tls(tls: NonNullable<Config['listeners'][number]['tls']>, listener: number, certificates: readonly number[]): TlsPlan {
+  #tls(
+    tls: NonNullable<Config['listeners'][number]['tls']>,
+    listener: number,
+    certificates: readonly number[],
+    alpn: readonly string[],
+  ): TlsPlan {
     const { engine, reason, problem } = chooseEngine(tls, this.#fastProblem);
     if (problem !== null) this.#error(['listeners', listener, 'tls', 'engine'], problem);
-    return tlsPlan(tls, engine, reason, certificates);
+    return tlsPlan(tls, engine, reason, certificates, alpn);
   }
 
   /** The one libssl that is named; null: node's own. */
@@ -303,7 +325,7 @@ class Compiler {
   }
 
   /** Hosts of routes, and names with settings of their own, that no certificate of the listener is for: browsers would refuse them. */
-  #uncovered(listener: number, routes: readonly RoutePlan[], certificates: readonly number[]): void {
+  #uncovered(listener: number, { routes, tcpRoutes }: ListenerRules, certificates: readonly number[]): void {
     const names = new Set(certificates.flatMap((index) => this.#certificates[index]!.names));
     const told = new Set<string>();
     const look = (host: string, path: SettingPath): void => {
@@ -315,6 +337,9 @@ class Compiler {
     };
     for (const [at, { match }] of routes.entries()) {
       if (match.host !== null) look(match.host, ['listeners', listener, 'routes', at, 'match', 'host']);
+    }
+    for (const [at, { match }] of (tcpRoutes ?? []).entries()) {
+      if (match.sni !== null) look(match.sni, ['listeners', listener, 'routes', at, 'match', 'sni']);
     }
     for (const [at, { match }] of (this.#config.listeners[listener]!.tls?.names ?? []).entries()) {
       for (const { host } of match) look(host, ['listeners', listener, 'tls', 'names', at, 'match']);
@@ -328,56 +353,64 @@ class Compiler {
       this.#error(['upstreams'], `${total} targets in all; ${TARGETS_MAX} at most`);
       return [];
     }
-    const slots = new Slots(this.#options.previous);
-    for (const { name, targets } of upstreams) for (const { address } of targets) slots.keep(name, address.text);
     return await Promise.all(
-      upstreams.map(async ({ name, targets, balance, idleConnections, timeouts, sourceAddress }, index): Promise<UpstreamPlan> => {
-        const given = targets.map(({ address }) => slots.take(name, address.text));
-        return {
+      upstreams.map(
+        async ({ name, targets, balance, idleConnections, timeouts, sourceAddress, proxyProtocol }, index): Promise<UpstreamPlan> => ({
           name,
           balance,
-          targets: (await Promise.all(targets.map((_, at) => this.#target(index, at, given[at]!)))).filter(
-            (target) => target !== undefined,
-          ),
+          targets: await Promise.all(targets.map((_, at) => this.#target(index, at))),
           idleMax: idleConnections,
           idleMs: timeouts.idle,
           connectMs: timeouts.connect,
           responseHeadMs: timeouts.responseHead,
           bodyMs: timeouts.body,
+          proxyProtocol: proxyProtocol === undefined ? null : proxyProtocol === 'v1' ? 1 : 2,
           source4: sourceAddress.find(isIPv4) ?? null,
           source6: sourceAddress.find(isIPv6) ?? null,
-        };
-      }),
+        }),
+      ),
     );
   }
 
-  async #target(upstream: number, at: number, slot: number): Promise<TargetPlan | undefined> {
+  async #target(upstream: number, at: number): Promise<TargetPlan> {
     const { address: spec, weight } = this.#config.upstreams[upstream]!.targets[at]!;
     const { text: label, address } = spec;
-    if (!('host' in address)) return { label, addresses: [address], host: null, weight, slot };
+    if (!('host' in address)) return { label, addresses: [address], host: null, weight, slot: UNPLACED };
     const { host, port } = address;
     try {
-      const found = await (this.#options.resolve ?? resolveHost)(host);
+      const found = this.#options.names === 'unasked' ? [] : await (this.#options.resolve ?? resolveHost)(host);
       const addresses = found.map(({ address: ip, family }) => ({ family, ip, port }));
-      return { label, addresses, host: { name: host, port }, weight, slot };
+      return { label, addresses, host: { name: host, port }, weight, slot: UNPLACED };
     } catch (error) {
-      this.#error(['upstreams', upstream, 'targets', at, 'address'], `the name ${shown(host)} has no address (${whyUnresolved(error)})`);
-      return undefined;
+      this.#unresolved(
+        ['upstreams', upstream, 'targets', at, 'address'],
+        `the name ${shown(host)} has no address (${whyUnresolved(error)})`,
+      );
+      return { label, addresses: [], host: { name: host, port }, weight, slot: UNPLACED };
     }
   }
 
   async #accessLog(): Promise<AccessLogPlan | null> {
+    const { resolve = resolveHost, names } = this.#options;
     try {
-      return await compileAccessLog(this.#config.log, this.#options.resolve ?? resolveHost);
+      return await compileAccessLog(this.#config.log, names === 'unasked' ? null : resolve);
     } catch (error) {
-      this.#error(['log', 'access', 'syslog'], `the name of the receiver has no address (${whyUnresolved(error)})`);
+      this.#unresolved(['log', 'access', 'syslog'], `the name of the receiver has no address (${whyUnresolved(error)})`);
       return null;
     }
   }
 
+  #unresolved(path: SettingPath, message: string): void {
+    if (this.#options.names === 'wanted') this.#warn(path, message);
+    else this.#error(path, message);
+  }
+
   #unused(): void {
     const used = new Set(
-      this.#config.listeners.flatMap(({ routes }) => (routes ?? []).flatMap(({ to, forwardAuth }) => [to, forwardAuth?.to])),
+      this.#config.listeners.flatMap(({ routes, passthrough }) => [
+        ...(routes ?? []).flatMap(({ to, forwardAuth }) => [to, forwardAuth?.to]),
+        ...(passthrough ?? []).map(({ to }) => to),
+      ]),
     );
     for (const [index, { name }] of this.#config.upstreams.entries()) {
       if (!used.has(name)) this.#warn(['upstreams', index, 'name'], `no route leads to the upstream ${shown(name)}`);
@@ -408,6 +441,10 @@ class Compiler {
 
   #warn(path: SettingPath, message: string): void {
     this.#warnings.push({ ...this.#loaded.where(path), severity: 'warning', setting: settingText(path), message });
+  }
+
+  #note(path: SettingPath, message: string): void {
+    this.#notes.push({ ...this.#loaded.where(path), severity: 'note', setting: settingText(path), message });
   }
 }
 
@@ -448,7 +485,13 @@ class CertificateShadow {
 
 type TlsConfig = NonNullable<Config['listeners'][number]['tls']>;
 
-function tlsPlan(tls: TlsConfig, engine: EngineName, engineReason: string, certificates: readonly number[]): TlsPlan {
+function tlsPlan(
+  tls: TlsConfig,
+  engine: EngineName,
+  engineReason: string,
+  certificates: readonly number[],
+  alpn: readonly string[],
+): TlsPlan {
   const { policy, tickets, strict, compressCertificates } = tls;
   const own = { names: [], policy, allowed: POLICY_RULES[policy], tickets };
   const byName = tls.names.map((each) => ({
@@ -457,44 +500,12 @@ function tlsPlan(tls: TlsConfig, engine: EngineName, engineReason: string, certi
     allowed: POLICY_RULES[each.policy ?? policy],
     tickets: each.tickets ?? tickets,
   }));
-  return { engine, engineReason, certificates, strict, alpn: ALPN, compressCertificates, rules: [own, ...byName] };
+  return { engine, engineReason, certificates, strict, alpn, compressCertificates, rules: [own, ...byName] };
 }
 
 function ratePlan(rate: Config['clients']['requests']): RatePlan | null {
   if (rate === undefined) return null;
   return { perSecond: rate.rate, burst: rate.burst ?? Math.max(1, Math.ceil(2 * rate.rate)) };
-}
-
-/** Rows of the shared table. A target of the plan before, known by upstream and label, keeps its row, and so its counts. */
-class Slots {
-  readonly #before = new Map<string, number[]>();
-  readonly #kept = new Map<string, number[]>();
-  readonly #used = new Set<number>();
-  #next = 0;
-
-  constructor(previous: Plan | undefined) {
-    for (const { name, targets } of previous?.upstreams ?? []) {
-      for (const { label, slot } of targets) {
-        const key = pairKey(name, label);
-        this.#before.set(key, [...(this.#before.get(key) ?? []), slot]);
-      }
-    }
-  }
-
-  keep(upstream: string, label: string): void {
-    const key = pairKey(upstream, label);
-    const slot = this.#before.get(key)?.shift();
-    if (slot === undefined) return;
-    this.#kept.set(key, [...(this.#kept.get(key) ?? []), slot]);
-    this.#used.add(slot);
-  }
-
-  take(upstream: string, label: string): number {
-    const kept = this.#kept.get(pairKey(upstream, label))?.shift();
-    if (kept !== undefined) return kept;
-    while (this.#used.has(this.#next)) this.#next++;
-    return this.#next++;
-  }
 }
 
 function pairKey(one: string, other: string): string {

@@ -235,7 +235,16 @@ export function referencePage(): string {
     '  shown nowhere). `$${` is the characters themselves. In `{ ... }` and `[ ... ]` such a value is written in quotes.',
     `- \`include\`: ${INCLUDE} Lists (listeners, upstreams) are appended, sections are merged, and a setting that two files have is an error.`,
     '- The same may be written in TypeScript, as `tollgate.config.ts`: `export default defineConfig({ ... })`, `defineConfig` from `tollgate`. It is',
-    '  evaluated in a process that can read files and nothing else, and gives data back.',
+    '  evaluated in a process that can read files and nothing else (no writing, no network, no other process; as root, it is the user `nobody`),',
+    '  for 20 s and 256 MiB at most, and gives data back. What it prints goes nowhere.',
+    '',
+    '`tollgate check` finds what would bite later. Errors are what keeps the file from being run anywhere; it exits 1. Warnings are what works but',
+    'should not stay (a certificate that expired, is not yet valid, does not cover a host, whose chain is incomplete or in the wrong order; a',
+    'route that is never taken; an upstream that nothing leads to), and what is wrong on this machine, for the file may be for another: a port in',
+    'use and by whom, a low port without rights, an address that is not here, a target that takes no connections, a log or a runtime directory',
+    'that its `user` may not write, a file that a reload as that user could not read (by owners and modes; access lists are not looked at). Ports of',
+    'the instance that runs in the same runtime directory are its own. Notes need nothing done. `--offline` looks no name up and connects to',
+    'nobody; `--json` has everything, each finding with file, line, column, setting and message.',
   ];
   const all = settings();
   for (const { path, description } of all) {

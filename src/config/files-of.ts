@@ -1,22 +1,45 @@
 /** The files that a configuration is made of: those that were read for it, and those that its settings name. */
 import type { LoadedConfig } from './check.ts';
+import type { SettingPath } from './findings.ts';
 import type { Config } from './schema.ts';
 
+export interface NamedFile {
+  /** Absolute. */
+  readonly file: string;
+  readonly setting: SettingPath;
+}
+
 /** Absolute paths, each once; a directory stands for what is in it. */
-export function filesOf({ config, sources, secretFiles }: LoadedConfig): readonly string[] {
-  const files = [...sources.map(({ path }) => path), ...secretFiles];
-  for (const listener of config.listeners) {
-    for (const { certificate, key, directory } of listener.tls?.certificates ?? []) {
-      files.push(...[certificate, key, directory].filter((path) => path !== undefined));
+export function filesOf(loaded: LoadedConfig): readonly string[] {
+  const { config, sources, secretFiles } = loaded;
+  return [...new Set([...sources.map(({ path }) => path), ...secretFiles, ...namedFiles(config).map(({ file }) => file)])];
+}
+
+/** What its settings name, as often as they do. */
+export function namedFiles({ listeners }: Config): readonly NamedFile[] {
+  const files: NamedFile[] = [];
+  const add = (file: string | undefined, ...setting: SettingPath): void => {
+    if (file !== undefined) files.push({ file, setting });
+  };
+  for (const [index, { tls, errorPages, access, routes = [] }] of listeners.entries()) {
+    const here = ['listeners', index];
+    for (const [at, { certificate, key, directory }] of (tls?.certificates ?? []).entries()) {
+      add(certificate, ...here, 'tls', 'certificates', at, 'certificate');
+      add(key, ...here, 'tls', 'certificates', at, 'key');
+      add(directory, ...here, 'tls', 'certificates', at, 'directory');
     }
-    files.push(...Object.values(listener.errorPages), ...listsOf(listener.access));
-    for (const { respond, basicAuth, access } of listener.routes ?? []) {
-      if (respond?.file !== undefined) files.push(respond.file);
-      if (basicAuth !== undefined) files.push(basicAuth.users);
-      files.push(...listsOf(access));
+    for (const [status, file] of Object.entries(errorPages)) add(file, ...here, 'errorPages', status);
+    add(access?.allowFile, ...here, 'access', 'allowFile');
+    add(access?.denyFile, ...here, 'access', 'denyFile');
+    for (const [at, route] of routes.entries()) {
+      const path = [...here, 'routes', at];
+      add(route.respond?.file, ...path, 'respond', 'file');
+      add(route.basicAuth?.users, ...path, 'basicAuth', 'users');
+      add(route.access?.allowFile, ...path, 'access', 'allowFile');
+      add(route.access?.denyFile, ...path, 'access', 'denyFile');
     }
   }
-  return [...new Set(files)];
+  return files;
 }
 
 /** Directories that are watched in any case: programs put certificates there. */
@@ -28,8 +51,4 @@ export function certificateDirectoriesOf({ config }: LoadedConfig): readonly str
       ),
     ),
   ];
-}
-
-function listsOf(access: Config['listeners'][number]['access']): string[] {
-  return [access?.allowFile, access?.denyFile].filter((file) => file !== undefined);
 }

@@ -15,7 +15,8 @@ export interface Place {
 }
 
 export interface Finding extends Place {
-  readonly severity: 'error' | 'warning';
+  /** A note is worth knowing, and needs nothing done. */
+  readonly severity: 'error' | 'warning' | 'note';
   /** The setting blamed, as `listeners[0].tls.policy`; empty when it is the file as a whole. */
   readonly setting: string;
   /** What was found, what is allowed, and the nearest right name when one is misspelt. */
@@ -45,11 +46,11 @@ export class ConfigError extends TollgateError {
   }
 }
 
-/** One line: `site.yaml:12:15: listeners[0].tls.policy: found 'moderne', ...`. Warnings say that they are. */
+/** One line: `site.yaml:12:15: listeners[0].tls.policy: found 'moderne', ...`. Warnings and notes say that they are. */
 export function findingText(finding: Finding): string {
   const place = finding.line > 0 ? `${finding.file}:${finding.line}:${finding.column}` : finding.file;
   const setting = finding.setting === '' ? '' : `${finding.setting}: `;
-  return `${place}: ${finding.severity === 'warning' ? 'warning: ' : ''}${setting}${finding.message}`;
+  return `${place}: ${finding.severity === 'error' ? '' : `${finding.severity}: `}${setting}${finding.message}`;
 }
 
 /** `listeners[0].tls.policy` of `['listeners', 0, 'tls', 'policy']`. Names that are not plain words are quoted. */
@@ -63,6 +64,8 @@ export function settingText(path: SettingPath): string {
   return text.length <= SETTING_TEXT_MAX ? text : `${text.slice(0, SETTING_TEXT_MAX - 3)}...`;
 }
 
+/** File by file, in the order in which they come up. */
 export function inFileOrder(findings: readonly Finding[]): readonly Finding[] {
-  return [...findings].sort((a, b) => a.line - b.line || a.column - b.column);
+  const files = [...new Set(findings.map(({ file }) => file))];
+  return [...findings].sort((a, b) => files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column);
 }

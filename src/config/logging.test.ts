@@ -2,23 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LOG_FIELDS_USUAL } from '../plan/log-plan.ts';
 import { compileAccessLog, compileErrorLog } from './compile-logs.ts';
-import { ConfigError } from './findings.ts';
 import { parseConfig } from './load.ts';
 
 const REST = 'listeners: [{ name: a, address: ":443", routes: [{ to: b }] }]\nupstreams: [{ name: b, targets: ["10.0.0.1:80"] }]\n';
 
 async function parsed(log: string) {
   return (await parseConfig(`${log}\n${REST}`, '/etc/tollgate/site.yaml')).config.log;
-}
-
-async function errorOf(log: string): Promise<string> {
-  try {
-    await parsed(log);
-  } catch (error) {
-    assert.ok(error instanceof ConfigError, String(error));
-    return error.message.split('\n')[0]!.replace('/etc/tollgate/site.yaml:', '');
-  }
-  return '';
 }
 
 async function access(log: string) {
@@ -56,29 +45,4 @@ test('compileAccessLog() knows formats, keys, shares and receivers', async () =>
   const unix = (await access('log: { access: { syslog: { to: "unix:/dev/log", facility: daemon, severity: notice } } }'))?.destination;
   assert.ok(unix?.kind === 'syslog');
   assert.deepEqual([unix.address, unix.priority], [{ family: 0, path: '/dev/log' }, 29]);
-});
-
-test('a log section answers nonsense with its place and one sentence', async () => {
-  const cases: readonly (readonly [string, string])[] = [
-    ['log: { access: { path: a, syslog: "unix:/dev/log" } }', '1:35: log.access.syslog: a log goes to one place: path or syslog'],
-    ['log: { access: { fields: [status], format: common } }', '1:26: log.access.fields: the format common has fields of its own'],
-    ['log: { access: { fields: [status, status] } }', "1:26: log.access.fields: 'status' is listed twice"],
-    ['log: { access: { fields: [] } }', '1:26: log.access.fields: found an empty list, expected a list of keys'],
-    ['log: { access: { fields: [statsu] } }', 'status'],
-    ['log: { access: { format: nginx } }', "1:26: log.access.format: found 'nginx', allowed: json, combined, common"],
-    ['log: { access: { sample: 10 } }', "a share as '10%'"],
-    ['log: { access: { sample: 0% } }', "a share as '10%'"],
-    ['log: { access: { sample: 2/1 } }', "a share as '10%'"],
-    ['log: { access: { sample: 1/0 } }', "a share as '10%'"],
-    ['log: { access: { syslog: { to: "/dev/log" } } }', 'expected an address as'],
-    ['log: { access: { syslog: { to: "unix:/dev/log", facility: local9 } } }', "found 'local9', allowed: "],
-    ['log: { access: { syslog: { to: "unix:/dev/log", name: "a b" } } }', "found 'a b', expected a name of 1 to 48"],
-    ['log: { level: verbose }', "1:15: log.level: found 'verbose', allowed: debug, info, warn, error"],
-    ['log: { error: { syslog: x } }', "'syslog' is not available yet"],
-    ['log: { error: { format: xml } }', "found 'xml', allowed: json, text"],
-  ];
-  for (const [text, expected] of cases) {
-    const found = await errorOf(text);
-    assert.ok(found.includes(expected), `${text}\n  ${found}`);
-  }
 });

@@ -26,6 +26,25 @@ export function parseNetwork(text: string): { readonly network: string } | strin
   return { network: `${v4 ? address : new URL(`http://[${address}]/`).hostname.slice(1, -1)}/${prefix}` };
 }
 
+/** As parseNetwork, for who has set bits behind the prefix and means the network; undefined when `text` is none. */
+export function maskedNetwork(text: string): string | undefined {
+  const [address = '', prefixText, more] = text.split('/');
+  const v4 = isIPv4(address);
+  const prefix = Number(prefixText ?? (v4 ? 32 : 128));
+  if ((!v4 && !isIPv6(address)) || address.includes('%') || more !== undefined) return undefined;
+  if ((prefixText !== undefined && !/^\d{1,3}$/.test(prefixText)) || prefix > (v4 ? 32 : 128)) return undefined;
+  return `${networkOf(addressWords(address), prefix, v4)}/${prefix}`;
+}
+
+/** Whether every address of `narrow` is one of `wide`; both as maskedNetwork gives them. */
+export function networkCovers(wide: string, narrow: string): boolean {
+  const [wideAddress = '', widePrefix] = wide.split('/');
+  const [narrowAddress = '', narrowPrefix] = narrow.split('/');
+  const v4 = isIPv4(wideAddress);
+  if (v4 !== isIPv4(narrowAddress) || Number(widePrefix) > Number(narrowPrefix)) return false;
+  return networkOf(addressWords(narrowAddress), Number(widePrefix), v4) === wideAddress;
+}
+
 /** Two words of 16 bits for IPv4, eight for IPv6. */
 function addressWords(address: string): number[] {
   if (isIPv4(address)) {
@@ -69,13 +88,13 @@ export async function readNetworkFile(path: string): Promise<readonly string[]> 
   return networks;
 }
 
-/** A list of networks, canonical. */
-export function networkList() {
+/** A list of networks, canonical; `least` of them at least. */
+export function networkList(least = 0) {
   const network = z.string({ error: (issue) => wrong(issue.input, NETWORK_FORMS) }).transform((text, context): string => {
     const found = parseNetwork(text);
     if (typeof found !== 'string') return found.network;
     context.issues.push({ code: 'custom', message: found, input: text });
     return z.NEVER;
   });
-  return list(network, `a list, each ${NETWORK_FORMS}`, 0, NETWORKS_MAX);
+  return list(network, `a list, each ${NETWORK_FORMS}`, least, NETWORKS_MAX);
 }

@@ -5,6 +5,7 @@
 import { writeSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import { shown } from './wording.ts';
 
 const RESULT_FD = 3;
 const DEPTH_MAX = 64;
@@ -29,7 +30,7 @@ function tell(result: object): void {
 
 /** The first sentence of what was thrown, and where in the file that was. */
 function told(error: unknown): { readonly problem: string; readonly line: number; readonly column: number } {
-  const message = (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+  const message = sentence(error).split('\n')[0] ?? '';
   const stack = error instanceof Error ? (error.stack ?? '') : '';
   const at = stack.indexOf(url) < 0 ? stack.indexOf(file) + file.length : stack.indexOf(url) + url.length;
   const place = /^:(\d+)(?::(\d+))?/.exec(stack.slice(at));
@@ -39,6 +40,16 @@ function told(error: unknown): { readonly problem: string; readonly line: number
     line: Number(place?.[1] ?? 0),
     column: Number(place?.[2] ?? (place === null ? 0 : 1)),
   };
+}
+
+function sentence(error: unknown): string {
+  if (!(error instanceof Error)) return `it throws ${shown(error)}, which is no error`;
+  const { code, permission, resource = '' } = error as Error & { code?: unknown; permission?: unknown; resource?: unknown };
+  if (code === 'ERR_ACCESS_DENIED') {
+    const what = typeof permission === 'string' ? `${permission} ${String(resource)}`.trim() : error.message;
+    return `a configuration may read files, and nothing else (${what})`;
+  }
+  return error.cause instanceof Error ? `${error.message}: ${sentence(error.cause)}` : error.message;
 }
 
 /** What JSON would leave out or change without a word. */

@@ -7,6 +7,8 @@ import type { ListenAddress } from '../plan/plan.ts';
 import { addressText } from '../plan/plan.ts';
 import { parseListenAddress } from './addresses.ts';
 import type { SettingPath } from './findings.ts';
+import { checkProtocol } from './protocol-references.ts';
+import { isMapping, items, member } from './raw-values.ts';
 import { ADMIN_ADDRESS } from './schema.ts';
 import { didYouMean, listed, shown } from './wording.ts';
 
@@ -14,6 +16,9 @@ export interface ReferenceProblem {
   readonly path: SettingPath;
   readonly message: string;
 }
+
+/** Of a listener's `socket`: what a Unix socket does not have. */
+export const TCP_SETTINGS: readonly string[] = ['fastOpen', 'deferAccept', 'userTimeout', 'keepAlive'];
 
 /** `lineOf` gives the line of a setting, or 0, for sentences that point at another place. */
 export function checkReferences(root: unknown, lineOf: (path: SettingPath) => number): readonly ReferenceProblem[] {
@@ -43,12 +48,25 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
       }
     }
     unixSocket(listener, index);
+    problems.push(...checkProtocol(listener, ['listeners', index]));
+    items(member(listener, 'passthrough')).forEach((entry, at) => {
+      upstreamNamed(entry, ['to'], ['listeners', index, 'passthrough', at]);
+    });
     const routes = items(member(listener, 'routes'));
-    if (member(listener, 'redirect') === undefined ? member(listener, 'routes') === undefined : routes.length > 0) {
+    const passesAll = member(listener, 'passthrough') !== undefined && member(listener, 'tls') === undefined;
+    if (passesAll) {
+      for (const key of ['routes', 'redirect']) {
+        if (member(listener, key) === undefined) continue;
+        const message = `without 'tls' a listener with 'passthrough' terminates nothing, and has no ${key}`;
+        problems.push({ path: ['listeners', index, key], message });
+      }
+    } else if (member(listener, 'redirect') === undefined ? member(listener, 'routes') === undefined : routes.length > 0) {
       const message =
         routes.length > 0
           ? "a listener has 'redirect' for everything, or 'routes', not both"
-          : "missing; a listener needs 'routes', or 'redirect: https'";
+          : member(listener, 'protocol') === 'tcp'
+            ? "missing; a listener needs 'routes', as [{ to: an upstream }]"
+            : "missing; a listener needs 'routes', or 'redirect: https'";
       problems.push({ path: ['listeners', index, 'routes'], message });
     }
     routes.forEach((route, at) => {
@@ -65,11 +83,11 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
   function upstreamNamed(route: unknown, keys: readonly string[], path: SettingPath): void {
     const to = keys.reduce<unknown>(member, route);
     if (typeof to !== 'string' || upstreams.length === 0 || upstreamNames.has(to)) return;
-    const names = [...upstreamNames];
+    const names = [...upstreamNames].filter((name) => name !== '');
     const near = didYouMean(to, names);
     problems.push({
       path: [...path, ...keys],
-      message: `there is no upstream ${shown(to)}${near === '' ? `; there are: ${listed(names)}` : near}`,
+      message: `there is no upstream ${shown(to)}${near === '' && names.length > 0 ? `; there are: ${listed(names)}` : near}`,
     });
   }
 
@@ -92,7 +110,11 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
   function unixSocket(listener: unknown, index: number): void {
     const address = member(listener, 'address');
     if (typeof address !== 'string' || !address.startsWith('unix:')) return;
-    for (const key of ['fastOpen', 'deferAccept', 'userTimeout', 'keepAlive']) {
+    if (member(listener, 'proxyProtocol') !== undefined) {
+      const message = 'whoever connects to a Unix socket has no address that a network could name';
+      problems.push({ path: ['listeners', index, 'proxyProtocol'], message });
+    }
+    for (const key of TCP_SETTINGS) {
       if (member(member(listener, 'socket'), key) === undefined) continue;
       problems.push({
         path: ['listeners', index, 'socket', key],
@@ -105,17 +127,4 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
 function addresses(text: unknown): readonly ListenAddress[] {
   const spec = typeof text === 'string' && text !== 'off' ? parseListenAddress(text) : '';
   return typeof spec === 'string' ? [] : spec.addresses;
-}
-
-function isMapping(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function items(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function member(value: unknown, key: string): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, key)) return undefined;
-  return (value as Readonly<Record<string, unknown>>)[key];
 }

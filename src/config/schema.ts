@@ -25,7 +25,7 @@ import { hostName, LISTEN_FORMS, parseListenAddress, parseTargetAddress, TARGET_
 import { fieldEdits, fieldNames, template } from './fields.ts';
 import { log } from './logging.ts';
 import { networkList } from './networks.ts';
-import { HOST_FORMS, PATH_FORMS, parseHostPattern, parsePathPattern } from './patterns.ts';
+import { HOST_FORMS, PATH_FORMS, parseHostPattern, parseNamePattern, parsePathPattern, SNI_FORMS } from './patterns.ts';
 import {
   about,
   choice,
@@ -54,6 +54,10 @@ const TYPE_PATTERN_FORMS = "a media type as 'text/html', 'text/*', '*/*+json' or
 /** Shortest deadline: below it, ordinary networks would already break. */
 const DEADLINE_MS_MIN = 10;
 
+/** Below it no worker can run; above it no machine is. */
+const MEMORY_BYTES_MIN = 64 * 1_048_576;
+const MEMORY_BYTES_MAX = 64 * 1_024 ** 4;
+const MEMORY_EXPECTED = "a size as '2GiB', from 64MiB on, or 'auto'";
 const RATE_BYTES_EXPECTED = "a size in a second from 1B to 1MiB, or 'off'";
 
 /** Where the admin interface listens when nothing is said. */
@@ -150,9 +154,15 @@ const tls = section(
       flag().prefault(false),
     ),
     names: about('What is otherwise for some names.', list(nameRules, 'a list of names with settings of their own', 0, 1_000).prefault([])),
+    alpn: about(
+      'Protocols offered by ALPN, best first, on a listener of protocol tcp; none: a client is asked for none. What an http listener speaks is known.',
+      protocolNames().optional(),
+    ),
   },
-  ['clients', 'clientCertificates', 'acme', 'alpn', 'ciphers', 'versions', 'groups', 'passthrough', 'ocsp', 'earlyData', 'requireName'],
+  ['clients', 'clientCertificates', 'acme', 'ciphers', 'versions', 'groups', 'ocsp', 'earlyData', 'requireName'],
 );
+
+const sniPattern = parsed(SNI_FORMS, (text) => unwrapped(parseNamePattern(text)));
 
 const match = section(
   {
@@ -161,8 +171,10 @@ const match = section(
       'Path of the request, or its beginning; without it, any.',
       parsed(PATH_FORMS, (text) => unwrapped(parsePathPattern(text))).optional(),
     ),
+    sni: about('On a listener of protocol tcp: the server name the client asked for; without it, any and none.', sniPattern.optional()),
+    alpn: about('On a listener of protocol tcp: protocols of ALPN, one of which was agreed.', protocolNames().optional()),
   },
-  ['method', 'headers', 'header', 'query', 'sni', 'client', 'protocol'],
+  ['method', 'headers', 'header', 'query', 'client', 'protocol'],
 );
 
 /** Who may come in: the longest prefix decides, a tie is a denial. With `allow` alone, nobody else may. */
@@ -209,7 +221,7 @@ const respond = section({
     'The body itself, or the file that has it.',
     z
       .string({ error: (issue) => wrong(issue.input, 'text') })
-      .max(PAGE_BYTES_MAX)
+      .refine((text) => Buffer.byteLength(text) <= PAGE_BYTES_MAX, { error: `found text of more than ${PAGE_BYTES_MAX} bytes` })
       .optional(),
   ),
   file: about('A file with the body.', filePath('the file with the body').optional()),
@@ -295,6 +307,24 @@ const route = section(
   ['rewrite', 'rateLimit', 'timeouts', 'retries', 'mirror'],
 );
 
+const passthrough = section({
+  name: about("What logs call it; default: the listener's name and its place.", itemName().optional()),
+  match: about(
+    'Which connections it is for: all of them, unless it says.',
+    section({
+      sni: about('Server name that the ClientHello asks for; without it, any and none.', sniPattern.optional()),
+      alpn: about('Protocols of ALPN, one of which the client offers.', protocolNames().optional()),
+    }).prefault({}),
+  ),
+  to: about('The upstream that terminates the TLS.', itemName()),
+  access: about('Who may: networks, the longest prefix decides.', access.optional()),
+});
+
+const proxyProtocol = section({
+  from: about('Proxies whose connections begin with a PROXY header, version 1 or 2, all of them.', networkList(1)),
+  required: about('Nobody else may connect. Otherwise others are served as themselves, and may send no header.', flag().prefault(false)),
+});
+
 const HSTS_EXPECTED = "a duration as '365d', or a mapping of maxAge, includeSubDomains, preload";
 
 const hsts = shorthand(
@@ -338,10 +368,18 @@ const listener = section(
   {
     name: about('What logs and metrics call it.', itemName()),
     address: about('Where it listens.', parsed(LISTEN_FORMS, parseListenAddress)),
-    protocol: about('What clients speak.', choice(['http'], ['tcp', 'udp', 'http2', 'http3']).prefault('http')),
+    protocol: about(
+      'What clients speak; `tcp`: whatever it is, it is carried to the target as it is (docs/tcp.md).',
+      choice(['http', 'tcp'], ['udp', 'http2', 'http3']).prefault('http'),
+    ),
     tls: about('With it, clients speak TLS.', tls.optional()),
+    passthrough: about(
+      'TLS that goes through untouched, by the server name and the protocols of its ClientHello; the first that matches decides, before anything is terminated.',
+      list(passthrough, 'a list of mappings of match, to', 1, 10_000).optional(),
+    ),
+    proxyProtocol: about('Proxies in front that tell the address of their client in a PROXY header.', proxyProtocol.optional()),
     routes: about(
-      'What is done with requests; the most specific that matches a request decides.',
+      'What is done with requests; the first that matches a request decides.',
       list(route, 'a list of routes, each a mapping of match and one of to, redirect, respond', 1, 10_000).optional(),
     ),
     redirect: about('In place of routes: everything is sent elsewhere.', redirect.optional()),
@@ -353,7 +391,7 @@ const listener = section(
     access: about('Who may connect: networks, the longest prefix decides.', access.optional()),
     socket: about('Settings of the listening socket.', socket.prefault({})),
   },
-  ['proxyProtocol', 'rateLimit', 'http2', 'trust', 'limits', 'timeouts', 'guard'],
+  ['rateLimit', 'http2', 'trust', 'limits', 'timeouts', 'guard'],
 );
 
 const TARGET_EXPECTED = `${TARGET_FORMS}, or a mapping of address, weight`;
@@ -389,6 +427,10 @@ const upstream = section(
       choice(['round-robin'], ['least-connections', 'random', 'hash', 'consistent-hash', 'sticky']).prefault('round-robin'),
     ),
     idleConnections: about('Idle connections kept for reuse, per target and worker; 0: none is kept.', count(0, 10_000).prefault(64)),
+    proxyProtocol: about(
+      'Each connection begins with a PROXY header of this version, with the address of its client; it is then kept for nobody else. v2 tells of the TLS too.',
+      choice(['v1', 'v2']).optional(),
+    ),
     sourceAddress: about(
       'Our own address on connections to it: one, or one of each family.',
       z.preprocess((value) => (typeof value === 'string' ? [value] : value), list(ownAddress, OWN_ADDRESS_FORMS, 0, 2)).prefault([]),
@@ -409,7 +451,7 @@ const upstream = section(
       }).prefault({}),
     ),
   },
-  ['tls', 'health', 'healthCheck', 'retries', 'protocol', 'queue', 'connections', 'breaker', 'proxyProtocol', 'resolve', 'sticky'],
+  ['tls', 'health', 'healthCheck', 'retries', 'protocol', 'queue', 'connections', 'breaker', 'resolve', 'sticky'],
 );
 
 const timeouts = section({
@@ -421,7 +463,7 @@ const timeouts = section({
   ),
   idle: about('Quiet time on a kept-alive client connection.', duration(DEADLINE_MS_MIN, DAY_MS).prefault('75s')),
   tunnel: about(
-    'Quiet time in a tunnel (an upgraded connection, such as WebSocket).',
+    'Quiet time in a tunnel: an upgraded connection (WebSocket), or one of protocol tcp.',
     duration(DEADLINE_MS_MIN, 7 * DAY_MS).prefault('1h'),
   ),
   close: about(
@@ -461,6 +503,14 @@ const clients = section({
 
 const limits = section({
   connections: about('Open client connections, over all workers.', count(1, 10_000_000).prefault(100_000)),
+  memory: about(
+    "Resident memory, over all workers, past which new connections are refused; 'auto' for nine tenths of what the machine or container has.",
+    z
+      .union([z.literal('auto').transform(() => null), size(MEMORY_BYTES_MIN, MEMORY_BYTES_MAX)], {
+        error: (issue) => wrong(issue.input, MEMORY_EXPECTED),
+      })
+      .prefault('auto'),
+  ),
   requestsPerConnection: about('Requests on one connection; then it is closed.', count(1, 1_000_000_000).optional()),
   minimumRate: about(
     "Bytes a second that a client must send of a body, or take of an answer, while it is waited for; 'off' for any.",
@@ -550,6 +600,14 @@ function parseSentHost(text: string): { readonly host: string | null } | string 
   if (!valid || Number(port?.slice(1) ?? 1) > 65_535)
     return `found ${shown(text)}, expected 'keep', or a host as 'app.internal' or 'app.internal:8080'`;
   return { host: `${name.startsWith('[') ? name.toLowerCase() : hostName(name)!}${port ?? ''}` };
+}
+
+/** Protocols of ALPN, RFC 7301; one may stand alone. */
+function protocolNames() {
+  const expected = "a protocol of ALPN as 'imap', or a list of them";
+  const error = (issue: { input?: unknown }) => wrong(issue.input, expected);
+  const name = z.string({ error }).regex(/^[!-~]{1,255}$/, { error });
+  return z.preprocess((value) => (typeof value === 'string' ? [value] : value), list(name, expected, 1, 32));
 }
 
 function unwrapped<Value extends object>(value: Value | { readonly error: string }): Value | string {

@@ -1,12 +1,11 @@
+/** That what is shown is the same configuration is held over all goldens: scripts/goldens.test.ts. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { stringify } from 'yaml';
-import { compile } from './compile.ts';
 import { withDefaults } from './describe.ts';
-import { loadConfig } from './load.ts';
 import { showConfig } from './show.ts';
 
 const TEXT = `include: more.yaml
@@ -37,21 +36,6 @@ function files(t: TestContext): string {
   writeFileSync(join(directory, 'secret'), 'do not show\n');
   return directory;
 }
-
-test('what config show --effective shows is loaded as the same plan, and holds no secret', async (t) => {
-  const directory = files(t);
-  const shown = stringify(await showConfig(join(directory, 'site.yaml'), true));
-  assert.equal(shown.includes('do not show'), false);
-  assert.match(shown, /body: \$\{file:secret\}/);
-  assert.match(shown, /workers: 3\n/);
-  writeFileSync(join(directory, 'shown.yaml'), shown);
-  const plans = await Promise.all(
-    ['site.yaml', 'shown.yaml'].map(
-      async (name) => (await compile(await loadConfig(join(directory, name)), { planId: 1, ipv6: true })).plan,
-    ),
-  );
-  assert.deepEqual(plans[1], plans[0]);
-});
 
 test('config show shows what was written, in one piece', async (t) => {
   const directory = files(t);

@@ -1,23 +1,72 @@
 /** A configuration as people may see it: whole, checked, and without its secrets. */
+import { resolve } from 'node:path';
+import type { LoadedConfig } from './check.ts';
 import { withDefaults } from './describe.ts';
+import type { SettingPath } from './findings.ts';
 import { loadConfig } from './load.ts';
+import { TCP_SETTINGS } from './references.ts';
 
-/** Of `file` with all it includes; `effective`: with every default, and with variables of the environment put in. Throws ConfigError. */
-export async function showConfig(file: string, effective: boolean): Promise<unknown> {
-  const { written, value } = await loadConfig(file);
-  return effective ? withDefaults(withoutSecrets(value, written)) : written;
+/** Settings whose text is the path of a file or a directory, by their paths without numbers. */
+export const PATH_SETTINGS: RegExp =
+  /^(runtime|log\.(access|error)(\.path)?|listeners\[\]\.(errorPages\..*|tls\.certificates\[\]\.(certificate|key|directory)|(routes\[\]\.)?access\.(allow|deny)File|routes\[\]\.(respond\.file|basicAuth\.users)))$/;
+/** Settings that may be a socket's path. */
+const SOCKET_SETTINGS = /^(admin\.listen|listeners\[\]\.address|upstreams\[\]\.targets\[\](\.address)?|log\.access\.syslog(\.to)?)$/;
+/** Keys, more often than not: a variable in one is shown by its name. */
+const SECRET_SETTINGS = /^telemetry\.headers\./;
+/** In the place of a log's path. */
+const NO_PATHS: readonly string[] = ['-', 'off'];
+
+/**
+ * Of `file` with all it includes. `effective`: with every default, with variables of the environment put in, and with whole paths, so that it
+ * means the same wherever it is kept. Throws ConfigError.
+ */
+export async function showConfig(
+  file: string,
+  effective: boolean,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<unknown> {
+  const loaded = await loadConfig(file, [], env);
+  if (!effective) return loaded.written;
+  const shown = withDefaults(withoutSecrets(loaded, loaded.value, loaded.written, []));
+  withoutTcp(shown);
+  return shown;
+}
+
+/** Takes out defaults that a Unix socket has no use for, and that would be refused there. */
+function withoutTcp(shown: unknown): void {
+  const { listeners } = shown as { listeners: { address: string; socket: Record<string, unknown> }[] };
+  for (const { address, socket } of listeners) if (address.startsWith('unix:')) for (const key of TCP_SETTINGS) delete socket[key];
 }
 
 /** What came out of a file of its own stays there: its name is shown. */
-function withoutSecrets(value: unknown, written: unknown): unknown {
-  if (typeof written === 'string' && /(?<!\$)\$\{file:/.test(written)) return written;
-  if (Array.isArray(value) && Array.isArray(written)) return value.map((item, i) => withoutSecrets(item, written[i]));
-  if (typeof value !== 'object' || value === null || typeof written !== 'object' || written === null) return escaped(value);
+function withoutSecrets(loaded: LoadedConfig, value: unknown, written: unknown, path: SettingPath): unknown {
+  if (typeof written === 'string' && SECRET_SETTINGS.test(generalised(path))) return written;
+  const whole = (text: string): string => resolve(loaded.directoryOf(path), text);
+  if (typeof written === 'string' && /(?<!\$)\$\{file:/.test(written)) {
+    return written.replaceAll(/(?<!\$)\$\{file:([^{}]*)\}/g, (_, name: string) => `\${file:${whole(name)}}`);
+  }
+  if (Array.isArray(value) && Array.isArray(written)) {
+    return value.map((item, i) => withoutSecrets(loaded, item, written[i], [...path, i]));
+  }
+  if (typeof value !== 'object' || value === null || typeof written !== 'object' || written === null) {
+    return typeof value === 'string' ? escaped(wholePath(value, path, whole)) : value;
+  }
   const from = written as Readonly<Record<string, unknown>>;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutSecrets(item, from[key])]));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutSecrets(loaded, item, from[key], [...path, key])]));
+}
+
+function wholePath(text: string, path: SettingPath, whole: (text: string) => string): string {
+  const setting = generalised(path);
+  if (PATH_SETTINGS.test(setting)) return NO_PATHS.includes(text) ? text : whole(text);
+  return text.startsWith('unix:') && SOCKET_SETTINGS.test(setting) ? `unix:${whole(text.slice(5))}` : text;
+}
+
+/** `listeners[].tls.policy`. */
+function generalised(path: SettingPath): string {
+  return path.map((part, i) => (typeof part === 'number' ? '[]' : `${i === 0 ? '' : '.'}${part}`)).join('');
 }
 
 /** So that what is shown means the same when it is read again. */
-function escaped(value: unknown): unknown {
-  return typeof value === 'string' ? value.replaceAll('${', '$$${') : value;
+function escaped(text: string): string {
+  return text.replaceAll('${', '$$${');
 }

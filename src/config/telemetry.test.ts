@@ -92,29 +92,6 @@ test('telemetry: an endpoint is a URL that paths can be put behind', async () =>
   }
 });
 
-test('telemetry: nonsense is told with its place, and the values of headers are not quoted', async () => {
-  assert.deepEqual(await refusal('{ endpoint: "http://a" }'), [
-    "site.yaml:1:12: telemetry: nothing is sent: it needs 'traces', 'metrics' or both",
-  ]);
-  assert.deepEqual(await refusal('{ metrics: { interval: 10 } }'), [
-    "site.yaml:1:35: telemetry.metrics.interval: found 10, expected a duration with its unit, as '500ms', '30s', '1m30s' or '1h'",
-  ]);
-  assert.match((await refusal('{ metrics: { interval: 10ms } }'))[0]!, /a duration from 1s to 1d/);
-  assert.deepEqual(await refusal('{ metrics: {}, headers: { x-key: "sec\\u00e9ret" } }'), [
-    'site.yaml:1:45: telemetry.headers.x-key: expected text of visible ASCII characters and spaces',
-  ]);
-  assert.match((await refusal('{ metrics: {}, headers: { x-key: "a\\r\\nb: c" } }'))[0]!, /visible ASCII/);
-  assert.match((await refusal('{ metrics: {}, headers: { Content-Length: "3" } }'))[0]!, /Content-Length is written by Tollgate itself/);
-  assert.match((await refusal('{ metrics: {}, headers: { "a b": c } }'))[0]!, /found 'a b', expected the name of a field/);
-  assert.match(
-    (await refusal('{ metrics: {}, resource: { "service name": shop } }'))[0]!,
-    /expected the name of an attribute as 'service.name'/,
-  );
-  assert.match((await refusal('{ metrics: {}, resource: { service.name: 3 } }'))[0]!, /found 3, expected text/);
-  assert.match((await refusal('{ metrics: {}, trace: {} }'))[0]!, /unknown setting 'trace'; did you mean 'traces'\?/);
-  assert.match((await refusal('true'))[0]!, /found true, expected a mapping of endpoint, headers, traces, metrics, resource/);
-});
-
 test('telemetry: headers that leave the machine without TLS are worth a warning', async () => {
   const warnings = async (endpoint: string): Promise<readonly string[]> => {
     const text = `telemetry: { endpoint: "${endpoint}", metrics: {}, headers: { x-key: secret } }${REST}`;

@@ -20,7 +20,9 @@ export interface Wishes {
   readonly authority?: boolean;
   readonly notBefore?: Date;
   readonly notAfter?: Date;
-  readonly key?: 'ec' | 'rsa' | 'rsa-1024' | 'secp256k1';
+  /** URL at which the issuer's own certificate is to be had. */
+  readonly issuersAt?: string;
+  readonly key?: 'ec' | 'rsa' | 'rsa-1024';
 }
 
 const DAY_MS = 86_400_000;
@@ -47,6 +49,7 @@ export async function makeCertificate(wishes: Wishes): Promise<MadeCertificate> 
       ...(wishes.names === undefined
         ? []
         : [new x509.SubjectAlternativeNameExtension(wishes.names.map((value) => ({ type: 'dns', value })))]),
+      ...(wishes.issuersAt === undefined ? [] : [new x509.AuthorityInfoAccessExtension({ caIssuers: wishes.issuersAt })]),
     ],
   });
   return {

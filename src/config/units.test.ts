@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { durationText, parseDuration, parseSize, sizeText } from './units.ts';
+import { durationText, parseDuration, parseShare, parseSize, sizeText } from './units.ts';
 
 test('parseDuration() reads numbers with their units', () => {
   const right: readonly (readonly [string, number])[] = [
@@ -50,4 +50,12 @@ test('parseSize() reads numbers with their units, and nothing else', () => {
 test('durationText() and sizeText() are read back as they were', () => {
   fc.assert(fc.property(fc.integer({ min: 0, max: 86_400_000_000 }), (ms) => parseDuration(durationText(ms)) === ms));
   fc.assert(fc.property(fc.integer({ min: 0, max: 2 ** 40 }), (bytes) => parseSize(sizeText(bytes)) === bytes));
+});
+
+test('parseShare() reads percentages and fractions above nothing and up to all', () => {
+  assert.equal(parseShare('12.5%'), 0.125);
+  assert.equal(parseShare('1/100'), 0.01);
+  assert.equal(parseShare('100%'), 1);
+  for (const text of ['', '10', '0%', '0/1', '101%', '2/1', '1/0', '-1%', '1 %', '1/-1', '.5%'])
+    assert.equal(parseShare(text), undefined, text);
 });

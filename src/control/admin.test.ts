@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { POLICY_RULES } from '../hello/policy-rules.ts';
 import { createSharedMemory } from '../native/shared-memory.ts';
-import { renderMetrics } from '../observe/metrics.ts';
+import { type MetricsSource, renderMetrics } from '../observe/metrics.ts';
 import { makeStatus, type StatusSource, statusText } from '../observe/status.ts';
-import { C_DURATION, C_DURATION_SUM_S, C_FAULTS, C_REQUESTS, T_REQUESTS } from '../plan/counters.ts';
+import { TargetMeter } from '../observe/target-meter.ts';
+import { C_FAULTS, C_REQUESTS, H_DURATION, T_REQUESTS } from '../plan/counters.ts';
 import type { Plan } from '../plan/plan.ts';
 import { SharedTable, tableBytes } from '../plan/table.ts';
 import { makeAdmin } from './admin.ts';
@@ -25,6 +26,9 @@ const PLAN: Plan = {
         rules: [{ names: [], policy: 'modern', allowed: POLICY_RULES.modern, tickets: true }],
       },
       routes: [],
+      tcpRoutes: null,
+      passthrough: [],
+      proxyProtocol: null,
       forwarding: { xForwarded: true, forwarded: false, traceparent: false, trustedProxies: [] },
       errorPages: [],
       access: null,
@@ -42,6 +46,7 @@ const PLAN: Plan = {
       connectMs: 1,
       responseHeadMs: 1,
       bodyMs: 1,
+      proxyProtocol: null,
       source4: null,
       source6: null,
     },
@@ -63,13 +68,22 @@ const PLAN: Plan = {
   fastEngineProblem: null,
   timeouts: { handshakeMs: 1, requestHeadMs: 1, bodyMs: 1, idleMs: 1, tunnelMs: 1, closeMs: 1, drainMs: 1 },
   clients: { connections: null, handshakes: null, requests: null, ipv4Prefix: 32, ipv6Prefix: 64, exempt: [] },
-  limits: { connectionsMax: 1, requestsMax: null, minimumRate: 0, minimumRateAfterMs: 1, headBytesMax: 1, fieldsMax: 1, targetBytesMax: 1 },
+  limits: {
+    memoryBytesMax: null,
+    connectionsMax: 1,
+    requestsMax: null,
+    minimumRate: 0,
+    minimumRateAfterMs: 1,
+    headBytesMax: 1,
+    fieldsMax: 1,
+    targetBytesMax: 1,
+  },
   accessLog: null,
   errorLog: { destination: { kind: 'standard' }, format: null, level: 'info' },
   tracing: null,
 };
 
-function source(): StatusSource {
+function source(): StatusSource & MetricsSource {
   const { memory } = createSharedMemory(tableBytes(2));
   return {
     plan: PLAN,
@@ -83,6 +97,8 @@ function source(): StatusSource {
     trialUntilMs: null,
     file: '/etc/tollgate.yaml',
     changes: { applied: 1, refused: 0, lastAppliedMs: 0 },
+    self: { residentBytes: 1, heapBytes: 2, cpuS: 0.5, descriptors: 3, descriptorsMax: 1_024 },
+    meter: new TargetMeter(),
     finishing: [{ pid: 77, connections: 3 }],
     workers: [
       { slot: 0, row: 0, pid: 4_242, ready: true, restarts: 2 },
@@ -118,16 +134,16 @@ function parse(text: string): Map<string, Family> {
   return families;
 }
 
-test('renderMetrics() is Prometheus text that adds up over workers, labels escaped', async () => {
+test('renderMetrics() is Prometheus text that adds up over workers, labels escaped', () => {
   const from = source();
   from.table.worker(0).counters[C_REQUESTS] = 3;
   from.table.worker(1).counters[C_REQUESTS] = 4;
   from.table.worker(1).counters[C_FAULTS + 20] = 5;
   from.table.worker(0).targets[T_REQUESTS] = 7;
-  from.table.worker(0).counters[C_DURATION + 2] = 2;
-  from.table.worker(0).counters[C_DURATION + 15] = 1;
-  from.table.worker(0).counters[C_DURATION_SUM_S] = 40.5;
-  const families = parse(await renderMetrics(from));
+  from.table.worker(0).counters[H_DURATION.at + 2] = 2;
+  from.table.worker(0).counters[H_DURATION.at + 15] = 1;
+  from.table.worker(0).counters[H_DURATION.at + 16] = 40.5;
+  const families = parse(renderMetrics(from));
   assert.equal(families.get('tollgate_requests_total')?.samples.get('tollgate_requests_total'), 7);
   assert.equal(families.get('tollgate_faults_total')?.samples.get('tollgate_faults_total{reason="plain_http",culprit="client"}'), 5);
   assert.equal(
@@ -145,16 +161,12 @@ test('renderMetrics() is Prometheus text that adds up over workers, labels escap
   assert.equal(duration.samples.get('tollgate_request_duration_seconds_sum'), 40.5);
 });
 
-test('renderMetrics() never lets a counter fall when a worker dies', async () => {
+test('renderMetrics() never lets a counter fall when a worker dies', () => {
   const from = source();
   from.table.worker(0).counters[C_REQUESTS] = 3;
-  const before = parse(await renderMetrics(from))
-    .get('tollgate_requests_total')
-    ?.samples.get('tollgate_requests_total');
+  const before = parse(renderMetrics(from)).get('tollgate_requests_total')?.samples.get('tollgate_requests_total');
   from.table.fold(0);
-  const after = parse(await renderMetrics(from))
-    .get('tollgate_requests_total')
-    ?.samples.get('tollgate_requests_total');
+  const after = parse(renderMetrics(from)).get('tollgate_requests_total')?.samples.get('tollgate_requests_total');
   assert.equal(after, before);
 });
 
@@ -195,7 +207,7 @@ INACTIVE
 test('makeAdmin() answers health, readiness, metrics and status, and refuses the rest', async () => {
   let reason: string | null = 'no worker serves';
   const admin = makeAdmin({
-    metrics: async () => '# nothing\n',
+    metrics: () => '# nothing\n',
     status: () => makeStatus(source()),
     notReady: () => reason,
   });

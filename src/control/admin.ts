@@ -3,13 +3,13 @@ import { chmodSync, rmSync } from 'node:fs';
 import { type FastifyInstance, fastify } from 'fastify';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { addressTaken, boundPort, closeFd, openListenSocket } from '../native/listen-sockets.ts';
-import { METRICS_CONTENT_TYPE } from '../observe/metrics.ts';
+import { EXPOSITION_CONTENT_TYPE } from '../observe/exposition.ts';
 import type { Status } from '../observe/status.ts';
 import { addressText, type ListenAddress, type SocketPlan } from '../plan/plan.ts';
 import { answers } from './runtime-directory.ts';
 
 export interface AdminSource {
-  metrics(): Promise<string>;
+  metrics(): string;
   status(): Status;
   /** Null when every listener is served; else why not. */
   notReady(): string | null;
@@ -28,7 +28,7 @@ export function makeAdmin(source: AdminSource): FastifyInstance {
       .type('text/plain')
       .send(`${reason ?? 'ready'}\n`);
   });
-  admin.get('/metrics', async (_request, reply) => reply.type(METRICS_CONTENT_TYPE).send(await source.metrics()));
+  admin.get('/metrics', (_request, reply) => reply.type(EXPOSITION_CONTENT_TYPE).send(source.metrics()));
   admin.get('/status', (_request, reply) => reply.send(source.status()));
   admin.setNotFoundHandler((request, reply) => {
     const known = ['/healthz', '/readyz', '/metrics', '/status'].includes(request.url.split('?')[0] ?? '');

@@ -180,9 +180,13 @@ export class Changes {
       }
       const loaded = await this.#read(from);
       this.#health.begin(this.#options.health());
-      const answer = await this.#change(author, loaded, from, 0);
-      if (confirmMs === 0) return answer;
-      await history!.begin({ id: answer.plan, back: back.entry });
+      if (confirmMs === 0) return await this.#change(author, loaded, from, 0);
+      // First of all: what cannot be remembered over a restart cannot be tried.
+      await this.#beginTrial(history!, { id: this.#planId + 1, back: back.entry });
+      const answer = await this.#change(author, loaded, from, 0).catch((error: unknown) => {
+        history!.endTrial();
+        throw error;
+      });
       const timer = setTimeout(() => void this.#takeBack('nobody confirmed it'), confirmMs);
       this.#trial = { back, timer };
       this.#trialUntilMs = Date.now() + confirmMs;
@@ -307,6 +311,19 @@ export class Changes {
     }
     const worse = this.#health.worse(sample);
     if (worse !== null) void this.#takeBack(worse);
+  }
+
+  async #beginTrial(history: History, trial: { readonly id: number; readonly back: number }): Promise<void> {
+    try {
+      await history.begin(trial);
+    } catch (cause) {
+      const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
+      throw new TollgateError(
+        'no_history',
+        `${history.directory} cannot be written (${code}), so nothing can be tried; nothing was changed`,
+        cause,
+      );
+    }
   }
 
   #endTrial(): void {

@@ -1,5 +1,6 @@
 /** A running Tollgate: supervisor, admin address, and the answers to commands, put together from a loaded configuration. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { HANDSHAKE_FAULTS } from '../base/faults.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { tollgateVersion } from '../base/version.ts';
 import { compile, continued } from '../config/compile.ts';
@@ -12,6 +13,7 @@ import type { ErrorLog, Log } from '../observe/log.ts';
 import { type MetricsSource, renderMetrics } from '../observe/metrics.ts';
 import { RateMeter } from '../observe/rates.ts';
 import { makeStatus, type Status } from '../observe/status.ts';
+import { TargetMeter } from '../observe/target-meter.ts';
 import {
   C_BYTES_IN,
   C_BYTES_OUT,
@@ -32,13 +34,14 @@ import { addressText, type ListenAddress, type Plan } from '../plan/plan.ts';
 import { AdminSocket, makeAdmin } from './admin.ts';
 import { authorText, Changes, workersOf } from './changes.ts';
 import { type Answer, ControlServer } from './control-server.ts';
+import { inactiveHere } from './doctor.ts';
 import { FileWatch } from './file-watch.ts';
 import type { HealthSample } from './health-watch.ts';
 import type { History } from './history.ts';
 import { type Inheritance, inheritFromSupervisor, inheritFromWorkers, type Predecessor } from './inheritance.ts';
-import { machineLimits } from './machine-limits.ts';
 import { OtlpExporter } from './otlp-exporter.ts';
 import { livingWorkers } from './process-identity.ts';
+import { processView } from './process-view.ts';
 import { controlSocketPath, makeDirectoryFor, prepareRuntimeDirectory } from './runtime-directory.ts';
 import { Service } from './service.ts';
 import { Supervisor } from './supervisor.ts';
@@ -50,9 +53,6 @@ const SUCCESSOR_MS = 60_000;
 const SECOND_MS = 1_000;
 /** Connections in one answer. */
 const CONNECTIONS_SHOWN_MAX = 100_000;
-/** Faults of handshakes, whoever is to blame: base/faults.ts. */
-const FIRST_HANDSHAKE_FAULT = 20;
-const LAST_HANDSHAKE_FAULT = 52;
 
 export interface InstanceOptions {
   readonly loaded: LoadedConfig;
@@ -86,6 +86,7 @@ export class Instance {
   #successor: Successor | null = null;
   readonly #ended = Promise.withResolvers<void>();
   readonly #meter = new RateMeter();
+  readonly #targetMeter = new TargetMeter();
   readonly #ticker: NodeJS.Timeout;
   #stopping = false;
 
@@ -148,7 +149,7 @@ export class Instance {
       const id = Math.max(history?.last ?? 0, inheritance?.previous?.id ?? 0) + 1;
       const telemetry = new OtlpExporter({ log, source: () => instance.#metricsSource() });
       const supervisor: Supervisor = new Supervisor({
-        plan: continued(plan, id, inheritance?.previous ?? { ...plan, upstreams: [] }),
+        plan: continued(plan, id, inheritance?.previous ?? null),
         blobs,
         workers: workersOf(loaded),
         control,
@@ -216,8 +217,9 @@ export class Instance {
     return makeStatus({
       ...this.#supervisor.snapshot(),
       version: tollgateVersion(),
-      inactive: machineLimits(this.plan, this.#supervisor.workers),
+      inactive: inactiveHere(this.plan, this.#supervisor.workers),
       rates: this.#meter.rates(),
+      meter: this.#targetMeter,
       changes: this.#changes.counts,
       trialUntilMs: this.#changes.trialUntilMs,
       file: this.#changes.loaded.file,
@@ -354,11 +356,11 @@ export class Instance {
   }
 
   #metricsSource(): MetricsSource {
-    return { ...this.#supervisor.snapshot(), version: tollgateVersion(), changes: this.#changes.counts };
+    return { ...this.#supervisor.snapshot(), version: tollgateVersion(), changes: this.#changes.counts, self: processView() };
   }
 
   #tick(): void {
-    const { table } = this.#supervisor.snapshot();
+    const { plan, table } = this.#supervisor.snapshot();
     const { handshakes, handshakeFailures, answers5xx } = this.#health();
     const counts = {
       requests: table.counter(C_REQUESTS),
@@ -369,16 +371,15 @@ export class Instance {
       bytesOut: table.counter(C_BYTES_OUT),
     };
     this.#meter.add(counts, performance.now());
+    this.#targetMeter.look(plan, table, performance.now());
   }
 
   #health(): HealthSample {
     const { table } = this.#supervisor.snapshot();
     const sum = (...places: readonly number[]): number => places.reduce((total, place) => total + table.counter(place), 0);
-    let handshakeFailures = 0;
-    for (let code = FIRST_HANDSHAKE_FAULT; code <= LAST_HANDSHAKE_FAULT; code++) handshakeFailures += table.counter(C_FAULTS + code);
     return {
       handshakes: sum(C_HANDSHAKES_TLS12, C_HANDSHAKES_TLS12_RESUMED, C_HANDSHAKES_TLS13, C_HANDSHAKES_TLS13_RESUMED),
-      handshakeFailures,
+      handshakeFailures: sum(...HANDSHAKE_FAULTS.map(({ code }) => C_FAULTS - code)),
       answers: sum(C_RESPONSES_1XX, C_RESPONSES_2XX, C_RESPONSES_3XX, C_RESPONSES_4XX, C_RESPONSES_5XX),
       answers5xx: sum(C_RESPONSES_5XX),
     };

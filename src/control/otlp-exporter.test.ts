@@ -4,13 +4,13 @@ import { pino } from 'pino';
 import { SPANS_QUEUED_MAX } from '../base/limits.ts';
 import type { MetricsSource } from '../observe/metrics.ts';
 import {
-  C_DURATION,
   C_EXPORT_FAILURES_METRICS,
   C_EXPORT_FAILURES_TRACES,
   C_REQUESTS,
   C_SPANS_DROPPED_COLLECTOR,
   C_SPANS_DROPPED_QUEUE,
   C_SPANS_SENT,
+  H_DURATION,
 } from '../plan/counters.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { SpanRecord } from '../plan/span-record.ts';
@@ -18,7 +18,7 @@ import { SharedTable, tableBytes } from '../plan/table.ts';
 import { OtlpExporter, type OtlpExporterOptions, type TelemetrySettings } from './otlp-exporter.ts';
 import { type Answer, Collector, HANG, TAKE } from './test-collector.ts';
 
-const PLAN = { id: 1, upstreams: [] } as unknown as Plan;
+const PLAN = { id: 1, listeners: [], upstreams: [], certificates: [] } as unknown as Plan;
 const REFUSE: Answer = (response) => void response.writeHead(400).end();
 
 class Bench {
@@ -37,6 +37,7 @@ class Bench {
       version: '1.2.3',
       startedMs,
       changes: { applied: 1, refused: 0, lastAppliedMs: 0 },
+      self: { residentBytes: 1, heapBytes: 2, cpuS: 0.5, descriptors: 3, descriptorsMax: 1_024 },
       workers: [],
     });
     this.exporter = new OtlpExporter({ log, source, retryMs: 1, ...options });
@@ -218,7 +219,7 @@ test('OtlpExporter sends every number that there is, as cumulative metrics, and 
   const bench = await Bench.open(t, REFUSE);
   const [, row] = bench.table.rows;
   row!.counters[C_REQUESTS] = 7;
-  row!.counters[C_DURATION + 3] = 7;
+  row!.counters[H_DURATION.at + 3] = 7;
   bench.configure({ traces: undefined, metrics: { interval: 20 } });
   await bench.collector.until(() => bench.collector.metrics.length === 2);
   assert.ok(bench.count(C_EXPORT_FAILURES_METRICS) >= 1);

@@ -170,7 +170,7 @@ export class OtlpExporter {
   }
 
   #sendMetrics(): void {
-    if (this.#metricsSending !== null || Date.now() < this.#metricsNotBeforeMs) return;
+    if (this.#metricsSending !== null || performance.now() < this.#metricsNotBeforeMs) return;
     this.#metricsSending = this.#guarded(this.#exportMetrics()).finally(() => {
       this.#metricsSending = null;
     });
@@ -178,9 +178,9 @@ export class OtlpExporter {
 
   async #exportMetrics(): Promise<void> {
     const source = this.#options.source();
-    const { metrics, durations } = await collectMetrics(source);
-    const result = await this.#post('metrics', encodeMetrics(metrics, durations, this.#source, source.startedMs, Date.now()));
-    if (result.kind === 'later' && result.afterMs !== null) this.#metricsNotBeforeMs = Date.now() + result.afterMs;
+    const body = encodeMetrics(collectMetrics(source), this.#source, source.startedMs, Date.now());
+    const result = await this.#post('metrics', body);
+    if (result.kind === 'later' && result.afterMs !== null) this.#metricsNotBeforeMs = performance.now() + result.afterMs;
   }
 
   async #post(signal: Signal, body: string): Promise<PostResult> {

@@ -1,7 +1,7 @@
 /**
  * The directory of a running instance: its control socket, for this user alone. Finds it, makes it, and tells whether somebody lives there.
  */
-import { chmodSync, chownSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { accessSync, chmodSync, chownSync, constants, lstatSync, mkdirSync, rmSync, type Stats } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
@@ -47,21 +47,11 @@ export async function prepareRuntimeDirectory(directory: string, owner: Owner | 
       cause,
     );
   }
-  const stat = lstatSync(path);
-  if (!stat.isDirectory())
-    throw new TollgateError('runtime_unusable', `the runtime directory ${path} is not a directory; name another with --runtime`);
+  const problem = runtimeProblem(path, owner === null ? (process.getuid?.() ?? null) : null);
+  if (problem !== null) throw new TollgateError('runtime_unusable', problem);
   if (owner !== null) chownSync(path, owner.uid, owner.gid);
-  else if (stat.uid !== (process.getuid?.() ?? stat.uid)) {
-    throw new TollgateError('runtime_unusable', `the runtime directory ${path} belongs to another user; name another with --runtime`);
-  }
-  if ((stat.mode & 0o077) !== 0) chmodSync(path, 0o700);
+  if ((lstatSync(path).mode & 0o077) !== 0) chmodSync(path, 0o700);
   const socket = controlSocketPath(path);
-  if (Buffer.byteLength(join(path, LONGEST_NAME)) > SOCKET_PATH_BYTES_MAX) {
-    throw new TollgateError(
-      'runtime_unusable',
-      `the runtime directory ${path} is too long for a Unix socket in it; name another with --runtime`,
-    );
-  }
   if (await answers(socket)) {
     throw new TollgateError(
       'runtime_taken',
@@ -70,6 +60,36 @@ export async function prepareRuntimeDirectory(directory: string, owner: Owner | 
   }
   rmSync(socket, { force: true });
   return socket;
+}
+
+/** Why `directory`, made or still to be made, cannot be that of an instance of the user `uid`; null: it can. `uid` null: it will be given to its user. */
+export function runtimeProblem(directory: string, uid: number | null): string | null {
+  const path = resolve(directory);
+  const problem = (why: string): string => `the runtime directory ${path} ${why}; name another with --runtime`;
+  if (Buffer.byteLength(join(path, LONGEST_NAME)) > SOCKET_PATH_BYTES_MAX) return problem('is too long for a Unix socket in it');
+  const stat = lookAt(path);
+  if (stat === 'denied') return problem('cannot be entered by this user');
+  if (stat !== null) {
+    if (!stat.isDirectory()) return problem('is not a directory');
+    return uid === null || stat.uid === uid ? null : problem('belongs to another user');
+  }
+  if (uid === null) return null;
+  let around = dirname(path);
+  while (lookAt(around) === null && around !== dirname(around)) around = dirname(around);
+  try {
+    accessSync(around, constants.W_OK | constants.X_OK);
+    return null;
+  } catch {
+    return problem(`cannot be made by this user in ${around}`);
+  }
+}
+
+function lookAt(path: string): Stats | 'denied' | null {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) ?? null;
+  } catch (error) {
+    return codeOf(error) === 'EACCES' ? 'denied' : null;
+  }
 }
 
 /** Whether somebody takes connections on `socket`. */

@@ -17,6 +17,9 @@ function plan(...addresses: readonly ListenAddress[]): Plan {
       address,
       tls: null,
       routes: [],
+      tcpRoutes: null,
+      passthrough: [],
+      proxyProtocol: null,
       forwarding: { xForwarded: true, forwarded: false, traceparent: false, trustedProxies: [] },
       errorPages: [],
       access: null,
@@ -31,6 +34,7 @@ function plan(...addresses: readonly ListenAddress[]): Plan {
     clients: { connections: null, handshakes: null, requests: null, ipv4Prefix: 32, ipv6Prefix: 64, exempt: [] },
     limits: {
       connectionsMax: 1,
+      memoryBytesMax: null,
       requestsMax: null,
       minimumRate: 0,
       minimumRateAfterMs: 1,

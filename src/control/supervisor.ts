@@ -11,6 +11,7 @@ import { dirname } from 'node:path';
 import { WORKERS_MAX } from '../base/limits.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { tollgateVersion } from '../base/version.ts';
+import { newPlaces } from '../config/places.ts';
 import type { HostAddress } from '../config/resolve-host.ts';
 import { connectHandoff, DESCRIPTORS_PER_MESSAGE, sendDescriptors } from '../native/handoff.ts';
 import { closeFd } from '../native/listen-sockets.ts';
@@ -144,6 +145,7 @@ export class Supervisor {
     if (inherited !== null && inherited.table.workers >= options.workers) {
       this.#table = inherited.table;
       this.#tableFd = inherited.fd;
+      this.#newcomers(options.plan, inheritance?.previous ?? null);
     } else {
       if (inherited !== null) closeFd(inherited.fd);
       const rows = Math.min(WORKERS_MAX, 2 * options.workers + SPARE_ROWS);
@@ -288,6 +290,7 @@ export class Supervisor {
         throw new TollgateError('reload', `workers: ${workers} are more than were foreseen at the start; stop and start instead`);
       }
       const prepared = await this.#keeper.prepare(plan, workers);
+      this.#newcomers(plan, before.plan);
       for (const { worker } of this.#seats) worker?.hand(prepared.opened);
       logs = LogFiles.open(plan);
       this.#plan = prepared.plan;
@@ -330,6 +333,13 @@ export class Supervisor {
     await this.#whenReady(START_MS, 'the configuration runs, but not every new worker has started yet').catch((error: unknown) => {
       this.#log.warn(error instanceof Error ? error.message : String(error));
     });
+  }
+
+  /** Targets and routes that `before` has not: what others counted in their places is not theirs. */
+  #newcomers(plan: Plan, before: Plan | null): void {
+    const { targets, routes } = newPlaces(plan, before);
+    for (const target of targets) this.#table.restartTarget(target);
+    for (const route of routes) this.#table.restartRoute(route);
   }
 
   /** Has the control plane's own log go where `logs` says. */
@@ -444,8 +454,15 @@ export class Supervisor {
   }
 
   /** Leaves word of who runs to a supervisor that comes after this one was killed. */
-  #list(): void {
-    if (this.#inCharge) writeWorkerList(dirname(this.#options.lastingPath), this.#all());
+  #list(workers: readonly WorkerProcess[] = this.#all()): void {
+    if (!this.#inCharge) return;
+    try {
+      writeWorkerList(dirname(this.#options.lastingPath), workers);
+    } catch (error) {
+      // A full disk must not end what serves. Without the list a supervisor that comes after a killed one cannot adopt: say so.
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#log.warn({ reason }, 'the list of workers cannot be written; if this supervisor is killed, the next one does not find them');
+    }
   }
 
   #onWorker(hello: WorkerHello, link: WorkerLink): WorkerListener | null {
@@ -684,7 +701,7 @@ export class Supervisor {
       if (worker.isChild) worker.kill('SIGKILL');
       worker.release();
     }
-    if (this.#inCharge) writeWorkerList(dirname(this.#options.lastingPath), found);
+    this.#list(found);
   }
 
   #all(): WorkerProcess[] {

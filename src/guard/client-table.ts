@@ -8,10 +8,10 @@
  * Rates are kept as GCRA does (the ATM Forum's generic cell rate algorithm): one number, the time at which the client's debt is paid.
  */
 import { assert } from '../base/assert.ts';
+import { readAddress } from '../base/ip-address.ts';
 import { C_LIMIT_CLIENTS } from '../plan/counters.ts';
 import type { ClientsPlan, RatePlan } from '../plan/plan.ts';
 import { CLIENT_ALL, CLIENT_OVERFLOW, CLIENT_SLOTS, CLIENT_WAYS, type ClientMemory } from '../plan/table.ts';
-import { readAddress } from './address.ts';
 import { halfSipHash } from './half-siphash.ts';
 import { NetworkList } from './network-list.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { readAddress } from '../base/ip-address.ts';
 import { AccessList } from './access-list.ts';
-import { readAddress } from './address.ts';
 import { NetworkList } from './network-list.ts';
 
 const words = new Uint32Array(4);

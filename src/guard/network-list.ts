@@ -4,7 +4,7 @@
  * Nested networks are flattened into ranges that do not overlap, sorted: a look-up is a binary search (17 steps for 100,000 networks), and
  * memory is one or four words and a byte a range.
  */
-import { readAddress } from './address.ts';
+import { readAddress } from '../base/ip-address.ts';
 
 export interface NetworkEntry {
   /** `192.0.2.0/24`, `2001:db8::/32`, as the configuration's checks write it. */

@@ -143,6 +143,13 @@ export function groupName(group: number): string {
   return nameIn(GROUP_NAMES, group);
 }
 
+const GROUP_NUMBERS: ReadonlyMap<string, number> = new Map([...GROUP_NAMES].map(([group, name]) => [name, group]));
+
+/** The number of `x25519`, as on the wire; 0 for a name that is none. */
+export function groupNumber(name: string): number {
+  return GROUP_NUMBERS.get(name) ?? 0;
+}
+
 /** `ecdsa_secp256r1_sha256`, or hexadecimal. */
 export function schemeName(scheme: number): string {
   return nameIn(SCHEME_NAMES, scheme);

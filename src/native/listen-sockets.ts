@@ -1,5 +1,4 @@
 /** Listening sockets: opened and tuned by the supervisor. */
-import { readFileSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import type { ListenAddress, SocketPlan } from '../plan/plan.ts';
 import * as libc from './ffi/libc.ts';
@@ -104,15 +103,6 @@ export function boundAddress(fd: number): ListenAddress | null {
 
 export function closeFd(fd: number): void {
   libc.close(fd);
-}
-
-/** Whether the kernel lets servers take data with the SYN (bit 2 of net.ipv4.tcp_fastopen). */
-export function isFastOpenActive(): boolean {
-  try {
-    return (Number(readFileSync('/proc/sys/net/ipv4/tcp_fastopen', 'utf8')) & 2) !== 0;
-  } catch {
-    return false;
-  }
 }
 
 /** Sets CLOEXEC on a descriptor this process was born with. */

@@ -10,6 +10,7 @@ import {
   FAULT_DESCRIPTORS,
   FAULT_EOF,
   FAULT_IO,
+  FAULT_LOCAL_PORTS,
   FAULT_RESET,
   WOULD_BLOCK,
 } from '../base/faults.ts';
@@ -22,6 +23,8 @@ import type { Memory } from './memory.ts';
 const peer = new NativeMemory(128);
 const peerLength = new NativeMemory(4);
 const option = new NativeMemory(4);
+/** On or off, and seconds. */
+const linger = new NativeMemory(8);
 
 /** Where a socket connects to, made once per target. */
 export interface Destination {
@@ -105,7 +108,8 @@ function ioFault(): number {
 export function openConnection(to: Destination): number {
   const family = to.family === 0 ? libc.AF_UNIX : to.family === 6 ? libc.AF_INET6 : libc.AF_INET;
   const fd = libc.socket(family, libc.SOCK_STREAM | libc.SOCK_NONBLOCK | libc.SOCK_CLOEXEC, 0) as number;
-  if (fd < 0) return FAULT_DESCRIPTORS;
+  // Without IPv6 in this kernel no address of it can be reached; everything else is ours to have run out of.
+  if (fd < 0) return libc.errno() === libc.EAFNOSUPPORT ? FAULT_CONNECT_UNREACHABLE : FAULT_DESCRIPTORS;
   if (to.family !== 0) setNoDelay(fd);
   if (to.source !== null) {
     // The port is chosen by connect, when the other end is known: one port of ours can then serve many targets. Linux 4.2.
@@ -143,8 +147,9 @@ function connectFault(error: number): number {
       return FAULT_CONNECT_TIMEOUT;
     case libc.EHOSTUNREACH:
     case libc.ENETUNREACH:
-    case 99: // EADDRNOTAVAIL: out of local ports.
       return FAULT_CONNECT_UNREACHABLE;
+    case libc.EADDRNOTAVAIL:
+      return FAULT_LOCAL_PORTS;
     default:
       return FAULT_IO;
   }
@@ -169,6 +174,20 @@ export function setReceiveLowWater(fd: number, bytes: number): void {
   setOption(fd, libc.SOL_SOCKET, libc.SO_RCVLOWAT, bytes);
 }
 
+/** Where the other end of an accepted connection has connected to. `unix` for a Unix socket. Cold. */
+export function localEndpoint(fd: number): { readonly address: string; readonly port: number } {
+  const name = new NativeMemory(128);
+  peerLength.bytes.writeInt32LE(name.length, 0);
+  if (libc.getsockname(fd, name.address, peerLength.address) !== 0) return { address: 'unix', port: 0 };
+  return { address: peerText(name.bytes), port: peerPort(name.bytes) };
+}
+
+/** The close of this descriptor is a reset: the peer learns that it has not heard all. */
+export function resetOnClose(fd: number): void {
+  linger.bytes.writeInt32LE(1, 0);
+  libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_LINGER, linger.address, 8);
+}
+
 /** Ends our direction: the peer reads an end of data, and may go on sending. */
 export function shutdownWrite(fd: number): void {
   libc.shutdown(fd, 1);
@@ -180,5 +199,5 @@ export function closeDescriptor(fd: number): void {
 
 /** A descriptor held back, so that one can be given up when there are no more (see net/listener.ts). -1 when there is none. */
 export function reserveDescriptor(): number {
-  return libc.open('/dev/null', 0o2000000, 0) as number;
+  return libc.open('/dev/null', libc.O_CLOEXEC, 0) as number;
 }

@@ -1,8 +1,8 @@
 /**
  * One listening socket: takes connections within the turn's budgets and hands them on. Knows neither TLS nor HTTP.
  *
- * Out of descriptors, a level-triggered listener would spin: instead a reserve descriptor is given up to take one connection and close
- * it (the client learns at once), and the listener is left alone until the next tick.
+ * Out of descriptors, a level-triggered listener would spin: instead a reserve descriptor is given up to take connections and close them,
+ * one after the other (each client learns at once). When even that does not go, the listener is left alone for a moment.
  */
 import { FAULT_DESCRIPTORS } from '../base/faults.ts';
 import { ACCEPTS_PER_TURN } from '../base/limits.ts';
@@ -10,7 +10,7 @@ import { accept, closeDescriptor, reserveDescriptor } from '../native/sockets.ts
 import type { Reactor } from './reactor.ts';
 import { Watched } from './watched.ts';
 
-/** How long a listener rests when descriptors have run out. Milliseconds. */
+/** How long a listener rests when it can neither take nor refuse. Milliseconds. */
 const REST_MS = 200;
 
 export interface ListenerEvents {
@@ -18,7 +18,7 @@ export interface ListenerEvents {
   onConnection(fd: number): void;
   /** Whether more connections may be taken in this turn. */
   hasRoom(): boolean;
-  /** The process is out of descriptors. */
+  /** A connection was refused, or must wait: there is no descriptor for it. */
   onDescriptorsOut(): void;
 }
 
@@ -76,19 +76,26 @@ export class Listener extends Watched {
         this.#events.onConnection(fd);
         continue;
       }
-      if (fd === FAULT_DESCRIPTORS) this.#refuseOne();
+      if (fd === FAULT_DESCRIPTORS) this.#refuse();
       return;
     }
   }
 
-  #refuseOne(): void {
+  /** Refuses what waits, at the price of an accept each. What is over the turn's budget is met in the next one. */
+  #refuse(): void {
     this.#events.onDescriptorsOut();
+    let fd = FAULT_DESCRIPTORS;
     if (reserve >= 0) {
       closeDescriptor(reserve);
-      const fd = accept(this.#socket);
-      if (fd > 0) closeDescriptor(fd);
-      reserve = reserveDescriptor();
+      for (let i = 0; i < ACCEPTS_PER_TURN; i++) {
+        fd = accept(this.#socket);
+        if (fd <= 0) break;
+        closeDescriptor(fd);
+        if (i > 0) this.#events.onDescriptorsOut();
+      }
     }
+    reserve = reserveDescriptor();
+    if (fd !== FAULT_DESCRIPTORS && reserve >= 0) return;
     this.pause();
     this.#reactor.deadline(this, REST_MS);
   }

@@ -1,25 +1,55 @@
 /**
- * Prometheus text, made from the shared table: a scrape asks no worker anything. Names and help are plan/counters.ts's; cardinality is
- * bounded by the configuration (targets, workers) and by our own tables (faults).
+ * All that is measured, made from the shared table: whoever asks costs the workers nothing. Names and help of what workers count are
+ * plan/counters.ts's. Cardinality is bounded by the configuration (listeners, routes, targets, certificates, workers) and by our own tables
+ * (faults, suites, groups): nothing a client says makes a label.
  */
-import { Counter, Gauge, Registry } from 'prom-client';
-import { FAULTS } from '../base/faults.ts';
 import {
-  C_DURATION,
-  C_DURATION_SUM_S,
+  FAULT_ACCESS_DENIED,
+  FAULT_BODY_TOO_LARGE,
+  FAULT_CLIENT_CONNECTIONS,
+  FAULT_CLIENT_HANDSHAKES,
+  FAULT_CLIENT_REQUESTS,
+  FAULT_CONNECTIONS_MAX,
+  FAULT_HEAD_TOO_LARGE,
+  FAULT_HELLO_UNKNOWN_NAME,
+  FAULT_REQUEST_BODY_SLOW,
+  FAULT_TARGET_TOO_LONG,
+  FAULT_TOO_MANY_FIELDS,
+  FAULT_UNAUTHORIZED,
+  FAULT_VERIFIER_BUSY,
+  FAULTS,
+  type FaultRow,
+  HANDSHAKE_FAULTS,
+} from '../base/faults.ts';
+import {
+  C_CPU_S,
+  C_DESCRIPTORS_MAX,
+  C_DESCRIPTORS_OPEN,
   C_FAULTS,
+  C_HEAP_BYTES,
+  C_REFUSED_BY_SERVER,
+  C_RSS_BYTES,
   COUNTERS,
-  DURATION_BOUNDS_S,
+  HISTOGRAMS,
+  R_1XX,
+  R_SECONDS,
+  R_UNANSWERED,
   T_BYTES_IN,
   T_BYTES_OUT,
   T_CONNECTS,
   T_FAILURES,
-  T_FIRST_BYTE_S,
+  T_IDLE,
   T_IN_FLIGHT,
+  T_OPEN,
   T_REQUESTS,
+  TARGET_BOUNDS_S,
+  TH_CONNECT,
+  TH_DURATION,
+  TH_FIRST_BYTE,
 } from '../plan/counters.ts';
 import type { Plan } from '../plan/plan.ts';
-import { monotonicS, S_HEARTBEAT_S, type SharedTable } from '../plan/table.ts';
+import { monotonicS, ROUTE_NONE, ROUTE_OTHER, S_HEARTBEAT_S, S_STATE, type SharedTable, STATE_EMPTY } from '../plan/table.ts';
+import { exposition, type Histogram, type HistogramSeries, type Labels, type Metric } from './exposition.ts';
 
 export interface MetricsSource {
   readonly plan: Plan;
@@ -28,6 +58,8 @@ export interface MetricsSource {
   readonly startedMs: number;
   /** How often configurations came to run, and did not; Unix time of the last that did, milliseconds. */
   readonly changes: { readonly applied: number; readonly refused: number; readonly lastAppliedMs: number };
+  /** What the supervisor's own process takes. */
+  readonly self: ProcessView;
   readonly workers: readonly {
     readonly slot: number;
     /** In the table; null: nobody sits there. */
@@ -38,7 +70,136 @@ export interface MetricsSource {
   }[];
 }
 
-export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
+export interface ProcessView {
+  readonly residentBytes: number;
+  readonly heapBytes: number;
+  readonly cpuS: number;
+  readonly descriptors: number;
+  /** Most that this process, and each worker, may have open. */
+  readonly descriptorsMax: number;
+}
+
+/** Certificates that are told of by name: those that expire first. */
+const CERTIFICATES_MAX = 1_000;
+
+/** Refusals that are faults, and the rule (of the configuration) behind each. */
+const RULES: readonly (readonly [fault: number, rule: string])[] = [
+  [FAULT_ACCESS_DENIED, 'access'],
+  [FAULT_UNAUTHORIZED, 'password'],
+  [FAULT_VERIFIER_BUSY, 'password_checks'],
+  [FAULT_CLIENT_CONNECTIONS, 'client_connections'],
+  [FAULT_CLIENT_HANDSHAKES, 'client_handshakes'],
+  [FAULT_CLIENT_REQUESTS, 'client_requests'],
+  [FAULT_CONNECTIONS_MAX, 'connections'],
+  [FAULT_HELLO_UNKNOWN_NAME, 'unknown_name'],
+  [FAULT_HEAD_TOO_LARGE, 'head'],
+  [FAULT_TOO_MANY_FIELDS, 'fields'],
+  [FAULT_TARGET_TOO_LONG, 'target'],
+  [FAULT_BODY_TOO_LARGE, 'request_body'],
+  [FAULT_REQUEST_BODY_SLOW, 'minimum_rate'],
+];
+
+const STATUS_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx'];
+
+/** The whole exposition. */
+export function renderMetrics(source: MetricsSource): string {
+  return exposition(collectMetrics(source));
+}
+
+/** The same numbers, for whoever puts them another way. */
+export function collectMetrics(source: MetricsSource): (Metric | Histogram)[] {
+  return [
+    ...counters(source.table),
+    ...faults(source.table),
+    ...HISTOGRAMS.map(({ name, help, at, bounds }): Histogram => {
+      const places = Array.from({ length: bounds.length + 2 }, (_, place) => source.table.counter(at + place));
+      return { kind: 'histogram', name, help, labels: [], bounds, series: [seriesOf({}, places)] };
+    }),
+    ...routes(source),
+    ...targets(source),
+    ...workers(source),
+    ...processes(source),
+    ...certificates(source.plan),
+    ...changes(source),
+  ];
+}
+
+/** Places of a histogram: buckets, then the sum. */
+function seriesOf(labels: Labels, places: readonly number[]): HistogramSeries {
+  return { labels, counts: places.slice(0, -1), sum: places.at(-1)! };
+}
+
+function counters(table: SharedTable): Metric[] {
+  const made = new Map<string, Metric & { readonly samples: { labels: Labels; value: number }[] }>();
+  COUNTERS.forEach(({ name, help, kind, labels = {}, perProcess }, place) => {
+    if (perProcess === true) return;
+    const metric = made.get(name) ?? { kind, name, help, labels: Object.keys(labels), samples: [] };
+    made.set(name, metric);
+    metric.samples.push({ labels, value: table.counter(place) });
+  });
+  const refused = made.get(COUNTERS[C_REFUSED_BY_SERVER]!.name)!;
+  for (const [fault, rule] of RULES) refused.samples.push({ labels: { rule }, value: table.counter(C_FAULTS - fault) });
+  return [...made.values()];
+}
+
+function faults(table: SharedTable): Metric[] {
+  const samples = (rows: readonly FaultRow[]): Metric['samples'] =>
+    rows.map(({ code, reason, culprit }) => ({ labels: { reason, culprit }, value: table.counter(C_FAULTS - code) }));
+  const labels = ['reason', 'culprit'];
+  return [
+    {
+      kind: 'counter',
+      name: 'tollgate_faults_total',
+      help: 'What went wrong, by reason and by whose fault it is.',
+      labels,
+      samples: samples(FAULTS),
+    },
+    {
+      kind: 'counter',
+      name: 'tollgate_handshake_failures_total',
+      help: 'TLS handshakes that failed, by reason and by whose fault it is: those of the faults that end a handshake.',
+      labels,
+      samples: samples(HANDSHAKE_FAULTS),
+    },
+  ];
+}
+
+/** Places of routes, each with its labels, once: routes beyond what is counted share one. */
+function routePlaces(plan: Plan): Map<number, Labels> {
+  const places = new Map<number, Labels>();
+  for (const { name, routes } of plan.listeners) {
+    for (const route of routes) {
+      places.set(route.slot, route.slot === ROUTE_OTHER ? { listener: '', route: 'other' } : { listener: name, route: route.name });
+    }
+  }
+  places.set(ROUTE_NONE, { listener: '', route: '' });
+  return places;
+}
+
+function routes({ plan, table }: MetricsSource): Metric[] {
+  const places = [...routePlaces(plan)];
+  const labels = ['listener', 'route'];
+  const one = (name: string, help: string, place: number): Metric => ({
+    kind: 'counter',
+    name,
+    help,
+    labels,
+    samples: places.map(([slot, own]) => ({ labels: own, value: table.route(slot, place) })),
+  });
+  return [
+    {
+      kind: 'counter',
+      name: 'tollgate_route_responses_total',
+      help: 'Response heads sent to clients, by route; an empty one: of requests that met no route.',
+      labels: [...labels, 'class'],
+      samples: places.flatMap(([slot, own]) =>
+        STATUS_CLASSES.map((name, i) => ({ labels: { ...own, class: name }, value: table.route(slot, R_1XX + i) })),
+      ),
+    },
+    one('tollgate_route_unanswered_total', 'Requests that ended before they had an answer, by route.', R_UNANSWERED),
+    one('tollgate_route_request_seconds_total', 'Time from request head to the last byte of the response, summed, by route.', R_SECONDS),
+  ];
+}
 
 const TARGET_METRICS: readonly {
   readonly place: number;
@@ -50,162 +211,144 @@ const TARGET_METRICS: readonly {
   { place: T_REQUESTS, name: 'tollgate_target_requests_total', help: 'Requests sent to a target.', kind: 'counter' },
   { place: T_FAILURES, name: 'tollgate_target_failures_total', help: 'Requests a target failed.', kind: 'counter' },
   { place: T_CONNECTS, name: 'tollgate_target_connects_total', help: 'Connections begun to a target.', kind: 'counter' },
-  {
-    place: T_FIRST_BYTE_S,
-    name: 'tollgate_target_first_byte_seconds_total',
-    help: 'Time from request to response head, summed.',
-    kind: 'counter',
-  },
+  { place: T_OPEN, name: 'tollgate_target_connections_open', help: 'Connections to a target open now.', kind: 'gauge' },
+  { place: T_IDLE, name: 'tollgate_target_idle_connections', help: 'Kept-alive connections to a target waiting for use.', kind: 'gauge' },
   { place: T_BYTES_IN, name: 'tollgate_target_received_bytes_total', help: 'Bytes received from a target.', kind: 'counter' },
   { place: T_BYTES_OUT, name: 'tollgate_target_sent_bytes_total', help: 'Bytes sent to a target.', kind: 'counter' },
 ];
 
-/** The whole exposition. */
-export async function renderMetrics(source: MetricsSource): Promise<string> {
-  const text = await fill(source).metrics();
-  return `${text}\n${durationText(source.table)}`;
+const TARGET_HISTOGRAMS: readonly { readonly at: number; readonly name: string; readonly help: string }[] = [
+  { at: TH_CONNECT, name: 'tollgate_target_connect_seconds', help: 'Time to connect to a target, where that came about.' },
+  { at: TH_FIRST_BYTE, name: 'tollgate_target_first_byte_seconds', help: 'Time from a request to the head of the response of a target.' },
+  {
+    at: TH_DURATION,
+    name: 'tollgate_target_duration_seconds',
+    help: 'Time from a request to the last byte of the response of a target, or to its failure.',
+  },
+];
+
+function targets({ plan, table }: MetricsSource): (Metric | Histogram)[] {
+  // The same server may stand in an upstream twice: it has two places, and one label.
+  const slots = new Map<string, { readonly labels: Labels; readonly slots: number[] }>();
+  for (const upstream of plan.upstreams) {
+    for (const { label, slot } of upstream.targets) {
+      const key = `${upstream.name}\0${label}`;
+      const known = slots.get(key);
+      if (known === undefined) slots.set(key, { labels: { upstream: upstream.name, target: label }, slots: [slot] });
+      else known.slots.push(slot);
+    }
+  }
+  const all = [...slots.values()];
+  const sum = (of: readonly number[], read: (slot: number) => number): number => of.reduce((total, slot) => total + read(slot), 0);
+  const labels = ['upstream', 'target'];
+  return [
+    ...TARGET_METRICS.map(({ place, name, help, kind }): Metric => {
+      const samples = all.map((each) => ({ labels: each.labels, value: sum(each.slots, (slot) => table.target(slot, place)) }));
+      return { kind, name, help, labels, samples };
+    }),
+    ...TARGET_HISTOGRAMS.map(({ at, name, help }): Histogram => {
+      const series = all.map((each) => {
+        const places = each.slots.map((slot) => table.targetHistogram(slot, at, TARGET_BOUNDS_S.length + 2));
+        return seriesOf(
+          each.labels,
+          places.reduce((sums, more) => sums.map((value, place) => value + more[place]!)),
+        );
+      });
+      return { kind: 'histogram', name, help, labels, bounds: TARGET_BOUNDS_S, series };
+    }),
+  ];
 }
 
-/** A counter or gauge, and what it has counted by its labels. */
-export interface Metric {
-  readonly name: string;
-  readonly help: string;
-  readonly kind: 'counter' | 'gauge';
-  readonly samples: readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[];
+function workers({ table, workers: all }: MetricsSource): Metric[] {
+  const labels = ['worker'];
+  const metric = (kind: Metric['kind'], name: string, help: string, value: (worker: (typeof all)[number]) => number): Metric => ({
+    kind,
+    name,
+    help,
+    labels,
+    samples: all.map((worker) => ({ labels: { worker: String(worker.slot) }, value: value(worker) })),
+  });
+  return [
+    metric('gauge', 'tollgate_worker_up', 'Whether the worker serves.', ({ ready }) => (ready ? 1 : 0)),
+    metric('counter', 'tollgate_worker_restarts_total', 'Times the worker was replaced.', ({ restarts }) => restarts),
+    metric('gauge', 'tollgate_worker_heartbeat_age_seconds', 'Time since the loop last turned.', ({ row }) =>
+      row === null ? 0 : Math.max(0, monotonicS() - table.worker(row).state[S_HEARTBEAT_S]!),
+    ),
+  ];
 }
 
-export interface Histogram {
-  readonly name: string;
-  readonly help: string;
-  /** Upper bounds of the buckets, but for the last, which has none. */
-  readonly bounds: readonly number[];
-  /** By bucket, each without those below it. */
-  readonly counts: readonly number[];
-  readonly sum: number;
-}
-
-/** The same numbers as the exposition's, for whoever puts them another way. */
-export async function collectMetrics(
-  source: MetricsSource,
-): Promise<{ readonly metrics: readonly Metric[]; readonly durations: Histogram }> {
-  const metrics = (await fill(source).getMetricsAsJSON()).map(({ name, help, type, values }): Metric => {
-    const samples = values.map(({ labels, value }) => ({
-      labels: Object.fromEntries(Object.entries(labels).map(([label, text]) => [label, String(text)])),
-      value,
+/** The supervisor, each worker by its number, and workers of an earlier program or number that finish what they have, together. */
+function processes({ table, workers: all, self }: MetricsSource): Metric[] {
+  const seated = new Set(all.flatMap(({ row }) => row ?? []));
+  const finishing: number[] = [];
+  for (let row = 0; row < table.workers; row++) {
+    if (!seated.has(row) && table.worker(row).state[S_STATE] !== STATE_EMPTY) finishing.push(row);
+  }
+  const rows: [process: string, rows: readonly number[]][] = all.flatMap(({ slot, row }) => (row === null ? [] : [[String(slot), [row]]]));
+  if (finishing.length > 0) rows.push(['finishing', finishing]);
+  const metric = (place: number, own: number): Metric => {
+    const { kind, name, help } = COUNTERS[place]!;
+    const samples = rows.map(([process, of]) => ({
+      labels: { process },
+      value: of.reduce((sum, row) => sum + table.worker(row).counters[place]!, 0),
     }));
-    return { name, help, kind: String(type) === 'counter' ? 'counter' : 'gauge', samples };
-  });
-  return { metrics, durations: durationsOf(source.table) };
-}
-
-function fill(source: MetricsSource): Registry {
-  const registry = new Registry();
-  addCounters(registry, source.table);
-  addFaults(registry, source.table);
-  addTargets(registry, source);
-  addWorkers(registry, source);
-  addChanges(registry, source);
-  return registry;
-}
-
-function addCounters(registry: Registry, table: SharedTable): void {
-  const made = new Map<string, Counter<string> | Gauge<string>>();
-  COUNTERS.forEach((row, place) => {
-    let metric = made.get(row.name);
-    if (metric === undefined) {
-      const labels = { name: row.name, help: row.help, labelNames: Object.keys(row.labels ?? {}), registers: [registry] };
-      metric = row.kind === 'gauge' ? new Gauge(labels) : new Counter(labels);
-      made.set(row.name, metric);
-    }
-    // Of "how long at most" the worst worker's tells, not the sum.
-    const value = row.name.endsWith('_max') || row.name === 'tollgate_loop_lag_seconds' ? largest(table, place) : table.counter(place);
-    metric.inc(row.labels ?? {}, value);
-  });
-}
-
-function largest(table: SharedTable, place: number): number {
-  return Math.max(...table.rows.map((row) => row.counters[place] ?? 0));
-}
-
-function addFaults(registry: Registry, table: SharedTable): void {
-  const faults = new Counter({
-    name: 'tollgate_faults_total',
-    help: 'What went wrong, by reason and by whose fault it is.',
-    labelNames: ['reason', 'culprit'],
-    registers: [registry],
-  });
-  for (const { code, reason, culprit } of FAULTS) faults.inc({ reason, culprit }, table.counter(C_FAULTS - code));
-}
-
-function addTargets(registry: Registry, { plan, table }: MetricsSource): void {
-  for (const { place, name, help, kind } of TARGET_METRICS) {
-    const labels = { name, help, labelNames: ['upstream', 'target'], registers: [registry] };
-    const metric = kind === 'gauge' ? new Gauge(labels) : new Counter(labels);
-    for (const upstream of plan.upstreams) {
-      for (const target of upstream.targets)
-        metric.inc({ upstream: upstream.name, target: target.label }, table.target(target.slot, place));
-    }
-  }
-}
-
-function addWorkers(registry: Registry, { table, workers, version, startedMs }: MetricsSource): void {
-  const labelNames = ['worker'];
-  const registers = [registry];
-  const up = new Gauge({ name: 'tollgate_worker_up', help: 'Whether the worker serves.', labelNames, registers });
-  const restarts = new Counter({ name: 'tollgate_worker_restarts_total', help: 'Times the worker was replaced.', labelNames, registers });
-  const quiet = new Gauge({
-    name: 'tollgate_worker_heartbeat_age_seconds',
-    help: 'Time since the loop last turned.',
-    labelNames,
-    registers,
-  });
-  for (const worker of workers) {
-    const label = { worker: String(worker.slot) };
-    up.set(label, worker.ready ? 1 : 0);
-    restarts.inc(label, worker.restarts);
-    quiet.set(label, worker.row === null ? 0 : Math.max(0, monotonicS() - table.worker(worker.row).state[S_HEARTBEAT_S]!));
-  }
-  new Gauge({ name: 'tollgate_build_info', help: 'Always 1.', labelNames: ['version', 'node'], registers }).set(
-    { version, node: process.version },
-    1,
-  );
-  new Gauge({ name: 'tollgate_start_time_seconds', help: 'Unix time of the start.', registers }).set(startedMs / 1_000);
-}
-
-function addChanges(registry: Registry, { plan, changes }: MetricsSource): void {
-  const registers = [registry];
-  const all = new Counter({
-    name: 'tollgate_config_changes_total',
-    help: 'Configurations that came to run, and that were refused.',
-    labelNames: ['result'],
-    registers,
-  });
-  all.inc({ result: 'applied' }, changes.applied);
-  all.inc({ result: 'refused' }, changes.refused);
-  const last = new Gauge({ name: 'tollgate_config_last_applied_seconds', help: 'Unix time since when the configuration runs.', registers });
-  last.set(changes.lastAppliedMs / 1_000);
-  new Gauge({ name: 'tollgate_config_number', help: 'Number of the configuration that runs.', registers }).set(plan.id);
-}
-
-function durationsOf(table: SharedTable): Histogram {
-  return {
-    name: 'tollgate_request_duration_seconds',
-    help: 'Time from request head to the last byte of the response.',
-    bounds: DURATION_BOUNDS_S,
-    counts: Array.from({ length: DURATION_BOUNDS_S.length + 1 }, (_, i) => table.counter(C_DURATION + i)),
-    sum: table.counter(C_DURATION_SUM_S),
+    return { kind, name, help, labels: ['process'], samples: [{ labels: { process: 'supervisor' }, value: own }, ...samples] };
   };
+  return [
+    metric(C_RSS_BYTES, self.residentBytes),
+    metric(C_HEAP_BYTES, self.heapBytes),
+    metric(C_CPU_S, self.cpuS),
+    metric(C_DESCRIPTORS_OPEN, self.descriptors),
+    metric(C_DESCRIPTORS_MAX, self.descriptorsMax),
+  ];
 }
 
-/** prom-client fills histograms by observation; ours come counted. */
-function durationText(table: SharedTable): string {
-  const { name, help, bounds, counts, sum } = durationsOf(table);
-  const lines = [`# HELP ${name} ${help}`, `# TYPE ${name} histogram`];
-  let count = 0;
-  [...bounds, Number.POSITIVE_INFINITY].forEach((bound, i) => {
-    count += counts[i]!;
-    lines.push(`${name}_bucket{le="${bound === Number.POSITIVE_INFINITY ? '+Inf' : bound}"} ${count}`);
-  });
-  lines.push(`${name}_sum ${sum}`, `${name}_count ${count}`, '');
-  return lines.join('\n');
+function certificates({ certificates: all }: Plan): Metric[] {
+  // Several may be named alike: the first to expire is the one to know of.
+  const soonest = new Map<string, { readonly labels: Labels; readonly value: number }>();
+  for (const { source, names, notAfterMs } of [...all].sort((a, b) => a.notAfterMs - b.notAfterMs)) {
+    if (soonest.size === CERTIFICATES_MAX) break;
+    const labels = { source, name: names[0] ?? '' };
+    const key = `${labels.source}\0${labels.name}`;
+    if (!soonest.has(key)) soonest.set(key, { labels, value: notAfterMs / 1_000 });
+  }
+  return [
+    single('gauge', 'tollgate_certificates', 'Certificates in use.', all.length),
+    {
+      kind: 'gauge',
+      name: 'tollgate_certificate_expiry_seconds',
+      help: 'Unix time at which a certificate expires, by file and first name; the 1000 that do first.',
+      labels: ['source', 'name'],
+      samples: [...soonest.values()],
+    },
+  ];
+}
+
+function changes({ plan, changes: { applied, refused, lastAppliedMs }, version, startedMs }: MetricsSource): Metric[] {
+  return [
+    {
+      kind: 'counter',
+      name: 'tollgate_config_changes_total',
+      help: 'Configurations that came to run, and that were refused.',
+      labels: ['result'],
+      samples: [
+        { labels: { result: 'applied' }, value: applied },
+        { labels: { result: 'refused' }, value: refused },
+      ],
+    },
+    single('gauge', 'tollgate_config_last_applied_seconds', 'Unix time since when the configuration runs.', lastAppliedMs / 1_000),
+    single('gauge', 'tollgate_config_number', 'Number of the configuration that runs.', plan.id),
+    {
+      kind: 'gauge',
+      name: 'tollgate_build_info',
+      help: 'Always 1.',
+      labels: ['version', 'node'],
+      samples: [{ labels: { version, node: process.version }, value: 1 }],
+    },
+    single('gauge', 'tollgate_start_time_seconds', 'Unix time of the start.', startedMs / 1_000),
+  ];
+}
+
+function single(kind: Metric['kind'], name: string, help: string, value: number): Metric {
+  return { kind, name, help, labels: [], samples: [{ labels: {}, value }] };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FAULT_ACCESS_DENIED, FAULT_CONNECT_REFUSED, FAULT_RESET, FAULT_RESPONSE_TRUNCATED } from '../base/faults.ts';
 import type { SpanRecord, UpstreamRecord } from '../plan/span-record.ts';
-import type { Metric } from './metrics.ts';
+import type { Histogram, Metric } from './exposition.ts';
 import { encodeMetrics, encodeSpans } from './otlp-encode.ts';
 import { attributesOf, readMetrics, readTraces } from './test-otlp.ts';
 
@@ -185,11 +185,12 @@ test('encodeSpans() never ends a span before it began', () => {
 });
 
 test('encodeMetrics() makes cumulative sums that begin at the start, gauges, and a histogram with its bounds', () => {
-  const metrics: Metric[] = [
+  const metrics: (Metric | Histogram)[] = [
     {
       name: 'tollgate_responses_total',
       help: 'Heads.',
       kind: 'counter',
+      labels: ['class'],
       samples: [
         { labels: { class: '2xx' }, value: 3 },
         { labels: { class: '5xx' }, value: 2 ** 60 },
@@ -199,15 +200,27 @@ test('encodeMetrics() makes cumulative sums that begin at the start, gauges, and
       name: 'tollgate_resident_bytes',
       help: 'Memory.',
       kind: 'gauge',
+      labels: ['worker'],
       samples: [
         { labels: {}, value: Number.NaN },
         { labels: { worker: '1' }, value: Number.NEGATIVE_INFINITY },
       ],
     },
-    { name: 'tollgate_empty', help: '', kind: 'gauge', samples: [] },
+    { name: 'tollgate_empty', help: '', kind: 'gauge', labels: [], samples: [] },
+    { name: 'tollgate_quiet_seconds', help: '', kind: 'histogram', labels: ['target'], bounds: [1], series: [] },
+    {
+      name: 'tollgate_request_duration_seconds',
+      help: 'Time.',
+      kind: 'histogram',
+      labels: ['target'],
+      bounds: [0.5, 1],
+      series: [
+        { labels: { target: 'a' }, counts: [4, 0, 1], sum: 3.5 },
+        { labels: { target: 'b' }, counts: [0, 0, 0], sum: 0 },
+      ],
+    },
   ];
-  const durations = { name: 'tollgate_request_duration_seconds', help: 'Time.', bounds: [0.5, 1], counts: [4, 0, 1], sum: 3.5 };
-  const json = encodeMetrics(metrics, durations, SOURCE, START_MS, START_MS + 30_000);
+  const json = encodeMetrics(metrics, SOURCE, START_MS, START_MS + 30_000);
   readMetrics(json);
   const start = { startTimeUnixNano: '1750000000000250000' };
   const now = { timeUnixNano: '1750000030000250000' };
@@ -251,12 +264,21 @@ test('encodeMetrics() makes cumulative sums that begin at the start, gauges, and
                 histogram: {
                   dataPoints: [
                     {
-                      attributes: [],
+                      attributes: label('target', 'a'),
                       ...start,
                       ...now,
                       count: '5',
                       sum: 3.5,
                       bucketCounts: ['4', '0', '1'],
+                      explicitBounds: [0.5, 1],
+                    },
+                    {
+                      attributes: label('target', 'b'),
+                      ...start,
+                      ...now,
+                      count: '0',
+                      sum: 0,
+                      bucketCounts: ['0', '0', '0'],
                       explicitBounds: [0.5, 1],
                     },
                   ],

@@ -8,7 +8,7 @@
  */
 import { faultOf } from '../base/faults.ts';
 import type { SpanRecord, UpstreamRecord } from '../plan/span-record.ts';
-import type { Histogram, Metric } from './metrics.ts';
+import type { Histogram, Metric } from './exposition.ts';
 
 const KIND_SERVER = 2;
 const KIND_CLIENT = 3;
@@ -43,46 +43,46 @@ export function encodeSpans(records: readonly SpanRecord[], source: OtlpSource):
   return JSON.stringify({ resourceSpans: [{ resource: resourceOf(source), scopeSpans: [{ scope: scopeOf(source), spans }] }] });
 }
 
-/** Body of a POST to /v1/metrics. Counters and the histogram have counted since `startMs`. Times are Unix milliseconds. */
-export function encodeMetrics(
-  metrics: readonly Metric[],
-  durations: Histogram,
-  source: OtlpSource,
-  startMs: number,
-  nowMs: number,
-): string {
-  const startTimeUnixNano = unixNano(startMs);
-  const timeUnixNano = unixNano(nowMs);
-  const encoded = metrics
-    .filter(({ samples }) => samples.length > 0)
-    .map(({ name, help, kind, samples }) => {
-      const head = { name, description: help, unit: unitOf(name) };
-      const points = samples.map(({ labels, value }) => ({ attributes: textAttributes(labels), timeUnixNano, asDouble: doubleOf(value) }));
-      if (kind === 'gauge') return { ...head, gauge: { dataPoints: points } };
-      const dataPoints = points.map((point) => ({ ...point, startTimeUnixNano }));
-      return { ...head, sum: { dataPoints, aggregationTemporality: CUMULATIVE, isMonotonic: true } };
-    });
-  const histogram = {
-    name: durations.name,
-    description: durations.help,
-    unit: unitOf(durations.name),
-    histogram: {
-      dataPoints: [
-        {
-          attributes: [],
-          startTimeUnixNano,
-          timeUnixNano,
-          count: String(durations.counts.reduce((sum, count) => sum + count, 0)),
-          sum: durations.sum,
-          bucketCounts: durations.counts.map(String),
-          explicitBounds: durations.bounds,
-        },
-      ],
-      aggregationTemporality: CUMULATIVE,
-    },
-  };
-  const scopeMetrics = [{ scope: scopeOf(source), metrics: [...encoded, histogram] }];
+/** Body of a POST to /v1/metrics. Counters and histograms have counted since `startMs`. Times are Unix milliseconds. */
+export function encodeMetrics(families: readonly (Metric | Histogram)[], source: OtlpSource, startMs: number, nowMs: number): string {
+  const times = { startTimeUnixNano: unixNano(startMs), timeUnixNano: unixNano(nowMs) };
+  const metrics = families.flatMap((family) => {
+    const { name, help } = family;
+    const data = family.kind === 'histogram' ? histogramData(family, times) : sampleData(family, times);
+    return data === null ? [] : [{ name, description: help, unit: unitOf(name), ...data }];
+  });
+  const scopeMetrics = [{ scope: scopeOf(source), metrics }];
   return JSON.stringify({ resourceMetrics: [{ resource: resourceOf(source), scopeMetrics }] });
+}
+
+interface Times {
+  readonly startTimeUnixNano: string;
+  readonly timeUnixNano: string;
+}
+
+/** Null: there is nothing to tell yet. */
+function sampleData({ kind, samples }: Metric, times: Times): object | null {
+  if (samples.length === 0) return null;
+  const { timeUnixNano } = times;
+  const dataPoints = samples.map(({ labels, value }) => ({
+    attributes: textAttributes(labels),
+    ...(kind === 'gauge' ? { timeUnixNano } : times),
+    asDouble: doubleOf(value),
+  }));
+  return kind === 'gauge' ? { gauge: { dataPoints } } : { sum: { dataPoints, aggregationTemporality: CUMULATIVE, isMonotonic: true } };
+}
+
+function histogramData({ bounds, series }: Histogram, times: Times): object | null {
+  if (series.length === 0) return null;
+  const dataPoints = series.map(({ labels, counts, sum }) => ({
+    attributes: textAttributes(labels),
+    ...times,
+    count: String(counts.reduce((total, count) => total + count, 0)),
+    sum,
+    bucketCounts: counts.map(String),
+    explicitBounds: bounds,
+  }));
+  return { histogram: { dataPoints, aggregationTemporality: CUMULATIVE } };
 }
 
 function serverSpan(record: SpanRecord): object {

@@ -13,13 +13,13 @@ import {
   C_RSS_BYTES,
   C_TLS_FALLBACK,
   T_FAILURES,
-  T_FIRST_BYTE_S,
   T_IN_FLIGHT,
   T_REQUESTS,
 } from '../plan/counters.ts';
 import { addressText } from '../plan/plan.ts';
 import type { MetricsSource } from './metrics.ts';
 import type { Rates } from './rates.ts';
+import type { TargetMeter } from './target-meter.ts';
 
 export interface Status {
   readonly version: string;
@@ -33,7 +33,8 @@ export interface Status {
   readonly draining: boolean;
   readonly connections: { readonly open: number; readonly total: number };
   readonly requests: { readonly open: number; readonly total: number };
-  readonly handshakes: { readonly full: number; readonly resumed: number };
+  /** `resumedShare`: of all that were finished; null: none was. */
+  readonly handshakes: { readonly full: number; readonly resumed: number; readonly resumedShare: number | null };
   /** A second's worth, over the last ten. */
   readonly rates: Rates;
   readonly listeners: readonly {
@@ -51,9 +52,10 @@ export interface Status {
       readonly open: number;
       readonly requests: number;
       readonly failures: number;
-      /** From request to response head, over all requests; null: there was none. Milliseconds. */
+      /** From request to response head, over the last minute: the mean, and what 99 of 100 did not exceed; null: there was none. Milliseconds. */
       readonly firstByteMs: number | null;
-      /** Much slower than its neighbours. */
+      readonly firstByteP99Ms: number | null;
+      /** Much slower than its neighbours, in the last minute. */
       readonly slow: boolean;
     }[];
   }[];
@@ -74,12 +76,13 @@ export interface Status {
   readonly inactive: readonly string[];
 }
 
-export interface StatusSource extends MetricsSource {
+export interface StatusSource extends Omit<MetricsSource, 'self'> {
   readonly uptimeS: number;
   readonly draining: boolean;
   /** What is configured and not in force, with the reason. */
   readonly inactive: readonly string[];
   readonly rates: Rates;
+  readonly meter: TargetMeter;
   readonly trialUntilMs: number | null;
   readonly file: string;
   readonly finishing: Status['finishing'];
@@ -88,7 +91,9 @@ export interface StatusSource extends MetricsSource {
 const DAY_MS = 86_400_000;
 
 export function makeStatus(source: StatusSource): Status {
-  const { plan, table, workers } = source;
+  const { plan, table, workers, meter } = source;
+  const full = table.counter(C_HANDSHAKES_TLS12) + table.counter(C_HANDSHAKES_TLS13);
+  const resumed = table.counter(C_HANDSHAKES_TLS12_RESUMED) + table.counter(C_HANDSHAKES_TLS13_RESUMED);
   const fellBack = table.counter(C_TLS_FALLBACK) > 0;
   return {
     version: source.version,
@@ -100,10 +105,7 @@ export function makeStatus(source: StatusSource): Status {
     draining: source.draining,
     connections: { open: table.counter(C_CONNECTIONS_OPEN), total: table.counter(C_CONNECTIONS) },
     requests: { open: table.counter(C_REQUESTS_OPEN), total: table.counter(C_REQUESTS) },
-    handshakes: {
-      full: table.counter(C_HANDSHAKES_TLS12) + table.counter(C_HANDSHAKES_TLS13),
-      resumed: table.counter(C_HANDSHAKES_TLS12_RESUMED) + table.counter(C_HANDSHAKES_TLS13_RESUMED),
-    },
+    handshakes: { full, resumed, resumedShare: full + resumed === 0 ? null : resumed / (full + resumed) },
     rates: source.rates,
     listeners: plan.listeners.map(({ name, address, tls }) => ({
       name,
@@ -117,13 +119,14 @@ export function makeStatus(source: StatusSource): Status {
       name,
       targets: withSlow(
         targets.map(({ label, slot }) => {
-          const requests = table.target(slot, T_REQUESTS);
+          const firstByte = meter.firstByte(table, slot);
           return {
             address: label,
             open: table.target(slot, T_IN_FLIGHT),
-            requests,
+            requests: table.target(slot, T_REQUESTS),
             failures: table.target(slot, T_FAILURES),
-            firstByteMs: requests === 0 ? null : (1_000 * table.target(slot, T_FIRST_BYTE_S)) / requests,
+            firstByteMs: firstByte?.meanMs ?? null,
+            firstByteP99Ms: firstByte?.p99Ms ?? null,
           };
         }),
       ),
@@ -169,7 +172,7 @@ export function statusText(status: Status): string {
   const lines = [
     `tollgate ${status.version}, pid ${status.pid}, up ${duration(status.uptimeS)}${status.draining ? ', draining' : ''}`,
     `configuration ${status.plan} of ${status.file}${status.trialUntilMs === null ? '' : `, tried until ${new Date(status.trialUntilMs).toISOString()}: confirm it or it is taken back`}`,
-    `connections ${status.connections.open} open, ${status.connections.total} in all; requests ${status.requests.open} open, ${status.requests.total} in all; handshakes ${status.handshakes.full} full, ${status.handshakes.resumed} resumed`,
+    `connections ${status.connections.open} open, ${status.connections.total} in all; requests ${status.requests.open} open, ${status.requests.total} in all; handshakes ${status.handshakes.full} full, ${status.handshakes.resumed} resumed${share(status.handshakes.resumedShare)}`,
     `a second: ${rate(status.rates.requests)} requests, ${rate(status.rates.handshakes)} handshakes, ${rate(status.rates.handshakeFailures)} failed ones, ${rate(status.rates.answers5xx)} answers 5xx, ${size(status.rates.bytesIn)} in, ${size(status.rates.bytesOut)} out`,
     '',
     'LISTENERS',
@@ -191,7 +194,7 @@ export function statusText(status: Status): string {
           `${each.requests} requests`,
           `${each.open} open`,
           `${each.failures} failed`,
-          each.firstByteMs === null ? '' : `first byte ${each.firstByteMs.toFixed(1)} ms${each.slow ? ', slow' : ''}`,
+          firstByteText(each),
         ]),
       ),
     ),
@@ -220,6 +223,15 @@ export function statusText(status: Status): string {
   if (faults.length > 0) lines.push('', 'WHAT WENT WRONG', ...columns(faults.map(([reason, count]) => [reason, String(count)])));
   if (status.inactive.length > 0) lines.push('', 'INACTIVE', ...status.inactive.map((each) => `  ${each}`));
   return `${lines.join('\n')}\n`;
+}
+
+function firstByteText({ firstByteMs, firstByteP99Ms, slow }: TargetView): string {
+  if (firstByteMs === null || firstByteP99Ms === null) return '';
+  return `first byte ${firstByteMs.toFixed(1)} ms, 99 % within ${firstByteP99Ms.toFixed(1)} ms${slow ? ', slow' : ''}`;
+}
+
+function share(value: number | null): string {
+  return value === null ? '' : ` (${(100 * value).toFixed(0)} %)`;
 }
 
 function rate(value: number): string {

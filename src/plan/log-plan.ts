@@ -1,7 +1,7 @@
 /** What is logged, how and where to: the part of a plan that both the supervisor (who opens) and the workers (who write) read. */
 import type { TargetAddress } from './plan.ts';
 
-/** Keys of an access line in JSON; all of them but the last three unless a list says otherwise. */
+/** Keys of an access line in JSON. */
 export const LOG_FIELDS = [
   'time',
   'client',
@@ -23,10 +23,12 @@ export const LOG_FIELDS = [
   'protocol',
   'user',
   'bodyBytes',
+  'bytesIn',
+  'alpn',
 ] as const;
 export type LogField = (typeof LOG_FIELDS)[number];
-/** Keys of the format `json`. */
-export const LOG_FIELDS_USUAL: readonly LogField[] = LOG_FIELDS.slice(0, 17);
+/** Keys of the format `json`. The last two are of connections that are carried as they are. */
+export const LOG_FIELDS_USUAL: readonly LogField[] = LOG_FIELDS.filter((field) => !['protocol', 'user', 'bodyBytes'].includes(field));
 
 export type LogFormatPlan = { readonly kind: 'json'; readonly fields: readonly LogField[] } | { readonly kind: 'combined' | 'common' };
 

@@ -41,7 +41,14 @@ export interface ListenerPlan {
   /** What identifies the socket over reloads: `ip:port`, `[ip6]:port` or `unix:/path`. */
   readonly address: ListenAddress;
   readonly tls: TlsPlan | null;
+  /** What is done with requests; none where the listener speaks no HTTP. */
   readonly routes: readonly RoutePlan[];
+  /** Null: HTTP. Else whatever clients speak is carried as it is. */
+  readonly tcpRoutes: readonly TcpRoutePlan[] | null;
+  /** TLS that is carried as it is, told apart by the ClientHello, before anything of ours is involved. */
+  readonly passthrough: readonly TcpRoutePlan[];
+  /** Null: nobody speaks for others below TLS. */
+  readonly proxyProtocol: ProxyProtocolPlan | null;
   readonly socket: SocketPlan;
   readonly forwarding: ForwardingPlan;
   /** Pages in place of our own few words. */
@@ -50,6 +57,32 @@ export interface ListenerPlan {
   readonly access: AccessPlan | null;
   /** Value of Strict-Transport-Security in every answer, or null. RFC 6797. */
   readonly hsts: string | null;
+}
+
+/** Where connections of a kind are carried to. */
+export interface TcpRoutePlan {
+  /** What logs say. */
+  readonly name: string;
+  readonly match: NameMatch;
+  /** Index into `Plan.upstreams`. */
+  readonly upstream: number;
+  /** Null: everybody may. */
+  readonly access: AccessPlan | null;
+}
+
+export interface NameMatch {
+  /** Lower-case server name, `*.suffix`, or null for any and for none. */
+  readonly sni: string | null;
+  /** Protocols of ALPN, of which one must be there; empty: any. One character a byte. */
+  readonly alpn: readonly string[];
+}
+
+/** Who begins a connection with a PROXY header. */
+export interface ProxyProtocolPlan {
+  /** Networks, canonical. */
+  readonly from: readonly string[];
+  /** Nobody else may come in. */
+  readonly required: boolean;
 }
 
 /** What servers are told of the client, and who is believed about it. */
@@ -143,8 +176,10 @@ export interface CertificatePlan {
 }
 
 export interface RoutePlan {
-  /** What logs and the variable {route} say. */
+  /** What logs, metrics and the variable {route} say. */
   readonly name: string;
+  /** Row in the shared table: its listener's and its own name have it, over all addresses of the listener. */
+  readonly slot: number;
   readonly match: RouteMatch;
   readonly action: ActionPlan;
   /** Null: everybody may. */
@@ -220,7 +255,7 @@ export interface RespondPlan {
 export interface RouteMatch {
   /** Lower-case host, `*.suffix`, or null for any. */
   readonly host: string | null;
-  /** Exact path, or a prefix when `pathIsPrefix`; null for any. `/api/*` is compiled to the prefix `/api/`. */
+  /** Exact path, or a prefix when `pathIsPrefix`, as route/normal-path.ts makes it, bytes as Latin-1; null for any. `/api/*` is compiled to the prefix `/api/`. */
   readonly path: string | null;
   readonly pathIsPrefix: boolean;
 }
@@ -238,6 +273,8 @@ export interface UpstreamPlan {
   readonly responseHeadMs: number;
   /** Longest silence within a response body, or while the server takes no bytes. Milliseconds. */
   readonly bodyMs: number;
+  /** Version of the PROXY header that connections begin with; they are then never shared. Null: none. */
+  readonly proxyProtocol: 1 | 2 | null;
   /** Our own address on connections to IPv4 and IPv6 targets; null: the kernel's choice. */
   readonly source4: string | null;
   readonly source6: string | null;
@@ -269,7 +306,7 @@ export interface TimeoutsPlan {
   readonly bodyMs: number;
   /** Quiet time on a kept-alive connection. */
   readonly idleMs: number;
-  /** Quiet time in a tunnel (an upgraded connection). */
+  /** Quiet time in a tunnel: an upgraded connection, or one whose protocol is not ours to know. */
   readonly tunnelMs: number;
   /** How long a closing connection may wait for the client to take its last bytes. */
   readonly closeMs: number;
@@ -280,6 +317,8 @@ export interface TimeoutsPlan {
 export interface LimitsPlan {
   /** Open client connections, over all workers. */
   readonly connectionsMax: number;
+  /** Resident memory over all workers past which no new connection is taken. Bytes; null: nine tenths of what this machine, or container, has. */
+  readonly memoryBytesMax: number | null;
   /** Requests on one connection; null: any. */
   readonly requestsMax: number | null;
   /** Bytes a second that a client must send or take while it is waited for, from `minimumRateAfterMs` on; 0: any. */

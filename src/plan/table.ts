@@ -2,23 +2,40 @@
  * Layout of the memory that the supervisor and its workers share. Pure arithmetic over an ArrayBuffer: who maps it is `native`'s affair.
  *
  *   header            16 x int32
- *   row per process   state: 16 x int32, then counters and targets: float64, padded to whole cache lines
+ *   row per process   state: 16 x int32, then counters, targets, routes and the targets' histograms: float64, padded to whole cache lines
  *   clients           what all workers know of each client: see ClientMemory
  *
  * Row 0 is the supervisor's, and keeps the counts of workers that are gone (so that a counter never falls); row n is worker slot n - 1.
  * One process writes a row's counters; the supervisor folds and clears the row of a dead worker before it is given to the next.
  */
 import { assert } from '../base/assert.ts';
-import { TARGETS_MAX, WORKERS_MAX } from '../base/limits.ts';
-import { COUNTER_PLACES, COUNTERS, T_IN_FLIGHT, TARGET_PLACES } from './counters.ts';
+import { ROUTES_COUNTED_MAX, TARGETS_MAX, WORKERS_MAX } from '../base/limits.ts';
+import {
+  COUNTER_PLACES,
+  COUNTERS,
+  R_1XX,
+  ROUTE_PLACES,
+  T_BYTES_OUT,
+  T_CONNECTS,
+  T_REQUESTS,
+  TARGET_GAUGES,
+  TARGET_HISTOGRAMS_PLACES,
+  TARGET_PLACES,
+} from './counters.ts';
 
 export const TABLE_MAGIC = 0x746f6c6c;
-export const TABLE_VERSION = 5;
+export const TABLE_VERSION = 7;
 
 const LINE = 64;
 const HEADER_BYTES = 64;
 const STATE_BYTES = 64;
-const FLOATS = COUNTER_PLACES + TARGETS_MAX * TARGET_PLACES;
+/** Behind the places of routes: that of the routes beyond ROUTES_COUNTED_MAX, and that of requests that met no route. */
+export const ROUTE_OTHER = ROUTES_COUNTED_MAX;
+export const ROUTE_NONE = ROUTES_COUNTED_MAX + 1;
+const TARGETS_AT = COUNTER_PLACES;
+const ROUTES_AT = TARGETS_AT + TARGETS_MAX * TARGET_PLACES;
+const HISTOGRAMS_AT = ROUTES_AT + (ROUTE_NONE + 1) * ROUTE_PLACES;
+const FLOATS = HISTOGRAMS_AT + TARGETS_MAX * TARGET_HISTOGRAMS_PLACES;
 const ROW_BYTES = STATE_BYTES + Math.ceil((FLOATS * 8) / LINE) * LINE;
 
 // Header places (int32).
@@ -93,12 +110,25 @@ export class TableRow {
   readonly state: Int32Array;
   readonly counters: Float64Array;
   readonly targets: Float64Array;
+  readonly routes: Float64Array;
+  /** Of targets. Memory nobody has touched costs nothing, and reading touches it: only where `targets` says that there is something. */
+  readonly histograms: Float64Array;
 
   constructor(memory: ArrayBufferLike, row: number) {
     const at = HEADER_BYTES + ROW_BYTES * row;
+    const floats = (from: number, to: number): Float64Array => new Float64Array(memory, at + STATE_BYTES + from * 8, to - from);
     this.state = new Int32Array(memory, at, STATE_BYTES / 4);
-    this.counters = new Float64Array(memory, at + STATE_BYTES, COUNTER_PLACES);
-    this.targets = new Float64Array(memory, at + STATE_BYTES + COUNTER_PLACES * 8, TARGETS_MAX * TARGET_PLACES);
+    this.counters = floats(0, TARGETS_AT);
+    this.targets = floats(TARGETS_AT, ROUTES_AT);
+    this.routes = floats(ROUTES_AT, HISTOGRAMS_AT);
+    this.histograms = floats(HISTOGRAMS_AT, FLOATS);
+  }
+
+  /** Whether there is anything in the histograms of `target`. */
+  hasHistograms(target: number): boolean {
+    const { targets } = this;
+    const at = target * TARGET_PLACES;
+    return targets[at + T_REQUESTS] !== 0 || targets[at + T_CONNECTS] !== 0 || targets[at + T_BYTES_OUT] !== 0;
   }
 }
 
@@ -146,25 +176,69 @@ export class SharedTable {
     return sum;
   }
 
-  /** Sum of one place of target `target` over all rows. */
+  /** Sum of one place of target `target` over all rows. What `restartTarget` took off may leave a crumb below 0. */
   target(target: number, place: number): number {
     let sum = 0;
     for (const row of this.rows) sum += row.targets[target * TARGET_PLACES + place]!;
-    return sum;
+    return Math.max(0, sum);
+  }
+
+  /** Sums of `count` places, from `place` on, of the histograms of target `target` over all rows. */
+  targetHistogram(target: number, place: number, count: number): number[] {
+    const sums = new Array<number>(count).fill(0);
+    const at = target * TARGET_HISTOGRAMS_PLACES + place;
+    for (const row of this.rows) {
+      if (!row.hasHistograms(target)) continue;
+      for (let i = 0; i < count; i++) sums[i]! += row.histograms[at + i]!;
+    }
+    return sums.map((sum) => Math.max(0, sum));
+  }
+
+  /** Sum of one place of route `route` over all rows. */
+  route(route: number, place: number): number {
+    let sum = 0;
+    for (const row of this.rows) sum += row.routes[route * ROUTE_PLACES + place]!;
+    return Math.max(0, sum);
+  }
+
+  /**
+   * Somebody new sits in a target's place: what was counted there so far is not told any more. The supervisor takes it off in its own row, so
+   * that workers may go on counting.
+   */
+  restartTarget(target: number): void {
+    const own = this.rows[0]!;
+    // Before the places below: they say whether there is something to be read.
+    if (this.rows.some((row) => row.hasHistograms(target))) {
+      const counted = this.targetHistogram(target, 0, TARGET_HISTOGRAMS_PLACES);
+      for (let i = 0; i < counted.length; i++) own.histograms[target * TARGET_HISTOGRAMS_PLACES + i]! -= counted[i]!;
+    }
+    for (let place = 0; place < TARGET_PLACES; place++) {
+      if (!TARGET_GAUGES.has(place)) own.targets[target * TARGET_PLACES + place]! -= this.target(target, place);
+    }
+  }
+
+  /** As `restartTarget`, for a route. */
+  restartRoute(route: number): void {
+    for (let place = R_1XX; place < ROUTE_PLACES; place++) this.rows[0]!.routes[route * ROUTE_PLACES + place]! -= this.route(route, place);
   }
 
   /** Moves the counts of a dead worker to row 0 and clears its row. Gauges, in-flight numbers too, end with the process they described. */
   fold(slot: number): void {
     const from = this.worker(slot);
     const into = this.rows[0]!;
+    // Behind a target that a row knows nothing of, its histograms are not looked at.
+    for (let target = 0; target < TARGETS_MAX; target++) {
+      if (!from.hasHistograms(target)) continue;
+      for (let i = 0, at = target * TARGET_HISTOGRAMS_PLACES; i < TARGET_HISTOGRAMS_PLACES; i++, at++)
+        move(from.histograms, into.histograms, at, true);
+    }
     for (let place = 0; place < COUNTER_PLACES; place++) {
-      if (COUNTERS[place]?.kind !== 'gauge') into.counters[place]! += from.counters[place]!;
+      const row = COUNTERS[place];
+      move(from.counters, into.counters, place, row === undefined || (row.kind !== 'gauge' && row.perProcess !== true));
     }
-    for (let place = 0; place < from.targets.length; place++) {
-      if (place % TARGET_PLACES !== T_IN_FLIGHT) into.targets[place]! += from.targets[place]!;
-    }
-    from.counters.fill(0);
-    from.targets.fill(0);
+    for (let place = 0; place < from.targets.length; place++)
+      move(from.targets, into.targets, place, !TARGET_GAUGES.has(place % TARGET_PLACES));
+    for (let place = 0; place < from.routes.length; place++) move(from.routes, into.routes, place, true);
     from.state.fill(0, S_PLAN);
     from.state[S_STATE] = STATE_EMPTY;
     from.state[S_PID] = 0;
@@ -174,6 +248,14 @@ export class SharedTable {
     }
     share.fill(0);
   }
+}
+
+/** Clears a place, and adds what was in it to another row's, where it is `kept`. What is 0 stays untouched on both sides. */
+function move(from: Float64Array, into: Float64Array, place: number, kept: boolean): void {
+  const value = from[place]!;
+  if (value === 0) return;
+  if (kept) into[place]! += value;
+  from[place] = 0;
 }
 
 /** Milliseconds of the monotonic clock, the same for every process of this machine. */

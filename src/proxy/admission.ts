@@ -28,6 +28,7 @@ import { SERVER_SPAN } from '../http/trace-context.ts';
 import { copyMemory } from '../native/memory.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
 import { C_BYTES_IN } from '../plan/counters.ts';
+import type { UpstreamPlan } from '../plan/plan.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { COMPOSE_AT, COMPOSE_END, READ_AT } from './context.ts';
 import { Gate, type GateOwner, type GateRules } from './gate.ts';
@@ -228,6 +229,10 @@ export class Admission implements GateOwner {
     }
     this.#gate = new Gate(context, rules, isHead ? METHOD_HEAD : METHOD_GET, this);
     this.#gate.ask(composed);
+  }
+
+  gateOpening(upstream: UpstreamPlan): Uint8Array | null {
+    return this.#provenance.opening(upstream);
   }
 
   onGatePassed(toRequest: string, toResponse: string): void {

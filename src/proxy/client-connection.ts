@@ -1,15 +1,19 @@
 /**
  * A client's connection from accept to close. Owns the descriptor, the stream, and what the client has said that nobody has used yet.
  *
- *   HELLO -> HANDSHAKE -> HEAD <-> EXCHANGE -> CLOSING -> (gone)
- *     |          |          |         \-> TUNNEL -> (gone)
- *     |          \-> BLINDED (a failure whose timing must tell nothing) -> (gone)
- *     \-> CLOSING (a plain alert, or a plain 400, on its way)
+ *   PROXY_HEADER -> HELLO -> HANDSHAKE -> HEAD <-> EXCHANGE -> CLOSING -> (gone)
+ *                     |          |   |               \-> TUNNEL -> (gone)
+ *                     |          |   \-> RELAY -> TUNNEL -> (gone)
+ *                     |          \-> BLINDED (a failure whose timing must tell nothing) -> (gone)
+ *                     |\-> RELAY (passed through)
+ *                     \-> CLOSING (a plain alert, or a plain 400, on its way)
  *
- * A listener without TLS begins at HEAD.
+ * Most begin at HELLO. A listener without TLS begins at HEAD, or at RELAY where it does not know what its clients speak.
  */
 import { assert } from '../base/assert.ts';
 import {
+  FAULT_ACCESS_DENIED,
+  FAULT_CLIENT_CONNECTIONS,
   FAULT_CLIENT_HANDSHAKES,
   FAULT_EOF,
   FAULT_HELLO_GONE,
@@ -18,7 +22,11 @@ import {
   FAULT_HELLO_PLAIN_HTTP,
   FAULT_HELLO_TIMEOUT,
   FAULT_HELLO_UNKNOWN_NAME,
+  FAULT_MEMORY,
+  FAULT_PROXY_HEADER_GONE,
+  FAULT_PROXY_HEADER_TIMEOUT,
   FAULT_REQUEST_HEAD_TIMEOUT,
+  FAULT_SHUTDOWN,
   FAULT_TLS_CLIENT_ALERT,
   FAULT_TLS_TIMEOUT,
   faultOf,
@@ -33,7 +41,7 @@ import { plainHttpOnTlsPort } from '../http/local-answers.ts';
 import type { MessageHead } from '../http/message-head.ts';
 import { copyMemory } from '../native/memory.ts';
 import { ERROR, HANGUP, READ_HANGUP, READABLE, WRITABLE } from '../native/poller.ts';
-import { closeDescriptor, peek, receive, setReceiveLowWater, transmit } from '../native/sockets.ts';
+import { closeDescriptor, peek, receive, setReceiveLowWater, shutdownWrite, transmit } from '../native/sockets.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
 import { PlainStream } from '../net/plain-stream.ts';
 import type { Stream } from '../net/stream.ts';
@@ -51,18 +59,29 @@ import {
   C_HANDSHAKES_TLS13_RESUMED,
   C_LIMIT_BLINDED,
   C_LIMIT_HANDSHAKES_TURN,
+  C_TCP_PASSTHROUGH,
+  C_TCP_PLAIN,
+  C_TCP_TERMINATED,
+  groupPlace,
+  H_HANDSHAKE,
+  observe,
+  suitePlace,
 } from '../plan/counters.ts';
 import type { ConnectionView } from '../plan/messages.ts';
 import { contextAt } from '../tls/certificate-table.ts';
 import type { TlsSession } from '../tls/engine.ts';
-import { BLINDED, CLOSING, EXCHANGE, GONE, HANDSHAKE, HEAD, HELLO, STATE_NAMES, TUNNEL } from './client-state.ts';
+import { BLINDED, CLOSING, EXCHANGE, GONE, HANDSHAKE, HEAD, HELLO, PROXY_HEADER, RELAY, STATE_NAMES, TUNNEL } from './client-state.ts';
 import { COMPOSE_AT, type ProxyContext, READ_AT } from './context.ts';
 import { Exchange } from './exchange.ts';
+import { takeProxyHeader } from './proxied.ts';
+import { Relay } from './relay.ts';
 import type { Site } from './site.ts';
+import { Agreed, type TcpRoute } from './tcp-route.ts';
 import type { Tunnel } from './tunnel.ts';
 
 /** A hello with its record headers, several of them. Bytes. */
 const HELLO_PEEK_BYTES = HELLO_BYTES_MAX + 2_048;
+const NOTHING_AGREED = new Agreed('');
 /** Quiet time after which a connection gives back memory it does not need. Milliseconds. */
 const REST_MS = 1_000;
 
@@ -70,8 +89,12 @@ export class ClientConnection extends Watched {
   readonly context: ProxyContext;
   /** The listener's rules at the time of accept; replaced between requests when the plan changes. */
   site: Site;
-  readonly address: string;
-  readonly place: number;
+  /** Who connected; behind a PROXY header, who had connected to the proxy. */
+  address: string;
+  port: number;
+  /** Where that one had connected to, as the header has it; null: to us. */
+  relayedTo: { readonly address: string; readonly port: number } | null = null;
+  place: number;
   stream: Stream;
   state = HELLO;
   /** A read may give something. */
@@ -88,15 +111,19 @@ export class ClientConnection extends Watched {
   stash: Chunk | null = null;
   exchange: Exchange | null = null;
   tunnel: Tunnel | null = null;
+  relay: Relay | null = null;
   /** `TLSv1.3` and the suite's name; empty without TLS, and before the end of the handshake. */
   tlsVersion = '';
   cipher = '';
+  /** Agreed by ALPN, on listeners that carry what they do not know; empty: none. */
+  protocol = '';
   /** Requests begun. */
   requests = 0;
 
   #session: TlsSession | null = null;
   #lowWater = 1;
-  #helloBytes = 0;
+  /** Bytes that were seen in the socket and are in it still. */
+  peeked = 0;
   readonly #acceptedMs: number;
   /** The server name the client asked for, or null. */
   sni: string | null = null;
@@ -108,11 +135,12 @@ export class ClientConnection extends Watched {
   #lingers = false;
 
   /** `place`: where the guard counts this client; already counted. */
-  constructor(context: ProxyContext, site: Site, fd: number, address: string, place: number) {
+  constructor(context: ProxyContext, site: Site, fd: number, address: string, port: number, place: number) {
     super();
     this.context = context;
     this.site = site;
     this.address = address;
+    this.port = port;
     this.place = place;
     this.#acceptedMs = context.reactor.nowMs;
     this.stream = new PlainStream(fd);
@@ -121,15 +149,33 @@ export class ClientConnection extends Watched {
 
   /** Behind a successful `watch`: what waits in the socket is looked at once, at once. */
   begin(): void {
-    const { context } = this;
-    if (this.site.certificates === null) {
+    const { context, site } = this;
+    // One deadline for all that comes before the first byte of what the connection is for.
+    context.reactor.deadline(this, context.timeouts.handshakeMs);
+    if (site.expectsProxyHeader(this.address)) {
+      this.state = PROXY_HEADER;
+      this.#readProxyHeader();
+    } else this.#open();
+  }
+
+  #open(): void {
+    const { context, site } = this;
+    if (site.speaksTls) {
+      this.state = HELLO;
+      context.counters[C_HANDSHAKES_OPEN]!++;
+      this.#readHello();
+    } else if (site.tcpRoutes !== null) {
+      context.counters[C_TCP_PLAIN]!++;
+      this.#carry(site.tcpRoutes.find(null, NOTHING_AGREED));
+    } else {
       this.#enterHead(context.timeouts.requestHeadMs);
       this.#readHead();
-      return;
     }
-    context.counters[C_HANDSHAKES_OPEN]!++;
-    context.reactor.deadline(this, context.timeouts.handshakeMs);
-    this.#readHello();
+  }
+
+  /** From here on its bytes are nobody's business. */
+  #carry(route: TcpRoute | null): void {
+    new Relay(this, route, this.#acceptedMs).begin();
   }
 
   override onEvents(mask: number): void {
@@ -150,6 +196,12 @@ export class ClientConnection extends Watched {
         return;
       case TUNNEL:
         this.tunnel!.onClientEvents(mask);
+        return;
+      case RELAY:
+        this.relay!.onClientEvents(mask);
+        return;
+      case PROXY_HEADER:
+        if (this.readable) this.#readProxyHeader();
         return;
       case CLOSING:
         if ((mask & (HANGUP | ERROR)) !== 0) this.destroy();
@@ -202,10 +254,14 @@ export class ClientConnection extends Watched {
   override onDeadline(): void {
     switch (this.state) {
       case HELLO:
-        this.#handshakeFailed(this.#helloBytes > 0 ? FAULT_HELLO_TIMEOUT : FAULT_HELLO_GONE);
+        this.#handshakeFailed(this.peeked > 0 ? FAULT_HELLO_TIMEOUT : FAULT_HELLO_GONE);
         return;
       case HANDSHAKE:
         this.#handshakeFailed(FAULT_TLS_TIMEOUT);
+        return;
+      case PROXY_HEADER:
+        this.#recordFailure(FAULT_PROXY_HEADER_TIMEOUT, null, 'us');
+        this.#leave();
         return;
       case HEAD:
         this.#onHeadDeadline();
@@ -222,6 +278,29 @@ export class ClientConnection extends Watched {
     }
   }
 
+  // --- the PROXY header, before everything --------------------------------------------------------------------------
+
+  #readProxyHeader(): void {
+    this.readable = false;
+    const n = takeProxyHeader(this);
+    if (n === 0) return;
+    if (n > 0) {
+      this.readable = true;
+      this.#open();
+      return;
+    }
+    // Who may not come in is worth a count, as at accept.
+    if (n === FAULT_ACCESS_DENIED || n === FAULT_CLIENT_CONNECTIONS) this.context.counters[C_FAULTS - n]!++;
+    else this.#recordFailure(n, null, 'us');
+    this.#leave();
+  }
+
+  #leave(): void {
+    // What was only peeked is taken, or the close would be a reset.
+    if (this.peeked > 0) receive(this.fd, this.context.scratch, READ_AT, HELLO_PEEK_BYTES);
+    this.destroy();
+  }
+
   // --- the ClientHello, before any crypto ---------------------------------------------------------------------------
 
   #readHello(): void {
@@ -233,13 +312,13 @@ export class ClientConnection extends Watched {
       return;
     }
     this.readable = false;
-    this.#helloBytes = n;
+    this.peeked = n;
     const hello = context.hello;
     const used = readClientHello(context.bytes, READ_AT, READ_AT + n, hello);
     if (used === NEED_MORE) {
       // Behind a FIN the same bytes could be peeked for ever.
       if (this.hungUp || n >= HELLO_PEEK_BYTES) this.#handshakeFailed(FAULT_HELLO_GONE);
-      else this.#awaitHelloBytes(hello.neededBytes);
+      else this.awaitBytes(hello.neededBytes);
       return;
     }
     if (used < 0) {
@@ -260,8 +339,17 @@ export class ClientConnection extends Watched {
     }
     context.handshakesThisTurn++;
     this.sni = hello.serverName();
+    const past = this.site.passthrough?.find(this.sni, hello) ?? null;
+    if (past !== null) {
+      this.awaitBytes(1);
+      this.readable = true;
+      context.counters[C_HANDSHAKES_OPEN]!--;
+      context.counters[C_TCP_PASSTHROUGH]!++;
+      this.#carry(past);
+      return;
+    }
     const nowMs = context.unixMs();
-    const owner = this.site.certificates!.find(this.sni, nowMs);
+    const owner = this.site.certificates?.find(this.sni, nowMs) ?? null;
     if (owner === null) {
       this.#refuseHello(FAULT_HELLO_UNKNOWN_NAME, n);
       return;
@@ -274,21 +362,28 @@ export class ClientConnection extends Watched {
       this.#refuseHello(FAULT_HELLO_NO_SHARED_PROTOCOL, n);
       return;
     }
-    if (this.#lowWater > 1) setReceiveLowWater(this.fd, 1);
-    this.#session = contextAt(owner, nowMs).session(this.fd);
-    this.stream = this.#session;
+    this.awaitBytes(1);
+    const session = contextAt(owner, nowMs).session(this.fd);
+    if (session === null) {
+      this.#refuseHello(FAULT_MEMORY, n);
+      return;
+    }
+    this.#session = session;
+    this.stream = session;
     this.state = HANDSHAKE;
     this.#handshake();
   }
 
   #sharesProtocol(): boolean {
     const offered = this.site.alpnBytes;
+    // Who has no opinion says nothing (RFC 7301, section 3.2).
+    if (offered.length === 0) return true;
     for (let i = 0; i < offered.length; i++) if (this.context.hello.offersAlpn(offered[i]!)) return true;
     return false;
   }
 
   /** No event below what is missing: a client that sends byte by byte costs one look, not one for each byte. */
-  #awaitHelloBytes(neededBytes: number): void {
+  awaitBytes(neededBytes: number): void {
     if (neededBytes === this.#lowWater || neededBytes > HELLO_PEEK_BYTES) return;
     this.#lowWater = neededBytes;
     setReceiveLowWater(this.fd, neededBytes);
@@ -331,12 +426,23 @@ export class ClientConnection extends Watched {
     const resumed = session.resumed();
     if (version === 0x0304) context.counters[resumed ? C_HANDSHAKES_TLS13_RESUMED : C_HANDSHAKES_TLS13]!++;
     else context.counters[resumed ? C_HANDSHAKES_TLS12_RESUMED : C_HANDSHAKES_TLS12]!++;
+    const suite = session.suite();
+    context.counters[suitePlace(suite)]!++;
+    context.counters[groupPlace(session.group())]!++;
+    observe(context.counters, H_HANDSHAKE.at, H_HANDSHAKE.bounds, (context.reactor.nowMs - this.#acceptedMs) / 1_000);
     context.counters[C_HANDSHAKES_OPEN]!--;
     this.tlsVersion = versionName(version);
-    this.cipher = suiteName(session.suite());
+    this.cipher = suiteName(suite);
     if (context.debug !== null) this.#tellWatcher(resumed);
-    this.#enterHead(context.timeouts.requestHeadMs);
     this.readable = this.hungUp || session.mayHaveMore();
+    const { tcpRoutes } = this.site;
+    if (tcpRoutes !== null) {
+      this.protocol = session.protocol();
+      context.counters[C_TCP_TERMINATED]!++;
+      this.#carry(tcpRoutes.find(this.sni, this.protocol === '' ? NOTHING_AGREED : new Agreed(this.protocol)));
+      return;
+    }
+    this.#enterHead(context.timeouts.requestHeadMs);
     if (this.readable) this.#readHead();
   }
 
@@ -374,7 +480,8 @@ export class ClientConnection extends Watched {
   /** Ends it now, whatever is at work. */
   cut(): void {
     if (this.exchange !== null) this.exchange.onClientGone();
-    else if (this.tunnel !== null) this.tunnel.close();
+    else if (this.tunnel !== null) this.tunnel.close(FAULT_SHUTDOWN);
+    else if (this.relay !== null) this.relay.close(FAULT_SHUTDOWN);
     else {
       if (this.state === HELLO || this.state === HANDSHAKE) this.context.counters[C_HANDSHAKES_OPEN]!--;
       this.destroy();
@@ -405,9 +512,7 @@ export class ClientConnection extends Watched {
     this.#recordFailure(fault, alert >= 0 ? alert : null, theirs ? 'client' : 'us');
     context.counters[C_HANDSHAKES_OPEN]!--;
     if (session === null) {
-      // What was only peeked is taken, or the close would be a reset.
-      if (this.#helloBytes > 0) receive(this.fd, context.scratch, READ_AT, HELLO_PEEK_BYTES);
-      this.destroy();
+      this.#leave();
       return;
     }
     const delayMs = session.blindingMs();
@@ -430,7 +535,7 @@ export class ClientConnection extends Watched {
   #recordFailure(fault: number, alert: number | null, alertFrom: 'client' | 'us'): void {
     const { context } = this;
     context.counters[C_FAULTS - fault]!++;
-    if (fault === FAULT_HELLO_GONE && this.#helloBytes === 0) return;
+    if ((fault === FAULT_HELLO_GONE || fault === FAULT_PROXY_HEADER_GONE) && this.peeked === 0) return;
     const known = fault === FAULT_HELLO_NO_SHARED_VERSION || fault === FAULT_HELLO_NO_SHARED_PROTOCOL || fault === FAULT_HELLO_UNKNOWN_NAME;
     context.logs.handshakes.failed(
       {
@@ -640,6 +745,16 @@ export class ClientConnection extends Watched {
     this.#close();
   }
 
+  /** Closes without a goodbye: what was sent is not all there was. What the client still sends is thrown away, or it would lose even that. */
+  closeCut(): void {
+    this.state = CLOSING;
+    this.#ended = true;
+    this.#lingers = true;
+    shutdownWrite(this.fd);
+    this.context.reactor.deadline(this, this.context.timeouts.closeMs);
+    this.#close();
+  }
+
   #close(): void {
     if (this.pending !== null && !this.#flush()) return;
     if (!this.#ended) {
@@ -682,6 +797,7 @@ export class ClientConnection extends Watched {
     this.stash = null;
     this.exchange = null;
     this.tunnel = null;
+    this.relay = null;
     this.stream.release();
     const fd = this.fd;
     context.reactor.forget(this);

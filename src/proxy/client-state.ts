@@ -7,5 +7,18 @@ export const TUNNEL = 4;
 export const CLOSING = 5;
 export const BLINDED = 6;
 export const GONE = 7;
+export const PROXY_HEADER = 8;
+export const RELAY = 9;
 /** For people, by state. */
-export const STATE_NAMES: readonly string[] = ['handshake', 'handshake', 'idle', 'request', 'tunnel', 'ends', 'ends', 'ends'];
+export const STATE_NAMES: readonly string[] = [
+  'handshake',
+  'handshake',
+  'idle',
+  'request',
+  'tunnel',
+  'ends',
+  'ends',
+  'ends',
+  'handshake',
+  'connect',
+];

@@ -9,6 +9,7 @@ import { AnswerForm, DATE_BYTES } from '../http/local-answers.ts';
 import { Mending } from '../http/mending.ts';
 import { MessageHead } from '../http/message-head.ts';
 import { allocate, type Memory } from '../native/memory.ts';
+import { ProxyHeader } from '../net/proxy-protocol.ts';
 import type { Reactor } from '../net/reactor.ts';
 import type { LimitsPlan, TimeoutsPlan } from '../plan/plan.ts';
 import { monotonicMs, type TableRow } from '../plan/table.ts';
@@ -40,6 +41,8 @@ export interface Logs {
 export class ProxyContext {
   readonly reactor: Reactor;
   readonly counters: Float64Array;
+  /** By route, places of R_* (plan/counters.ts). */
+  readonly routeCounters: Float64Array;
   /** Null: nobody watches. */
   debug: DebugWatch | null = null;
   /** Replaced while connections live: looked up for every line. */
@@ -54,6 +57,7 @@ export class ProxyContext {
   readonly scratch: Memory = allocate(COMPOSE_END);
   readonly bytes: Buffer = this.scratch.bytes;
   readonly hello = new ClientHello();
+  readonly proxyHeader = new ProxyHeader();
   readonly requestHead = new MessageHead();
   readonly responseHead = new MessageHead();
   readonly forwarding = new Forwarding();
@@ -81,6 +85,7 @@ export class ProxyContext {
   constructor(reactor: Reactor, row: TableRow, logs: Logs, clients: ClientTable, timeouts: TimeoutsPlan, limits: LimitsPlan) {
     this.reactor = reactor;
     this.counters = row.counters;
+    this.routeCounters = row.routes;
     this.logs = logs;
     this.clients = clients;
     this.timeouts = timeouts;

@@ -77,20 +77,26 @@ import { copyMemory } from '../native/memory.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
 import {
   C_BYTES_IN,
-  C_DURATION,
-  C_DURATION_SUM_S,
   C_FAULTS,
   C_LIMIT_TURN_BYTES,
+  C_REFUSED_BY_SERVER,
   C_REQUESTS,
   C_REQUESTS_OPEN,
   C_RESPONSES_1XX,
   C_TUNNELS,
   C_UPSTREAM_RETRIES,
-  DURATION_BOUNDS_S,
+  H_DURATION,
+  observe,
+  R_1XX,
+  R_SECONDS,
+  R_UNANSWERED,
+  ROUTE_PLACES,
   T_BYTES_IN,
   T_BYTES_OUT,
-  T_FIRST_BYTE_S,
+  TH_DURATION,
+  TH_FIRST_BYTE,
 } from '../plan/counters.ts';
+import { ROUTE_NONE } from '../plan/table.ts';
 import { AccessRecord } from '../record/access-record.ts';
 import type { Target } from '../upstream/target.ts';
 import { BUSY, CONNECTING, type UpstreamConnection, type UpstreamOwner } from '../upstream/upstream-connection.ts';
@@ -287,7 +293,8 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
 
   /** What the authorisation server says goes to the client as it is. */
   onAnswered(bodyStart: number, bodyEnd: number): void {
-    const { bytes, reply, responseHead } = this.#client!.context;
+    const { bytes, counters, reply, responseHead } = this.#client!.context;
+    counters[C_REFUSED_BY_SERVER]!++;
     this.#keepRest();
     this.#answerForm();
     reply.framing = responseHead.framing === FRAMING_NONE ? FRAMING_NONE : FRAMING_LENGTH;
@@ -451,15 +458,15 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#target = target;
     this.#record.upstream = target.plan.label;
     target.began();
+    this.#sentMs = context.reactor.nowMs;
     this.#span?.sent(target.plan.label, context.reactor.nowMs);
-    const connection = target.takeIdle(this) ?? target.connect(this);
+    const connection = target.takeIdle(this) ?? target.connect(this, this.#provenance.opening(target.upstream));
     if (connection === null) {
       this.#upstreamFailed(target.fault);
       return;
     }
     this.#connection = connection;
     this.#span?.on(connection.served > 0);
-    this.#sentMs = context.reactor.nowMs;
     let start = COMPOSE_AT;
     let stop = composed;
     if (this.#requestDone) {
@@ -626,9 +633,12 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
   /** The client has ended before its request was whole. */
   #clientEnded(fault: number): void {
     const client = this.#client!;
+    if (fault === FAULT_EOF && !this.#headSent) {
+      this.#answerInstead(FAULT_REQUEST_TRUNCATED);
+      return;
+    }
     client.context.counters[C_FAULTS - FAULT_REQUEST_TRUNCATED]!++;
-    if (fault === FAULT_EOF && !this.#headSent) this.#answerInstead(FAULT_REQUEST_TRUNCATED);
-    else this.onClientGone();
+    this.onClientGone();
   }
 
   // --- the target's side ----------------------------------------------------------------------------------------------
@@ -747,6 +757,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     const composed = this.#composeHead(head, FRAMING_NONE, false);
     if (composed < 0) return false;
     context.counters[C_RESPONSES_1XX]!++;
+    context.routeCounters[this.#route!.countersAt + R_1XX]!++;
     const n = client.send(COMPOSE_AT, composed);
     if (n < 0) {
       this.onClientGone();
@@ -821,7 +832,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     }
     const composed = this.#composeHead(head, framing, !this.#keepAlive, extra);
     if (composed < 0) return;
-    this.#target!.add(T_FIRST_BYTE_S, (context.reactor.nowMs - this.#sentMs) / 1_000);
+    this.#target!.took(TH_FIRST_BYTE, context.reactor.nowMs - this.#sentMs);
     this.#record.status = head.status;
     this.#stage = BODY;
     if (this.#compressor !== null) {
@@ -1031,7 +1042,9 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#connection = null;
     if (target === null) return;
     this.#target = null;
-    this.#span?.letGo(this.#client!.context.reactor.nowMs);
+    const { nowMs } = this.#client!.context.reactor;
+    this.#span?.letGo(nowMs);
+    target.took(TH_DURATION, nowMs - this.#sentMs);
     target.ended();
     if (connection === null) return;
     if (reusable && connection.pending === null && connection.stash === null && connection.state === BUSY) target.release(connection);
@@ -1047,7 +1060,8 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#span?.sentAgain();
     this.#tries++;
     this.#connection!.close();
-    const connection = (this.#tries < REUSED_TRIES_MAX ? target.takeIdle(this) : null) ?? target.connect(this);
+    const connection =
+      (this.#tries < REUSED_TRIES_MAX ? target.takeIdle(this) : null) ?? target.connect(this, this.#provenance.opening(target.upstream));
     this.#connection = connection;
     if (connection === null) {
       this.#upstreamFailed(target.fault);
@@ -1092,11 +1106,14 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     this.#record.bytesSent += end - start;
     const connection = this.#connection!;
     const target = this.#target!;
+    target.took(TH_FIRST_BYTE, context.reactor.nowMs - this.#sentMs);
     this.#connection = null;
     this.#target = null;
-    const tunnel = new Tunnel(client, connection, target);
+    const tunnel = new Tunnel(client, connection, target, null);
     this.#finish();
     tunnel.begin();
+    // Not now: this handler may still use the scratch.
+    context.reactor.later(client);
   }
 
   // --- the client's side ----------------------------------------------------------------------------------------------
@@ -1236,15 +1253,18 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
   #finish(): void {
     const client = this.#client!;
     const { context } = client;
-    const { counters, reactor } = context;
+    const { counters, routeCounters, reactor } = context;
     assert(this.#connection === null && this.#target === null, 'the target is let go of first');
     const seconds = (reactor.nowMs - this.#record.startMs) / 1_000;
-    let bucket = 0;
-    while (bucket < DURATION_BOUNDS_S.length && seconds > DURATION_BOUNDS_S[bucket]!) bucket++;
-    counters[C_DURATION + bucket]!++;
-    counters[C_DURATION_SUM_S]! += seconds;
+    const at = this.#route === null ? ROUTE_NONE * ROUTE_PLACES : this.#route.countersAt;
+    observe(counters, H_DURATION.at, H_DURATION.bounds, seconds);
+    routeCounters[at + R_SECONDS]! += seconds;
     counters[C_REQUESTS_OPEN]!--;
-    if (this.#headSent) counters[C_RESPONSES_1XX + Math.floor(this.#record.status / 100) - 1]!++;
+    if (this.#headSent) {
+      const statusClass = Math.floor(this.#record.status / 100) - 1;
+      counters[C_RESPONSES_1XX + statusClass]!++;
+      routeCounters[at + R_1XX + statusClass]!++;
+    } else routeCounters[at + R_UNANSWERED]!++;
     if (context.debug !== null) this.#tellWatcher();
     context.logs.access?.write(this.#record, client, this.#provenance.address, reactor.nowMs, context.unixMs());
     this.#span?.end(

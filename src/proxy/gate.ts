@@ -29,6 +29,8 @@ import {
 } from '../http/message-head.ts';
 import { copyMemory } from '../native/memory.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
+import { TH_DURATION, TH_FIRST_BYTE } from '../plan/counters.ts';
+import type { UpstreamPlan } from '../plan/plan.ts';
 import type { Target } from '../upstream/target.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { UpstreamConnection, UpstreamOwner } from '../upstream/upstream-connection.ts';
@@ -47,13 +49,15 @@ export interface GateRules {
   readonly toResponse: ReadonlySet<string>;
 }
 
-/** Who waits at the gate. Exactly one of the three is called, once, from the loop. */
+/** Who waits at the gate. Exactly one of the first three is called, once, from the loop. */
 export interface GateOwner {
   /** Field lines for the request and for the response, each with its line end. */
   onGatePassed(toRequest: string, toResponse: string): void;
   /** The answer lies in the scratch: its head in the context's `responseHead`, its body at [bodyStart, bodyEnd). */
   onGateAnswered(bodyStart: number, bodyEnd: number): void;
   onGateFault(fault: number): void;
+  /** What a connection to that server begins with; null: nothing. */
+  gateOpening(upstream: UpstreamPlan): Uint8Array | null;
 }
 
 export class Gate implements UpstreamOwner {
@@ -63,8 +67,11 @@ export class Gate implements UpstreamOwner {
   #owner: GateOwner | null;
   #target: Target | null = null;
   #connection: UpstreamConnection | null = null;
-  /** The question as sent. */
+  /** The question as sent, and when. */
   #replay: Chunk | null = null;
+  #sentMs = 0;
+  /** The head of the answer has been seen. */
+  #answered = false;
 
   constructor(context: ProxyContext, rules: GateRules, method: number, owner: GateOwner) {
     this.#context = context;
@@ -81,9 +88,14 @@ export class Gate implements UpstreamOwner {
       return;
     }
     this.#target = target;
+    this.#sentMs = this.#context.reactor.nowMs;
     target.began();
     this.#replay = keepBytes(this.#context.scratch, COMPOSE_AT, end);
-    this.#send(target.takeIdle(this) ?? target.connect(this));
+    this.#send(target.takeIdle(this) ?? target.connect(this, this.#opening(target)));
+  }
+
+  #opening(target: Target): Uint8Array | null {
+    return this.#owner === null ? null : this.#owner.gateOpening(target.upstream);
   }
 
   #send(connection: UpstreamConnection | null): void {
@@ -104,7 +116,7 @@ export class Gate implements UpstreamOwner {
     const connection = this.#connection;
     if (connection === null || connection.served === 0 || connection.stash !== null) return false;
     connection.close();
-    this.#send(this.#target!.connect(this));
+    this.#send(this.#target!.connect(this, this.#opening(this.#target!)));
     return true;
   }
 
@@ -186,6 +198,8 @@ export class Gate implements UpstreamOwner {
       this.#fail(used < 0 ? used : FAULT_RESPONSE_TRUNCATED);
       return true;
     }
+    if (!this.#answered) this.#target!.took(TH_FIRST_BYTE, this.#context.reactor.nowMs - this.#sentMs);
+    this.#answered = true;
     if (responseHead.status < 300) {
       this.#pass(responseHead, at, end);
       return true;
@@ -272,8 +286,10 @@ export class Gate implements UpstreamOwner {
     this.#connection = null;
     if (this.#replay !== null) dropChunk(this.#replay);
     this.#replay = null;
-    target?.ended();
-    if (target === null || connection === null) return;
+    if (target === null) return;
+    target.took(TH_DURATION, this.#context.reactor.nowMs - this.#sentMs);
+    target.ended();
+    if (connection === null) return;
     if (reusable && connection.pending === null && connection.stash === null) target.release(connection);
     else connection.close();
   }

@@ -8,7 +8,9 @@ import { type ForwardedClient, forwardedElement, readForwarded } from '../http/f
 import { TRACE_OFF } from '../http/h1/head-writer.ts';
 import { FIELD_STRIDE, type MessageHead } from '../http/message-head.ts';
 import { CLIENT_SPAN, NOT_SAMPLED, SAMPLED, SAMPLED_AS_RECEIVED, takeTraceparent } from '../http/trace-context.ts';
+import type { UpstreamPlan } from '../plan/plan.ts';
 import type { ClientConnection } from './client-connection.ts';
+import { openingFor } from './opening.ts';
 import { RequestSpan } from './request-span.ts';
 import type { RequestValues } from './request-values.ts';
 import type { Tracing } from './tracing.ts';
@@ -72,6 +74,11 @@ export class Provenance {
   /** Whether this request is traced. */
   get isTraced(): boolean {
     return this.#traceSampled === SAMPLED;
+  }
+
+  /** What a connection to a target of `upstream` begins with, made for this request alone; null: nothing. */
+  opening(upstream: UpstreamPlan): Uint8Array | null {
+    return openingFor(upstream, this.#client!, this.address, this.#requestId);
   }
 
   /** Fills the context's `forwarding` with what every server is told of the client. */

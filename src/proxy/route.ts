@@ -5,6 +5,7 @@ import { basicChallenge } from '../http/basic-auth.ts';
 import { type CompressionPolicy, compileTypes } from '../http/compression-rules.ts';
 import { FieldEdits } from '../http/field-edits.ts';
 import type { LocalAnswer, LocalAnswers } from '../http/local-answers.ts';
+import { ROUTE_PLACES } from '../plan/counters.ts';
 import type { ForwardPlan, RoutePlan } from '../plan/plan.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { GateRules } from './gate.ts';
@@ -54,6 +55,8 @@ export class RedirectAction {
 
 export class Route {
   readonly name: string;
+  /** Where its places begin in the context's `routeCounters`. */
+  readonly countersAt: number;
   /** Exactly one of these three. */
   readonly forward: ForwardAction | null;
   readonly redirect: RedirectAction | null;
@@ -75,6 +78,7 @@ export class Route {
   constructor(plan: RoutePlan, upstreams: readonly Upstream[], answers: LocalAnswers, hsts: string | null) {
     const { action } = plan;
     this.name = plan.name;
+    this.countersAt = plan.slot * ROUTE_PLACES;
     this.forward = action.kind === 'forward' ? new ForwardAction(action, upstreams[action.upstream]!) : null;
     this.redirect = action.kind === 'redirect' ? new RedirectAction(action.status, action.location, answers) : null;
     this.answer = action.kind === 'respond' ? answers.make(action.status, action.contentType, action.body) : null;

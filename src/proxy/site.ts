@@ -7,6 +7,7 @@ import { RouteTable } from '../route/route-table.ts';
 import type { CertificateTable } from '../tls/certificate-table.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { Route } from './route.ts';
+import { TcpRoutes } from './tcp-route.ts';
 
 export class Site {
   readonly name: string;
@@ -22,6 +23,14 @@ export class Site {
   readonly forwarding: ForwardingPlan;
   /** Null: everybody may come in. */
   readonly access: AccessList | null;
+  /** Null: HTTP. Else whatever clients speak is carried as it is. */
+  readonly tcpRoutes: TcpRoutes | null;
+  /** TLS that is carried as it is; null: none. */
+  readonly passthrough: TcpRoutes | null;
+  /** Nobody may come in without a PROXY header. */
+  readonly requiresProxyHeader: boolean;
+  /** Whose connections begin with one; null: nobody's. */
+  readonly #proxies: NetworkList | null;
   /** Proxies whose word is believed; null: nobody. */
   readonly #trusted: NetworkList | null;
   /** What X-Forwarded-Proto and X-Forwarded-Port say. */
@@ -44,15 +53,34 @@ export class Site {
     this.forwarding = listener.forwarding;
     this.access = listener.access === null ? null : new AccessList(listener.access.allow, listener.access.deny);
     const { trustedProxies } = listener.forwarding;
-    this.#trusted = trustedProxies.length === 0 ? null : new NetworkList(trustedProxies.map((network) => ({ network, verdict: 1 })));
+    this.#trusted = networkList(trustedProxies);
+    this.tcpRoutes = listener.tcpRoutes === null ? null : new TcpRoutes(listener.tcpRoutes, upstreams);
+    this.passthrough = listener.passthrough.length === 0 ? null : new TcpRoutes(listener.passthrough, upstreams);
+    this.#proxies = networkList(listener.proxyProtocol?.from ?? []);
+    this.requiresProxyHeader = listener.proxyProtocol?.required ?? false;
     this.scheme = tls === null ? 'http' : 'https';
     this.port = address.family === 0 ? (tls === null ? '80' : '443') : String(address.port);
     const first = tls === null ? undefined : plan.certificates[tls.certificates[0] ?? -1]?.names.find((name) => !name.startsWith('*'));
     this.fallbackHost = first ?? (address.family === 0 ? 'localhost' : addressText(address));
   }
 
+  /** Whether a connection begins with a ClientHello. */
+  get speaksTls(): boolean {
+    return this.certificates !== null || this.passthrough !== null;
+  }
+
+  /** Whether connections from `address` begin with a PROXY header. */
+  expectsProxyHeader(address: string): boolean {
+    return this.#proxies !== null && this.#proxies.lookUp(address) !== 0;
+  }
+
   /** Whether what comes from `address` may speak for others. */
   trusts(address: string): boolean {
     return this.#trusted !== null && this.#trusted.lookUp(address) !== 0;
   }
+}
+
+/** Null when there are none. */
+function networkList(networks: readonly string[]): NetworkList | null {
+  return networks.length === 0 ? null : new NetworkList(networks.map((network) => ({ network, verdict: 1 })));
 }

@@ -49,6 +49,10 @@ export class AccessRecord {
   upstream = '';
   /** Why Tollgate refused or failed; empty: it did not. */
   reason = '';
+  /** It is of a connection that is carried as it is: no request, no status. What the client sent, and the protocol agreed by ALPN. */
+  isConnection = false;
+  bytesReceived = 0;
+  alpn = '';
 
   reset(startMs: number, wanted: boolean): void {
     this.isWanted = wanted;
@@ -62,6 +66,7 @@ export class AccessRecord {
     this.headBytes = 0;
     this.upstream = '';
     this.reason = '';
+    this.isConnection = false;
   }
 
   get hostStart(): number {

@@ -8,6 +8,7 @@ import { ClockText, CommonClockText } from './clock-text.ts';
 import { writeAscii, writeDecimal, writeHexEscaped, writeJsonBytes, writeJsonText, writePadded } from './text.ts';
 
 const UPSTREAM_ROOM = 256;
+const ALPN_ROOM = 64;
 
 // Places in LOG_FIELDS: a line's keys are told apart by numbers.
 const F_TIME = 0;
@@ -30,6 +31,8 @@ const F_REQUEST_ID = 16;
 const F_PROTOCOL = 17;
 const F_USER = 18;
 const F_BODY_BYTES = 19;
+const F_BYTES_IN = 20;
+const F_ALPN = 21;
 
 /** What all requests of a connection share. Empty and null: not there. */
 export interface LoggedConnection {
@@ -123,6 +126,10 @@ class JsonFormat implements LineFormat {
           to[at++] = 0x22;
           break;
         case F_PROTOCOL:
+          if (record.isConnection) {
+            at = writeAscii(to, at, '"protocol":"TCP"');
+            break;
+          }
           if (!record.hasRequest) continue;
           at = writeAscii(to, at, record.versionMinor === 0 ? '"protocol":"HTTP/1.0"' : '"protocol":"HTTP/1.1"');
           break;
@@ -142,13 +149,24 @@ class JsonFormat implements LineFormat {
           to[at++] = 0x22;
           break;
         case F_STATUS:
+          if (record.isConnection) continue;
           at = writeDecimal(to, writeAscii(to, at, '"status":'), record.status);
           break;
         case F_BYTES:
           at = writeDecimal(to, writeAscii(to, at, '"bytes":'), record.bytesSent);
           break;
         case F_BODY_BYTES:
+          if (record.isConnection) continue;
           at = writeDecimal(to, writeAscii(to, at, '"bodyBytes":'), bodyBytes(record));
+          break;
+        case F_BYTES_IN:
+          if (!record.isConnection) continue;
+          at = writeDecimal(to, writeAscii(to, at, '"bytesIn":'), record.bytesReceived);
+          break;
+        case F_ALPN:
+          if (!record.isConnection || record.alpn === '') continue;
+          at = writeJsonText(to, writeAscii(to, at, '"alpn":"'), record.alpn, ALPN_ROOM);
+          to[at++] = 0x22;
           break;
         case F_DURATION_MS: {
           const us = Math.max(0, Math.round(durationMs * 1_000));

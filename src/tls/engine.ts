@@ -10,14 +10,13 @@ import type { CertificatePlan, EngineName, PolicyName } from '../plan/plan.ts';
 export interface TlsSession extends Stream {
   /** One step. More than 0: done; 0: would block; below 0: a fault, final. */
   handshake(): number;
-  /** Behind a finished handshake: TLS version and cipher suite as on the wire, and whether a session was resumed. */
+  /** Behind a finished handshake: TLS version, cipher suite and group as on the wire, and whether a session was resumed. No group: 0. */
   version(): number;
   suite(): number;
+  group(): number;
   resumed(): boolean;
   /** The protocol agreed by ALPN; empty when none was. */
   protocol(): string;
-  /** The group that keys were agreed in; empty when none was, or when it is not known. */
-  group(): string;
   /** What the client showed: DER, leaf first, as far as a path was found; the leaf alone behind a resumption. Behind a refusal too. */
   peerChain(): readonly Uint8Array[];
   /** What is wrong with it: the fault it was refused for, or was let in with; 0: nothing. */
@@ -33,8 +32,8 @@ export interface TlsSession extends Stream {
 }
 
 export interface TlsContext {
-  /** A session on an accepted connection; the descriptor stays the caller's. */
-  session(fd: number): TlsSession;
+  /** A session on an accepted connection, null when there is no memory for it; the descriptor stays the caller's. */
+  session(fd: number): TlsSession | null;
   /** Takes a ticket key into use; known ones are passed over. The caller zeroes `secret`. */
   addTicketKey(name: string, secret: Uint8Array, fromS: number): void;
   /** No new sessions; freed when the last one ends. */
@@ -98,8 +97,8 @@ export interface TlsPeer {
 }
 
 export interface TlsClientContext {
-  /** A session on a connected socket, resumed where this peer gave one before; the descriptor stays the caller's. */
-  session(fd: number, to: TlsPeer): TlsSession;
+  /** A session on a connected socket, resumed where this peer gave one before; null when there is no memory for it; the descriptor stays the caller's. */
+  session(fd: number, to: TlsPeer): TlsSession | null;
   /** No new sessions; freed when the last one ends. */
   retire(): void;
 }

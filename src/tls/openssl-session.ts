@@ -8,6 +8,7 @@ import {
   FAULT_TLS_TRUNCATED,
   WOULD_BLOCK,
 } from '../base/faults.ts';
+import { groupNumber } from '../hello/names.ts';
 import type { Memory } from '../native/memory.ts';
 import * as openssl from '../native/openssl.ts';
 import type { OpensslTicketKeys } from '../native/openssl-tickets.ts';
@@ -36,6 +37,7 @@ export interface OpensslOwner {
  */
 const SURELY_SHORT_BYTES = 8_192;
 const NO_RENEGOTIATION = 100;
+const TLS_1_3 = 0x0304;
 const NOBODY: readonly Uint8Array[] = Object.freeze([]);
 
 export class OpensslSession implements TlsSession, openssl.OpensslAsked {
@@ -173,8 +175,10 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
     return openssl.tlsSuite(this.#handle);
   }
 
-  group(): string {
-    return openssl.tlsGroup(this.#handle);
+  group(): number {
+    // A session of TLS 1.2 remembers the group of the handshake that made it; a resumption agrees on no key.
+    if (this.version() < TLS_1_3 && this.resumed()) return 0;
+    return groupNumber(openssl.tlsGroup(this.#handle));
   }
 
   resumed(): boolean {

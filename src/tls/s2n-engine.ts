@@ -46,10 +46,12 @@ class S2nContext implements TlsContext, SessionOwner {
     });
   }
 
-  session(fd: number): TlsSession {
+  session(fd: number): TlsSession | null {
     assert(!this.#retired, 'a retired context takes no sessions');
+    const handle = s2n.openTls(this.#config, fd);
+    if (handle === 0) return null;
     this.#sessions++;
-    return new S2nSession(s2n.openTls(this.#config, fd), fd, this);
+    return new S2nSession(handle, fd, this);
   }
 
   addTicketKey(name: string, secret: Uint8Array, fromS: number): void {

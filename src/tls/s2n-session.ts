@@ -1,6 +1,7 @@
 /** One TLS connection on the fast engine. */
 import { FAULT_EOF, FAULT_RESET, FAULT_TLS_TRUNCATED, WOULD_BLOCK } from '../base/faults.ts';
 import { BLINDING_MS_MAX } from '../base/limits.ts';
+import { groupNumber } from '../hello/names.ts';
 import type { Memory } from '../native/memory.ts';
 import * as s2n from '../native/s2n.ts';
 import { cork, shutdownWrite } from '../native/sockets.ts';
@@ -137,8 +138,8 @@ export class S2nSession implements TlsSession {
     return s2n.tlsSuite(this.#handle);
   }
 
-  group(): string {
-    return s2n.tlsGroup(this.#handle);
+  group(): number {
+    return groupNumber(s2n.tlsGroup(this.#handle));
   }
 
   peerChain(): readonly Uint8Array[] {

@@ -15,7 +15,7 @@ const memory: Memory = allocate(65_536);
 export class ServerSession extends Watched {
   readonly session: TlsSession;
   readonly events: (string | number)[] = [];
-  group = '';
+  group = 0;
   peerChain: readonly Uint8Array[] = [];
   peerFault = 0;
   sentAlert = -1;
@@ -114,7 +114,7 @@ export class TestServer {
     assert.ok('fd' in opened);
     this.port = boundPort(opened.fd);
     this.#listener = new Listener(reactor, opened.fd, {
-      onConnection: (fd) => assert.ok(reactor.watch(new ServerSession(this, this.context.session(fd)), fd)),
+      onConnection: (fd) => assert.ok(reactor.watch(new ServerSession(this, this.context.session(fd)!), fd)),
       hasRoom: () => true,
       onDescriptorsOut: () => {},
     });

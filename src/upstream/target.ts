@@ -8,10 +8,15 @@ import {
   C_UPSTREAM_IDLE,
   C_UPSTREAM_OPEN,
   C_UPSTREAM_REUSES,
+  observe,
   T_CONNECTS,
   T_FAILURES,
+  T_IDLE,
   T_IN_FLIGHT,
+  T_OPEN,
   T_REQUESTS,
+  TARGET_BOUNDS_S,
+  TARGET_HISTOGRAMS_PLACES,
   TARGET_PLACES,
 } from '../plan/counters.ts';
 import type { TargetAddress, TargetPlan, UpstreamPlan } from '../plan/plan.ts';
@@ -25,6 +30,8 @@ export class Target {
   readonly #reactor: Reactor;
   readonly #row: Float64Array;
   readonly #at: number;
+  readonly #histograms: Float64Array;
+  readonly #histogramsAt: number;
   #destinations: readonly Destination[];
   /** Where a connection came about last: tried first. */
   #preferred = 0;
@@ -38,6 +45,8 @@ export class Target {
     this.counters = row.counters;
     this.#row = row.targets;
     this.#at = plan.slot * TARGET_PLACES;
+    this.#histograms = row.histograms;
+    this.#histogramsAt = plan.slot * TARGET_HISTOGRAMS_PLACES;
     this.#destinations = this.#destinationsOf(plan.addresses);
   }
 
@@ -79,14 +88,14 @@ export class Target {
     connection.state = BUSY;
     connection.owner = owner;
     connection.served++;
-    this.counters[C_UPSTREAM_IDLE]!--;
+    this.#idles(-1);
     this.counters[C_UPSTREAM_REUSES]!++;
     return connection;
   }
 
-  /** Begins a new connection for `owner`. The connection, or null with the reason in `fault`. */
-  connect(owner: UpstreamOwner): UpstreamConnection | null {
-    const connection = new UpstreamConnection(this, this.#reactor);
+  /** Begins a new connection for `owner`, which begins with `opening`. The connection, or null with the reason in `fault`. */
+  connect(owner: UpstreamOwner, opening: Uint8Array | null): UpstreamConnection | null {
+    const connection = new UpstreamConnection(this, this.#reactor, opening);
     const fault = connection.begin();
     if (fault < 0) {
       this.fault = fault;
@@ -94,6 +103,7 @@ export class Target {
     }
     connection.owner = owner;
     this.counters[C_UPSTREAM_OPEN]!++;
+    this.#row[this.#at + T_OPEN]!++;
     this.#row[this.#at + T_CONNECTS]!++;
     return connection;
   }
@@ -104,6 +114,11 @@ export class Target {
   /** Keeps a connection for the next request, or closes it when there are enough. Its exchange is over, and left nothing behind. */
   release(connection: UpstreamConnection): void {
     connection.owner = null;
+    // A connection that began with a client's address is that client's, for as long as it lives.
+    if (this.upstream.proxyProtocol !== null) {
+      connection.close();
+      return;
+    }
     if (this.#retired || connection.readable || connection.moves !== this.#moves || this.#idle.length >= this.upstream.idleMax) {
       if (this.#idle.length >= this.upstream.idleMax) this.counters[C_LIMIT_IDLE_POOL]!++;
       connection.close();
@@ -111,7 +126,7 @@ export class Target {
     }
     connection.state = IDLE;
     this.#idle.push(connection);
-    this.counters[C_UPSTREAM_IDLE]!++;
+    this.#idles(1);
     this.#reactor.deadline(connection, this.upstream.idleMs);
   }
 
@@ -124,7 +139,18 @@ export class Target {
     const i = this.#idle.lastIndexOf(connection);
     if (i < 0) return;
     this.#idle.splice(i, 1);
-    this.counters[C_UPSTREAM_IDLE]!--;
+    this.#idles(-1);
+  }
+
+  #idles(change: number): void {
+    this.counters[C_UPSTREAM_IDLE]! += change;
+    this.#row[this.#at + T_IDLE]! += change;
+  }
+
+  /** A connection that was begun is closed. */
+  onClosed(): void {
+    this.counters[C_UPSTREAM_OPEN]!--;
+    this.#row[this.#at + T_OPEN]!--;
   }
 
   /** Closes what is idle; what is at work is closed when it is done. */
@@ -149,5 +175,10 @@ export class Target {
   /** Adds to one of this target's places (plan/counters.ts, T_*). */
   add(place: number, amount: number): void {
     this.#row[this.#at + place]! += amount;
+  }
+
+  /** Counts a time in one of this target's histograms (plan/counters.ts, TH_*). */
+  took(histogram: number, ms: number): void {
+    observe(this.#histograms, this.#histogramsAt + histogram, TARGET_BOUNDS_S, ms / 1_000);
   }
 }

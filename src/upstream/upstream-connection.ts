@@ -5,15 +5,16 @@
  *        \________\________\___-> CLOSED
  */
 import { FAULT_CONNECT_TIMEOUT, FAULT_CONNECT_UNREACHABLE, FAULT_DESCRIPTORS, FAULT_RESET } from '../base/faults.ts';
-import type { Memory } from '../native/memory.ts';
+import { allocate, type Memory } from '../native/memory.ts';
 import { ERROR, HANGUP, READ_HANGUP, READABLE, WRITABLE } from '../native/poller.ts';
-import { closeDescriptor, connected, openConnection } from '../native/sockets.ts';
+import { closeDescriptor, connected, openConnection, transmit } from '../native/sockets.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
 import { PlainStream } from '../net/plain-stream.ts';
+import { PROXY_HEADER_SENT_BYTES_MAX } from '../net/proxy-protocol.ts';
 import type { Reactor } from '../net/reactor.ts';
 import type { Stream } from '../net/stream.ts';
 import { Watched } from '../net/watched.ts';
-import { C_UPSTREAM_CONNECTS, C_UPSTREAM_OPEN } from '../plan/counters.ts';
+import { C_UPSTREAM_CONNECTS, TH_CONNECT } from '../plan/counters.ts';
 import type { Target } from './target.ts';
 
 export const CONNECTING = 0;
@@ -83,15 +84,18 @@ export class UpstreamConnection extends Watched {
   /** Bytes of a response head that is not complete. */
   stash: Chunk | null = null;
 
+  /** What it begins with, before anything of its owner's and in front of TLS; null: nothing. */
+  readonly #opening: Uint8Array | null;
   /** While connecting: the attempts begun so far, the one whose descriptor this is, those that run beside it, and the end of all of them. */
   #attempts = 0;
   #attempt = 0;
   #rivals: Rival[] | null = null;
   #untilMs = 0;
 
-  constructor(target: Target, reactor: Reactor) {
+  constructor(target: Target, reactor: Reactor, opening: Uint8Array | null) {
     super();
     this.target = target;
+    this.#opening = opening;
     this.moves = target.moves;
     this.#reactor = reactor;
   }
@@ -241,7 +245,12 @@ export class UpstreamConnection extends Watched {
     this.#dropRivals();
     this.target.prefer(this.#attempt);
     this.state = BUSY;
+    if (!this.#sendOpening()) {
+      this.owner?.onUpstreamFault(FAULT_RESET);
+      return;
+    }
     this.target.counters[C_UPSTREAM_CONNECTS]!++;
+    this.target.took(TH_CONNECT, this.#reactor.nowMs - (this.#untilMs - this.target.upstream.connectMs));
     this.owner?.onUpstreamConnected();
     if (this.pending !== null && !this.#flush()) return;
     if ((mask & (READABLE | READ_HANGUP)) !== 0) {
@@ -249,6 +258,14 @@ export class UpstreamConnection extends Watched {
       this.hungUp = (mask & READ_HANGUP) !== 0;
       this.owner?.onUpstreamReadable();
     }
+  }
+
+  /** At once or not at all: it fits into any new socket, and a server may not be left with half of it. */
+  #sendOpening(): boolean {
+    const bytes = this.#opening;
+    if (bytes === null) return true;
+    opening.bytes.set(bytes);
+    return transmit(this.fd, opening, 0, bytes.length) === bytes.length;
   }
 
   /** False when the connection is closed, or still has bytes to send. */
@@ -292,9 +309,11 @@ export class UpstreamConnection extends Watched {
     this.#reactor.forget(this);
     this.stream.release();
     if (fd >= 0) closeDescriptor(fd);
-    this.target.counters[C_UPSTREAM_OPEN]!--;
+    this.target.onClosed();
   }
 }
+
+const opening = allocate(PROXY_HEADER_SENT_BYTES_MAX);
 
 /** Before there is a descriptor. */
 const NO_STREAM: Stream = new PlainStream(-1);

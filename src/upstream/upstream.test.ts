@@ -45,6 +45,7 @@ function upstreamPlan(ports: readonly number[], weights: readonly number[] = [])
     connectMs: 300,
     responseHeadMs: 1_000,
     bodyMs: 1_000,
+    proxyProtocol: null,
     source4: null,
     source6: null,
   };
@@ -121,7 +122,7 @@ test('a connection is made, used, kept and used again, and more than the pool ho
   const target = new Upstream(upstreamPlan([port]), reactor, row).next()!;
   const [one, two] = [new Owner(), new Owner()];
   for (const owner of [one, two]) {
-    owner.connection = target.connect(owner);
+    owner.connection = target.connect(owner, null);
     assert.ok(owner.connection !== null);
     memory.bytes.write('hi');
     assert.equal(owner.connection.send(memory, 0, 2), 0, 'kept until the connection stands');
@@ -153,7 +154,7 @@ test('an idle connection that the server closes leaves the pool by itself', asyn
   });
   const target = new Upstream(upstreamPlan([port]), reactor, row).next()!;
   const owner = new Owner();
-  owner.connection = target.connect(owner);
+  owner.connection = target.connect(owner, null);
   memory.bytes.write('hi');
   owner.connection!.send(memory, 0, 2);
   await owner.until(() => owner.text === 'ok');
@@ -174,7 +175,7 @@ test('bytes larger than the socket are kept, sent as it empties, and told when g
   );
   const target = new Upstream(upstreamPlan([port]), reactor, row).next()!;
   const owner = new Owner();
-  owner.connection = target.connect(owner);
+  owner.connection = target.connect(owner, null);
   await owner.until(() => owner.told.includes('connected'));
   let sent = 0;
   while (owner.connection!.pending === null) {
@@ -192,7 +193,7 @@ test('an end that comes with the last bytes is noticed', async () => {
   const { listening, port } = await server((socket) => socket.once('data', () => socket.end('bye')));
   const target = new Upstream(upstreamPlan([port]), reactor, row).next()!;
   const owner = new Owner();
-  owner.connection = target.connect(owner);
+  owner.connection = target.connect(owner, null);
   memory.bytes.write('hi');
   owner.connection!.send(memory, 0, 2);
   await owner.until(() => owner.told.includes(FAULT_EOF));
@@ -205,7 +206,7 @@ test('a refused connection and one that does not come about are told apart', asy
   await new Promise((resolve) => listening.close(resolve));
   const target = new Upstream(upstreamPlan([port]), reactor, row).next()!;
   const owner = new Owner();
-  owner.connection = target.connect(owner);
+  owner.connection = target.connect(owner, null);
   if (owner.connection === null) assert.equal(target.fault, FAULT_CONNECT_REFUSED);
   else await owner.until(() => owner.told.includes(FAULT_CONNECT_REFUSED));
   // TEST-NET-1 (RFC 5737): no route, or no answer.
@@ -219,7 +220,7 @@ test('a refused connection and one that does not come about are told apart', asy
     row,
   )
     .next()!
-    .connect(late);
+    .connect(late, null);
   if (late.connection !== null) {
     await late.until(() => late.told.length > 0);
     assert.ok([FAULT_CONNECT_TIMEOUT, FAULT_CONNECT_UNREACHABLE, FAULT_CONNECT_REFUSED].includes(late.told[0] as number));
@@ -261,7 +262,7 @@ test('a place that refuses is passed over at once, and the one that worked is tr
   ]);
   for (const expected of [2, 0]) {
     const owner = new Owner();
-    owner.connection = target.connect(owner);
+    owner.connection = target.connect(owner, null);
     await owner.until(() => owner.told.includes('connected'));
     assert.equal(target.destination(0) === target.destination(expected), expected === 0);
     memory.bytes.write('hi');
@@ -281,7 +282,7 @@ test('a place that is silent is waited for a moment, then the next runs beside i
     { family: 4, ip: '127.0.0.1', port },
   ] as const;
   const owner = new Owner();
-  owner.connection = withPlaces(places, { connectMs: 5_000 }).connect(owner);
+  owner.connection = withPlaces(places, { connectMs: 5_000 }).connect(owner, null);
   memory.bytes.write('hi');
   assert.equal(owner.connection!.send(memory, 0, 2), 0, 'kept until a place stands');
   await owner.until(() => owner.text === 'ok');
@@ -289,7 +290,7 @@ test('a place that is silent is waited for a moment, then the next runs beside i
   owner.connection!.close();
   // All silent: the time for all of them is one.
   const none = new Owner();
-  none.connection = withPlaces([places[0], places[0]], { connectMs: 600 }).connect(none);
+  none.connection = withPlaces([places[0], places[0]], { connectMs: 600 }).connect(none, null);
   await none.until(() => none.told.length > 0);
   assert.deepEqual(none.told, [FAULT_CONNECT_TIMEOUT]);
   assert.equal(row.counters[C_UPSTREAM_OPEN], 0);
@@ -303,7 +304,7 @@ test('a target that moves keeps what is at work, and nothing that waits', async 
   const target = withPlaces([{ family: 4, ip: '127.0.0.1', port: one.port }]);
   const [idle, busy, later] = [new Owner(), new Owner(), new Owner()];
   for (const owner of [idle, busy]) {
-    owner.connection = target.connect(owner);
+    owner.connection = target.connect(owner, null);
     await owner.until(() => owner.told.includes('connected'));
   }
   target.release(idle.connection!);
@@ -315,7 +316,7 @@ test('a target that moves keeps what is at work, and nothing that waits', async 
   await busy.until(() => busy.text === 'one');
   target.release(busy.connection!);
   assert.equal(row.counters[C_UPSTREAM_IDLE], 0, 'it leads to the old place');
-  later.connection = target.connect(later);
+  later.connection = target.connect(later, null);
   later.connection!.send(memory, 0, 2);
   await later.until(() => later.text === 'two');
   later.connection!.close();
@@ -331,12 +332,12 @@ test('a source address is ours, and one that is not is a fault', async () => {
   });
   const place = [{ family: 4, ip: '127.0.0.1', port }] as const;
   const owner = new Owner();
-  owner.connection = withPlaces(place, { source4: '127.0.0.77' }).connect(owner);
+  owner.connection = withPlaces(place, { source4: '127.0.0.77' }).connect(owner, null);
   await owner.until(() => owner.text === 'ok');
   assert.deepEqual(from, ['127.0.0.77']);
   owner.connection!.close();
   const target = withPlaces(place, { source4: '192.0.2.1' });
-  assert.equal(target.connect(new Owner()), null);
+  assert.equal(target.connect(new Owner(), null), null);
   assert.equal(target.fault, FAULT_CONNECT_SOURCE);
   listening.close();
 });

@@ -2,13 +2,21 @@
  * One data-plane process: adopts plans, holds the listening sockets it was handed, and turns the loop. Reads no file, no environment and
  * no configuration text.
  */
-import { FAULT_ACCESS_DENIED, FAULT_CLIENT_CONNECTIONS, FAULT_CONNECTIONS_MAX, FAULT_DESCRIPTORS } from '../base/faults.ts';
+import { totalmem } from 'node:os';
+import {
+  FAULT_ACCESS_DENIED,
+  FAULT_CLIENT_CONNECTIONS,
+  FAULT_CONNECTIONS_MAX,
+  FAULT_DESCRIPTORS,
+  FAULT_MEMORY,
+  FAULT_PROXY_HEADER_REQUIRED,
+} from '../base/faults.ts';
 import { HANDSHAKES_PER_TURN } from '../base/limits.ts';
-import { ClientTable } from '../guard/client-table.ts';
+import { ClientTable, NOBODY } from '../guard/client-table.ts';
 import { NetworkList } from '../guard/network-list.ts';
 import { connectHandoff, DESCRIPTORS_PER_MESSAGE, receiveDescriptors, sendDescriptors } from '../native/handoff.ts';
 import { trimHeap } from '../native/memory.ts';
-import { acceptedAddress, closeDescriptor } from '../native/sockets.ts';
+import { acceptedAddress, acceptedPort, closeDescriptor } from '../native/sockets.ts';
 import { Listener, type ListenerEvents } from '../net/listener.ts';
 import { Reactor } from '../net/reactor.ts';
 import { Watched } from '../net/watched.ts';
@@ -20,10 +28,12 @@ import {
   C_LIMIT_COMPRESSORS,
   C_LIMIT_CONNECTIONS,
   C_LIMIT_DESCRIPTORS,
+  C_LIMIT_MEMORY,
   C_LIMIT_PASSWORDS,
-  C_LOOP_LAG_S,
   C_TLS_FALLBACK,
   C_TURNS,
+  H_LOOP_LAG,
+  observe,
 } from '../plan/counters.ts';
 import type { Frame } from '../plan/frame.ts';
 import {
@@ -61,6 +71,7 @@ import { TicketKeyRing } from '../tls/ticket-keys.ts';
 import { Upstream } from '../upstream/upstream.ts';
 import { ControlChannel } from './control-channel.ts';
 import { ProcessGauges } from './process-gauges.ts';
+import { Shortage } from './shortage.ts';
 import { WorkerLogs } from './worker-logs.ts';
 
 /** Ticks between two looks at memory and the wall clock. */
@@ -100,6 +111,7 @@ export class Worker {
   readonly #logs: WorkerLogs;
   readonly #spans: SpanBuffer;
   readonly #gauges: ProcessGauges;
+  readonly #shortage: Shortage;
   readonly #keys = new TicketKeyRing();
   readonly #contexts = new ContextPool(this.#keys);
   /** Plans that are to run, the one under way first, and the upstreams made for it. */
@@ -129,6 +141,7 @@ export class Worker {
     this.#logs = new WorkerLogs(row.counters, TABLE_FD, (serial) => this.#control.send({ type: 'reopened', serial }));
     this.#spans = new SpanBuffer(row.counters);
     this.#gauges = new ProcessGauges(row.counters);
+    this.#shortage = new Shortage(table, row, Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem()));
     this.#reactor = new Reactor(
       () => this.#tick(),
       () => this.#turnEnded(),
@@ -259,6 +272,7 @@ export class Worker {
       this.#context.limits = plan.limits;
     }
     this.#logs.adopt(plan);
+    this.#shortage.allow(plan.limits.memoryBytesMax);
     this.#context.tracing = plan.tracing === null ? null : new Tracing(plan.tracing, this.#spans);
     for (const upstream of before?.upstreams ?? []) upstream.retire();
     for (const site of before?.sites.values() ?? []) site.certificates?.retire();
@@ -372,10 +386,7 @@ export class Worker {
     return {
       onConnection: (fd) => this.#onConnection(fd, address),
       hasRoom: () => this.#hasRoom(),
-      onDescriptorsOut: () => {
-        this.#row.counters[C_LIMIT_DESCRIPTORS]!++;
-        this.#row.counters[C_FAULTS - FAULT_DESCRIPTORS]!++;
-      },
+      onDescriptorsOut: () => this.#count(FAULT_DESCRIPTORS),
     };
   }
 
@@ -388,24 +399,37 @@ export class Worker {
     const { counters } = context;
     const site = this.#running!.sites.get(address);
     counters[C_CONNECTIONS]!++;
+    const short = this.#shortage.refusal(fd);
+    if (short !== 0) {
+      this.#count(short);
+      closeDescriptor(fd);
+      return;
+    }
     if (site === undefined || !context.clients.enter(context.limits.connectionsMax)) {
       counters[C_LIMIT_CONNECTIONS]!++;
       this.#turnAway(fd, FAULT_CONNECTIONS_MAX);
       return;
     }
     const client = acceptedAddress();
-    if (site.access !== null && !site.access.allows(client)) {
+    // Whom a proxy speaks for is judged once it has said so.
+    const speaksForOthers = site.expectsProxyHeader(client);
+    if (site.requiresProxyHeader && !speaksForOthers) {
+      context.clients.leave();
+      this.#turnAway(fd, FAULT_PROXY_HEADER_REQUIRED);
+      return;
+    }
+    if (!speaksForOthers && site.access !== null && !site.access.allows(client)) {
       context.clients.leave();
       this.#turnAway(fd, FAULT_ACCESS_DENIED);
       return;
     }
-    const place = context.placeOf(site, client);
+    const place = speaksForOthers ? NOBODY : context.placeOf(site, client);
     if (!context.clients.open(place)) {
       context.clients.leave();
       this.#turnAway(fd, FAULT_CLIENT_CONNECTIONS);
       return;
     }
-    const connection = new ClientConnection(context, site, fd, client, place);
+    const connection = new ClientConnection(context, site, fd, client, acceptedPort(), place);
     if (this.#reactor.watch(connection, fd)) connection.begin();
     else {
       connection.fd = -1;
@@ -413,8 +437,15 @@ export class Worker {
       context.clients.close(place);
       context.clients.leave();
       counters[C_CONNECTIONS_OPEN]!--;
-      counters[C_LIMIT_DESCRIPTORS]!++;
+      this.#count(FAULT_DESCRIPTORS);
     }
+  }
+
+  /** A connection that there is nothing left for. */
+  #count(shortage: number): void {
+    const { counters } = this.#row;
+    counters[shortage === FAULT_MEMORY ? C_LIMIT_MEMORY : C_LIMIT_DESCRIPTORS]!++;
+    counters[C_FAULTS - shortage]!++;
   }
 
   /** For the price of an accept: nothing is read, nothing is answered. */
@@ -463,9 +494,10 @@ export class Worker {
     this.#beat();
     if (!this.#ending) this.#logs.flush();
     if (this.#spans.length > 0) this.#sendSpans();
-    counters[C_LOOP_LAG_S] = this.#reactor.lagMs / 1_000;
+    observe(counters, H_LOOP_LAG.at, H_LOOP_LAG.bounds, this.#reactor.lagMs / 1_000);
     counters[C_TURNS] = this.#reactor.turns;
     counters[C_DESCRIPTORS_OPEN] = this.#reactor.open;
+    this.#gauges.updateMemory();
     if (this.#ticks++ % SLOW_TICKS === 0) {
       this.#gauges.update();
       if (this.#context !== null) {
@@ -475,6 +507,7 @@ export class Worker {
       }
       this.#trim();
     }
+    this.#shortage.look();
     const debug = this.#context?.debug ?? null;
     if (debug !== null && this.#reactor.nowMs > debug.untilMs) this.#context!.debug = null;
     if (this.#draining) {
@@ -489,7 +522,8 @@ export class Worker {
 
   /** What a crowd gave back when it came to rest lies in holes of the heap. Only when it is worth it: it takes a few milliseconds. */
   #trim(): void {
-    if (this.#context === null || this.#context.rested < TRIM_RESTED || this.#reactor.nowMs < this.#trimMs) return;
+    if (this.#context === null || this.#reactor.nowMs < this.#trimMs) return;
+    if (this.#context.rested < TRIM_RESTED && !this.#shortage.ofMemory) return;
     this.#context.rested = 0;
     this.#trimMs = this.#reactor.nowMs + TRIM_EVERY_MS;
     trimHeap();
@@ -503,6 +537,10 @@ export class Worker {
   #end(): void {
     if (this.#ending) return;
     this.#ending = true;
+    // Connections that are carried as they are have their line in the log at their end, which this is.
+    this.#reactor.forEach((watched) => {
+      if (watched instanceof ClientConnection && watched.relay !== null) watched.cut();
+    });
     this.#sendSpans();
     this.#spans.drop();
     this.#logs.end(() => this.#control.end({ type: 'drained' }, () => process.exit(0)));

@@ -3,6 +3,9 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { ca } from './certificates.ts';
 
+/** `localAddress`: where it comes from. */
+export type ClientOptions = ConnectionOptions & { readonly localAddress?: string };
+
 /** A verified TLS connection. Errors are kept in `failure`, never thrown past the test. */
 export class Client {
   readonly socket: TLSSocket;
@@ -14,7 +17,7 @@ export class Client {
   secured = false;
   #waiting: (() => void)[] = [];
 
-  constructor(port: number, options: ConnectionOptions = {}) {
+  constructor(port: number, options: ClientOptions = {}) {
     this.socket = connect({ port, host: '127.0.0.1', servername: 'localhost', ca, allowHalfOpen: true, ...options } as ConnectionOptions);
     this.socket.on('data', (data: Buffer) => {
       this.#chunks.push(data);
@@ -101,7 +104,7 @@ export class Client {
 }
 
 /** One exchange: sends `text`, and gives everything the server says until it ends. */
-export async function exchange(port: number, text: string, options: ConnectionOptions = {}): Promise<string> {
+export async function exchange(port: number, text: string, options: ClientOptions = {}): Promise<string> {
   const client = await new Client(port, options).open();
   return await client.send(text).all();
 }

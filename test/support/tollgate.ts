@@ -37,6 +37,12 @@ export interface TollgateOptions {
   readonly nodeFlags?: string;
   /** What start waits for. Default `readyz`. */
   readonly path?: 'readyz' | 'healthz';
+  /** Command in front of the program: what runs it under some restriction. */
+  readonly under?: readonly string[];
+  /** Where everything of it lives; left alone at the end. Default: a directory of its own. */
+  readonly directory?: string;
+  /** More of the environment. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export class Tollgate {
@@ -77,19 +83,24 @@ export class Tollgate {
 
   /** Starts it and waits until it is ready. Ended when the test is. */
   static async start(test: TestContext, options: TollgateOptions): Promise<Tollgate> {
-    const directory = mkdtempSync(join(tmpdir(), 'tollgate-test-'));
+    const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'tollgate-test-'));
     const port = await freePort(21_000 + (process.pid % 500) * 20);
     const adminPort = await freePort(port + 1);
     const path = join(directory, 'tollgate.yaml');
     writeFileSync(path, head(directory, adminPort, options) + (options.config ?? standard(options)).replaceAll('PORT', String(port)));
+    const { nodeFlags = '', environment, under = [] } = options;
+    const words = [...under.slice(1), ...(under.length > 0 ? [process.execPath] : []), options.program ?? PROGRAM, 'run', '--config', path];
     const start = (): ChildProcess =>
-      spawn(process.execPath, [options.program ?? PROGRAM, 'run', '--config', path], {
+      spawn(under[0] ?? process.execPath, words, {
         stdio: ['ignore', 'pipe', 'pipe'],
         cwd: directory,
-        env: { ...process.env, TOLLGATE_NODE_FLAGS: options.nodeFlags ?? '', TOLLGATE_DATA: join(directory, 'data') },
+        env: { ...process.env, TOLLGATE_NODE_FLAGS: nodeFlags, TOLLGATE_DATA: join(directory, 'data'), ...environment },
       });
     const tollgate = new Tollgate(port, adminPort, directory, start);
-    test.after(() => tollgate.end());
+    test.after(async () => {
+      await tollgate.end();
+      if (options.directory === undefined) rmSync(directory, { recursive: true, force: true });
+    });
     await tollgate.answers(options.path ?? 'readyz');
     return tollgate;
   }
@@ -160,7 +171,6 @@ export class Tollgate {
     // What a killed supervisor leaves behind serves on.
     const others = [...this.successors, ...livingWorkers(join(this.directory, 'run')).map(({ pid }) => pid)];
     for (const pid of others) if (startTimeOf(pid) !== null) process.kill(pid, 'SIGKILL');
-    rmSync(this.directory, { recursive: true, force: true });
   }
 }
 

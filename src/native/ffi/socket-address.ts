@@ -1,6 +1,7 @@
 /** sockaddr in bytes, both ways. Kernel's layout, the same on x64 and arm64. */
 import { isIPv4, isIPv6 } from 'node:net';
 import { assert } from '../../base/assert.ts';
+import { ipv4Text, ipv6Text, writeAddress } from '../../base/ip-address.ts';
 import { AF_INET, AF_INET6, AF_UNIX } from './libc.ts';
 import { NativeMemory } from './native-memory.ts';
 
@@ -30,73 +31,30 @@ export function socketAddress(endpoint: Endpoint): NativeMemory {
     const v4 = new NativeMemory(16);
     v4.bytes.writeUInt16LE(AF_INET, 0);
     v4.bytes.writeUInt16BE(endpoint.port ?? 0, 2);
-    ip.split('.').forEach((part, i) => {
-      v4.bytes[4 + i] = Number(part);
-    });
+    writeAddress(ip, v4.bytes, 4);
     return v4;
   }
   assert(isIPv6(ip) && !ip.includes('%'), 'an IPv6 address');
   const v6 = new NativeMemory(28);
   v6.bytes.writeUInt16LE(AF_INET6, 0);
   v6.bytes.writeUInt16BE(endpoint.port ?? 0, 2);
-  ipv6Groups(ip).forEach((group, i) => {
-    v6.bytes.writeUInt16BE(group, 8 + 2 * i);
-  });
+  if (writeAddress(ip, v6.bytes, 8) === 4) {
+    // Written as `::ffff:192.0.2.1`.
+    v6.bytes.copyWithin(20, 8, 12);
+    v6.bytes.fill(0, 8, 18);
+    v6.bytes.fill(0xff, 18, 20);
+  }
   return v6;
 }
 
-function ipv6Groups(text: string): number[] {
-  let ip = text;
-  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(ip);
-  if (dotted !== null) {
-    const [, head, a, b, c, d] = dotted;
-    ip = `${head}${((Number(a) << 8) | Number(b)).toString(16)}:${((Number(c) << 8) | Number(d)).toString(16)}`;
-  }
-  const [left = '', right] = ip.split('::');
-  const front = left === '' ? [] : left.split(':');
-  const back = right === undefined || right === '' ? [] : right.split(':');
-  const middle = right === undefined ? [] : new Array<string>(8 - front.length - back.length).fill('0');
-  return [...front, ...middle, ...back].map((group) => Number.parseInt(group, 16));
-}
-
-/** The address in `memory` as text: `192.0.2.1`, `2001:db8::1` (IPv4-mapped ones as IPv4), `unix` for a Unix peer. */
+/** The address in a sockaddr as text: `192.0.2.1`, `2001:db8::1` (IPv4-mapped ones as IPv4), `unix` for a Unix peer. */
 export function peerText(bytes: Buffer): string {
   const family = bytes.readUInt16LE(0);
-  if (family === AF_INET) return `${bytes[4]}.${bytes[5]}.${bytes[6]}.${bytes[7]}`;
-  if (family !== AF_INET6) return 'unix';
-  let mapped = bytes[18] === 0xff && bytes[19] === 0xff;
-  for (let i = 8; i < 18 && mapped; i++) mapped = bytes[i] === 0;
-  if (mapped) return `${bytes[20]}.${bytes[21]}.${bytes[22]}.${bytes[23]}`;
-  return ipv6Text(bytes, 8);
+  if (family === AF_INET) return ipv4Text(bytes, 4);
+  return family === AF_INET6 ? ipv6Text(bytes, 8) : 'unix';
 }
 
 export function peerPort(bytes: Buffer): number {
   const family = bytes.readUInt16LE(0);
   return family === AF_INET || family === AF_INET6 ? bytes.readUInt16BE(2) : 0;
-}
-
-/** RFC 5952: the longest run of zero groups, if longer than one, becomes `::`. */
-function ipv6Text(bytes: Buffer, at: number): string {
-  let best = -1;
-  let bestRun = 1;
-  for (let i = 0; i < 8; i++) {
-    let run = 0;
-    while (i + run < 8 && bytes.readUInt16BE(at + 2 * (i + run)) === 0) run++;
-    if (run > bestRun) {
-      best = i;
-      bestRun = run;
-    }
-    if (run > 0) i += run - 1;
-  }
-  let text = '';
-  for (let i = 0; i < 8; i++) {
-    if (i === best) {
-      text += '::';
-      i += bestRun - 1;
-      continue;
-    }
-    if (text !== '' && !text.endsWith(':')) text += ':';
-    text += bytes.readUInt16BE(at + 2 * i).toString(16);
-  }
-  return text;
 }

@@ -1,0 +1,43 @@
+/**
+ * Configurations of other programs and what becomes of them: `test/golden/import/NAME/`, with the result in `NAME.yaml` beside it, its remarks
+ * as comments. Run by itself (`node scripts/node.js scripts/import-goldens.ts`) it writes the results anew, for a person to look through in the
+ * difference; the test only compares.
+ */
+import { existsSync, globSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { importConfig } from '../src/config/import/import-config.ts';
+import { noteText } from '../src/config/import/notes.ts';
+
+export const IMPORTS: string = fileURLToPath(new URL('../test/golden/import', import.meta.url));
+
+export interface ImportGolden {
+  readonly name: string;
+  /** The configuration that is read. */
+  readonly source: string;
+  /** The file that has what is expected. */
+  readonly path: string;
+  readonly make: () => Promise<string>;
+}
+
+export function importGoldens(): readonly ImportGolden[] {
+  return globSync('*/', { cwd: IMPORTS })
+    .sort()
+    .map((folder) => {
+      const source = ['nginx.conf', 'haproxy.cfg'].map((file) => join(IMPORTS, folder, file)).find((file) => existsSync(file))!;
+      return {
+        name: folder.replace(/\/$/, ''),
+        source,
+        path: join(IMPORTS, `${folder.replace(/\/$/, '')}.yaml`),
+        make: async () => {
+          const { yaml, notes } = await importConfig(source, null);
+          // Whoever checks it out has it elsewhere.
+          const here = (text: string): string => text.replaceAll(`${join(IMPORTS, folder).replace(/\/$/, '')}`, '/DIR');
+          const missing = notes.map(noteText).filter((text) => !yaml.includes(text));
+          return here(`${yaml}${missing.map((text) => `# NOT IN THE FILE: ${text}\n`).join('')}`);
+        },
+      };
+    });
+}
+
+if (import.meta.main) for (const { path, make } of importGoldens()) writeFileSync(path, await make());

@@ -1,0 +1,1 @@
+export const sites: readonly string[] = ['one', 'two'];
