@@ -94,6 +94,7 @@ program
         const { listeners, upstreams, certificates } = checked.plan;
         const counts = `${listeners.length} listeners, ${upstreams.length} upstreams, ${certificates.length} certificates`;
         process.stdout.write(`${file} is fine: ${counts}${warnings.length === 0 ? '' : `; ${warnings.length} warnings`}\n`);
+        for (const each of enginesOf(checked.plan)) process.stdout.write(`  ${each.listener}: TLS by ${each.engine} (${each.reason})\n`);
       }
       for (const each of engines) process.stdout.write(`  ${each.listener}: TLS by ${each.engine} (${each.reason})\n`);
     }

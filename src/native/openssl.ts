@@ -49,13 +49,19 @@ export const opensslReason: (code: number) => number = errorReason;
 /** OpenSSL's own words for an error, such as `no shared cipher`. Cold. */
 export const opensslErrorText: (code: number) => string = errorText;
 
-/** A server's connection on `fd`. The descriptor stays the caller's. */
+/** A server's connection on `fd`; 0 when there is no memory for it. The descriptor stays the caller's. */
 export function openAccepting(context: number, fd: number): number {
-  const pointer = ssl.SSL_new(contextPointer(context));
-  assert(pointer !== 0, 'SSL_new');
-  assert(ssl.SSL_set_fd(pointer, fd) === 1, 'SSL_set_fd');
+  const pointer = openOn(context, fd);
+  if (pointer === 0) return 0;
   ssl.SSL_set_accept_state(pointer);
   return connections.add(pointer);
+}
+
+function openOn(context: number, fd: number): number {
+  const pointer = ssl.SSL_new(contextPointer(context));
+  if (pointer === 0 || ssl.SSL_set_fd(pointer, fd) === 1) return pointer;
+  ssl.SSL_free(pointer);
+  return 0;
 }
 
 /** Whom a connection that we begin is to. */
@@ -68,11 +74,10 @@ export interface OpensslPeer {
   readonly session: number;
 }
 
-/** A client's connection on `fd`, which is connected. The descriptor stays the caller's. */
+/** A client's connection on `fd`, which is connected; 0 when there is no memory for it. The descriptor stays the caller's. */
 export function openConnecting(context: number, fd: number, { serverName, identity, session }: OpensslPeer): number {
-  const pointer = ssl.SSL_new(contextPointer(context));
-  assert(pointer !== 0, 'SSL_new');
-  assert(ssl.SSL_set_fd(pointer, fd) === 1, 'SSL_set_fd');
+  const pointer = openOn(context, fd);
+  if (pointer === 0) return 0;
   ssl.SSL_set_connect_state(pointer);
   if (serverName !== null) {
     const text = nativeCopy(Buffer.from(`${serverName}\0`, 'latin1'));
@@ -176,12 +181,20 @@ export function tlsSuite(handle: number): number {
   return cipher === 0 ? 0 : ssl.SSL_CIPHER_get_protocol_id(cipher) & 0xffff;
 }
 
-/** The group keys were agreed in, by OpenSSL's name; empty: none was (a resumption without, RSA key exchange). Cold. */
+/** OpenSSL's numbers of groups, and its names for them. */
+const groupNames = new Map<number, string>();
+
+/** The group that the key was agreed on, by OpenSSL's name, which is IANA's; empty when there was none. */
 export function tlsGroup(handle: number): string {
   const pointer = connections.pointer(handle);
   const id = ssl.SSL_ctrl(pointer, SSL_CTRL_GET_NEGOTIATED_GROUP, 0, 0);
-  const name: unknown = id === 0 ? null : ssl.SSL_group_to_name(pointer, id);
-  return typeof name === 'string' ? name : '';
+  if (id === 0) return '';
+  let known = groupNames.get(id);
+  if (known === undefined) {
+    known = String(ssl.SSL_group_to_name(pointer, id));
+    groupNames.set(id, known);
+  }
+  return known;
 }
 
 export function isResumed(handle: number): boolean {

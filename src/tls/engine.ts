@@ -99,8 +99,8 @@ export interface TlsPeer {
 }
 
 export interface TlsClientContext {
-  /** A session on a connected socket, resumed where this peer gave one before; the descriptor stays the caller's. */
-  session(fd: number, to: TlsPeer): TlsSession;
+  /** A session on a connected socket, resumed where this peer gave one before; null when there is no memory for it; the descriptor stays the caller's. */
+  session(fd: number, to: TlsPeer): TlsSession | null;
   /** No new sessions; freed when the last one ends. */
   retire(): void;
 }

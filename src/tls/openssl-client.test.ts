@@ -81,7 +81,7 @@ class Visit extends Watched {
       if (connected(this.fd) !== 1) return;
       this.#session = this.#context.session(this.fd, this.#to);
     }
-    const session = this.#session;
+    const session = this.#session!;
     if (!this.#open) {
       const n = session.handshake();
       if (n === 0) return;

@@ -24,12 +24,14 @@ export class OpensslClientContext implements TlsClientContext {
     this.#context = openClientContext({ ...opensslPolicy(options.rules), certificate, caPem, depth, alpn });
   }
 
-  session(fd: number, to: TlsPeer): TlsSession {
+  session(fd: number, to: TlsPeer): TlsSession | null {
     assert(!this.#retired, 'a retired context takes no sessions');
-    this.#open++;
     const key = `${to.serverName} ${to.identity}`;
     const session = this.#sessions.get(key) ?? 0;
-    return new OpensslSession(openConnecting(this.#context, fd, { ...to, session }), fd, new Peer(this, key), true);
+    const handle = openConnecting(this.#context, fd, { ...to, session });
+    if (handle === 0) return null;
+    this.#open++;
+    return new OpensslSession(handle, fd, new Peer(this, key), true);
   }
 
   keep(key: string, session: number): void {

@@ -64,10 +64,12 @@ class OpensslContext implements TlsContext, OpensslOwner {
     });
   }
 
-  session(fd: number): TlsSession {
+  session(fd: number): TlsSession | null {
     assert(!this.#retired, 'a retired context takes no sessions');
+    const handle = openAccepting(this.#context, fd);
+    if (handle === 0) return null;
     this.#sessions++;
-    return new OpensslSession(openAccepting(this.#context, fd), fd, this, false);
+    return new OpensslSession(handle, fd, this, false);
   }
 
   addTicketKey(name: string, secret: Uint8Array, fromS: number): void {

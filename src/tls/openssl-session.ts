@@ -41,6 +41,7 @@ export interface OpensslOwner {
  */
 const SURELY_SHORT_BYTES = 8_192;
 const NO_RENEGOTIATION = 100;
+const TLS_1_3 = 0x0304;
 const NOBODY: readonly Uint8Array[] = Object.freeze([]);
 
 export class OpensslSession implements TlsSession, openssl.OpensslAsked {
@@ -179,6 +180,8 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
   }
 
   group(): number {
+    // A session of TLS 1.2 remembers the group of the handshake that made it; a resumption agrees on no key.
+    if (this.version() < TLS_1_3 && this.resumed()) return 0;
     return groupNumber(openssl.tlsGroup(this.#handle));
   }
 
