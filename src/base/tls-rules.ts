@@ -1,0 +1,8 @@
+/** What a TLS policy allows, by the numbers on the wire (IANA), each list best first. */
+export interface TlsRules {
+  /** 0x0301..=0x0304. */
+  readonly versions: readonly number[];
+  readonly suites: readonly number[];
+  readonly groups: readonly number[];
+  readonly signatureSchemes: readonly number[];
+}
