@@ -102,7 +102,7 @@ log: { access: off }
         certificates: [0],
         strict: false,
         alpn: ['http/1.1', 'http/1.0'],
-        rules: [{ names: [], policy: 'intermediate', tickets: true }],
+        rules: [{ names: [], policy: 'intermediate@1', minVersion: 0x0303, requirePostQuantum: false, report: null, tickets: true }],
       },
       routes: [
         forwardTo(0, 1, 'web/1', { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }),

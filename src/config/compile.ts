@@ -5,8 +5,13 @@
 import { createHash } from 'node:crypto';
 import { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { assert } from '../base/assert.ts';
 import { CERTIFICATES_MAX, LISTENERS_MAX, TARGETS_MAX } from '../base/limits.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
+import { versionName } from '../hello/names.ts';
+import { findPolicy } from '../hello/policies.ts';
+import { isPostQuantum, weaknessOf } from '../hello/policy.ts';
+import { kindOfKey } from '../plan/certificate-choice.ts';
 import type { AccessLogPlan } from '../plan/log-plan.ts';
 import {
   addressText,
@@ -16,6 +21,7 @@ import {
   type RatePlan,
   type TargetPlan,
   type TlsPlan,
+  type TlsRulePlan,
   type UpstreamPlan,
 } from '../plan/plan.ts';
 import { type CertificatePair, certificateDirectory } from './certificate-directory.ts';
@@ -255,6 +261,8 @@ class Compiler {
       }
       const isTcp = listener.protocol === 'tcp';
       if (tls !== undefined && complete) this.#uncovered(index, rules, [...certificates]);
+      const alpn = isTcp ? (tls?.alpn ?? []) : ALPN;
+      const tlsPlan = tls === undefined ? null : this.#tls(tls, ['listeners', index, 'tls'], [...certificates], alpn);
       const { backlog, fastOpen, deferAccept, userTimeout, keepAlive } = listener.socket;
       const { addresses, ipv6Optional } = listener.address;
       for (const address of addresses) {
@@ -262,7 +270,7 @@ class Compiler {
         plans.push({
           name: listener.name,
           address,
-          tls: tls === undefined ? null : tlsPlan(tls, [...certificates], isTcp ? (tls.alpn ?? []) : ALPN),
+          tls: tlsPlan,
           ...rules,
           // Where the server may speak first, nobody waits for the client.
           socket: {
@@ -277,6 +285,42 @@ class Compiler {
     }
     if (plans.length > LISTENERS_MAX) this.#error(['listeners'], `${plans.length} sockets to listen on; ${LISTENERS_MAX} at most`);
     return plans;
+  }
+
+  #tls(tls: TlsConfig, path: SettingPath, certificates: readonly number[], alpn: readonly string[]): TlsPlan {
+    const own = { names: [], ...this.#rule(tls, path) };
+    const byName = tls.names.map((each, at) => {
+      // A floor stands with its policy: a name that has its own policy has none of the listener's.
+      const floor = each.policy === undefined ? tls : each;
+      const rule = {
+        policy: each.policy ?? tls.policy,
+        minimumVersion: each.minimumVersion ?? floor.minimumVersion,
+        requirePostQuantum: each.requirePostQuantum ?? floor.requirePostQuantum,
+        report: each.report ?? tls.report,
+        tickets: each.tickets ?? tls.tickets,
+      };
+      return { names: each.match.map(({ host }) => host), ...this.#rule(rule, [...path, 'names', at]) };
+    });
+    return { certificates, strict: tls.strict, alpn, rules: [own, ...byName] };
+  }
+
+  /** A policy, its floor, and the one that only reports. Settings that leave nobody are errors. */
+  #rule(rule: RuleConfig, path: SettingPath): Omit<TlsRulePlan, 'names'> {
+    const policy = findPolicy(rule.policy);
+    const report = rule.report === undefined ? null : findPolicy(rule.report);
+    assert(policy !== undefined && report !== undefined, 'the schema knows every policy');
+    const { minimumVersion = 0, requirePostQuantum = policy.requirePostQuantum, tickets } = rule;
+    if (minimumVersion > policy.maxVersion) {
+      const end = versionName(policy.maxVersion);
+      this.#error([...path, 'minimumVersion'], `the policy ${policy.name} ends at ${end}: no client could come in`);
+    }
+    if (requirePostQuantum && !policy.groups.some(isPostQuantum)) {
+      this.#error([...path, 'requirePostQuantum'], `the policy ${policy.name} has no group with ML-KEM: no client could come in`);
+    }
+    const weak = weaknessOf(policy);
+    if (weak !== null) this.#warn([...path, 'policy'], `${policy.name} allows ${weak}; it is for clients that have nothing better`);
+    const minVersion = Math.max(policy.minVersion, minimumVersion);
+    return { policy: policy.name, minVersion, requirePostQuantum, report: report?.name ?? null, tickets };
   }
 
   /** Hosts of routes, and names with settings of their own, that no certificate of the listener is for: browsers would refuse them. */
@@ -424,7 +468,8 @@ class CertificateShadow {
 
   /** Why `certificate` is never used, or undefined. */
   add(certificate: CertificatePlan): string | undefined {
-    const { names, keyType } = certificate;
+    const { names } = certificate;
+    const keyType = kindOfKey(certificate);
     const taken: string[] = [];
     for (const name of names) {
       const rival = this.#taken.get(`${keyType} ${name}`);
@@ -439,17 +484,8 @@ class CertificateShadow {
 }
 
 type TlsConfig = NonNullable<Config['listeners'][number]['tls']>;
-
-function tlsPlan(tls: TlsConfig, certificates: readonly number[], alpn: readonly string[]): TlsPlan {
-  const { policy, tickets, strict } = tls;
-  const own = { names: [], policy, tickets };
-  const byName = tls.names.map((each) => ({
-    names: each.match.map(({ host }) => host),
-    policy: each.policy ?? policy,
-    tickets: each.tickets ?? tickets,
-  }));
-  return { certificates, strict, alpn, rules: [own, ...byName] };
-}
+/** What a listener has for all names, and some names for themselves. */
+type RuleConfig = Pick<TlsConfig, 'policy' | 'minimumVersion' | 'requirePostQuantum' | 'report' | 'tickets'>;
 
 function ratePlan(rate: Config['clients']['requests']): RatePlan | null {
   if (rate === undefined) return null;

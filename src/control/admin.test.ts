@@ -15,7 +15,12 @@ const PLAN: Plan = {
     {
       name: 'web',
       address: { family: 4, ip: '192.0.2.1', port: 443 },
-      tls: { certificates: [0], strict: false, alpn: ['http/1.1'], rules: [{ names: [], policy: 'modern', tickets: true }] },
+      tls: {
+        certificates: [0],
+        strict: false,
+        alpn: ['http/1.1'],
+        rules: [{ names: [], policy: 'modern@1', minVersion: 0x0304, requirePostQuantum: false, report: null, tickets: true }],
+      },
       routes: [],
       tcpRoutes: null,
       passthrough: [],
@@ -46,7 +51,7 @@ const PLAN: Plan = {
     {
       fingerprint: 'f',
       chainFingerprint: 'c',
-      keyType: 'ec',
+      keyType: 'p256',
       names: ['shop.example'],
       notBeforeMs: 0,
       notAfterMs: Date.now() + 864_000_000,
@@ -171,7 +176,7 @@ connections 0 open, 0 in all; requests 0 open, 0 in all; handshakes 0 full, 0 re
 a second: 1235 requests, 3.3 handshakes, 0 failed ones, 0 answers 5xx, 100 B in, 2.9 MiB out
 
 LISTENERS
-  web  192.0.2.1:443  https  modern (s2n)
+  web  192.0.2.1:443  https  modern@1 (s2n)
 
 UPSTREAMS
   shop  shop "one":8080  0 requests  0 open  0 failed

@@ -4,6 +4,7 @@ import { HANDSHAKE_FAULTS } from '../base/faults.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { tollgateVersion } from '../base/version.ts';
 import { compile, continued } from '../config/compile.ts';
+import { explainHello } from '../config/explain-hello.ts';
 import { certificateDirectoriesOf, filesOf } from '../config/files-of.ts';
 import { findingText } from '../config/findings.ts';
 import type { LoadedConfig } from '../config/load.ts';
@@ -262,6 +263,8 @@ export class Instance {
         return { value: await this.#change(() => changes.rollback(command.author, command.to)) };
       case 'reopen':
         return { value: await this.#supervisor.reopen() };
+      case 'explain':
+        return { value: explainHello(this.plan, Buffer.from(command.hello, 'hex'), command.host, command.path, Date.now()) };
       case 'history':
         return { value: changes.history() };
       case 'connections': {

@@ -10,8 +10,9 @@ import {
   FAULT_TLS_NO_SHARED_SUITE,
   FAULT_TLS_NO_SHARED_VERSION,
 } from '../base/faults.ts';
+import type { KeyType } from '../base/key-type.ts';
 import type { ClientHello } from './client-hello.ts';
-import type { Agreement, KeyType } from './negotiate.ts';
+import type { Agreement } from './negotiate.ts';
 import { isPostQuantum, type Policy } from './policy.ts';
 import { keyOfScheme } from './scheme-traits.ts';
 import { FALLBACK_SCSV, needsTls12, SUITE_ECDHE_ECDSA, SUITE_ECDHE_RSA, SUITE_RSA, SUITE_TLS13, suiteKind } from './suite-traits.ts';
@@ -74,11 +75,11 @@ function negotiate12(hello: ClientHello, policy: Policy, keys: readonly KeyType[
   for (const suite of policy.suites) {
     const kind = suiteKind(suite);
     if (kind === SUITE_TLS13 || !hello.offersSuite(suite) || (out.version < TLS12 && needsTls12(suite))) continue;
-    if (!canSign(hello, policy, keys, kind, out.version)) continue;
-    if (group === 0 && kind !== SUITE_RSA) {
+    if (group === 0 && (kind === SUITE_ECDHE_ECDSA || kind === SUITE_ECDHE_RSA)) {
       fault = FAULT_TLS_NO_SHARED_GROUP;
       continue;
     }
+    if (!canSign(hello, policy, keys, kind, out.version)) continue;
     out.suite = suite;
     out.group = kind === SUITE_RSA ? 0 : group;
     return sign12(hello, policy, keys, kind, out);
@@ -86,9 +87,9 @@ function negotiate12(hello: ClientHello, policy: Policy, keys: readonly KeyType[
   return fault;
 }
 
-/** ML-KEM is for TLS 1.3 alone. A client that names no groups takes any. RFC 8422, section 4. */
+/** ML-KEM is for TLS 1.3 alone. A client that names no groups could take any (RFC 8422, section 4), and is given none. */
 function chooseGroup12(hello: ClientHello, policy: Policy): number {
-  for (const group of policy.groups) if (!isPostQuantum(group) && (hello.groupCount === 0 || hello.offersGroup(group))) return group;
+  for (const group of policy.groups) if (!isPostQuantum(group) && hello.offersGroup(group)) return group;
   return 0;
 }
 
@@ -103,7 +104,7 @@ function canSign(hello: ClientHello, policy: Policy, keys: readonly KeyType[], k
       const index = ecdsaIndex(keys);
       if (index < 0) return false;
       const curve = CURVES[keys[index]!];
-      if (curve !== undefined && hello.groupCount > 0 && !hello.offersGroup(curve)) return false;
+      if (curve !== undefined && !hello.offersGroup(curve)) return false;
       return version < TLS12 || scheme12(hello, policy, 'ecdsa') !== 0;
     }
     default:

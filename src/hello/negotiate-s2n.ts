@@ -10,8 +10,9 @@ import {
   FAULT_TLS_NO_SHARED_SUITE,
   FAULT_TLS_NO_SHARED_VERSION,
 } from '../base/faults.ts';
+import type { KeyType } from '../base/key-type.ts';
 import type { ClientHello } from './client-hello.ts';
-import type { Agreement, KeyType } from './negotiate.ts';
+import type { Agreement } from './negotiate.ts';
 import { isPostQuantum, type Policy } from './policy.ts';
 import { keyOfScheme } from './scheme-traits.ts';
 import {

@@ -4,14 +4,12 @@
  * test/negotiate.test.ts holds it against them. negotiate-s2n.ts and negotiate-openssl.ts have the two orders of events.
  */
 import { assert } from '../base/assert.ts';
+import { FAULT_HELLO_NOT_POST_QUANTUM, FAULT_TLS_NO_SHARED_SIGNATURE, FAULT_TLS_NO_SHARED_SUITE } from '../base/faults.ts';
+import type { KeyType } from '../base/key-type.ts';
 import type { ClientHello } from './client-hello.ts';
 import { negotiateOpenssl } from './negotiate-openssl.ts';
 import { negotiateS2n } from './negotiate-s2n.ts';
-import type { Policy } from './policy.ts';
-
-export const KEY_TYPES = ['rsa', 'rsa-pss', 'p256', 'p384', 'p521', 'ed25519', 'ed448', 'mldsa44', 'mldsa65', 'mldsa87', 'other'] as const;
-/** What a certificate's key is, as far as a negotiation cares. */
-export type KeyType = (typeof KEY_TYPES)[number];
+import { isPostQuantum, type Policy } from './policy.ts';
 
 export type EngineName = 's2n' | 'openssl';
 
@@ -50,3 +48,24 @@ export function negotiate(hello: ClientHello, policy: Policy, keys: readonly Key
   out.clear();
   return engine === 's2n' ? negotiateS2n(hello, policy, keys, out) : negotiateOpenssl(hello, policy, keys, out);
 }
+
+/** Whether the client offers a group with ML-KEM that `policy` has, for TLS 1.3, where alone it is of use. */
+export function offersPostQuantum(hello: ClientHello, policy: Policy): boolean {
+  if (!hello.offersVersion(TLS13)) return false;
+  for (const group of policy.groups) if (isPostQuantum(group) && hello.offersGroup(group)) return true;
+  return false;
+}
+
+/**
+ * Why a client would have no connection under `policy`: a fault, or 0. Beside what `negotiate` knows: what a listener refuses by itself, and
+ * an answer that the client cannot take.
+ */
+export function refusalUnder(hello: ClientHello, policy: Policy, keys: readonly KeyType[], engine: EngineName, out: Agreement): number {
+  if (policy.requirePostQuantum && !offersPostQuantum(hello, policy)) return FAULT_HELLO_NOT_POST_QUANTUM;
+  const result = negotiate(hello, policy, keys, engine, out);
+  if (result < 0) return result;
+  if (!out.unasked) return 0;
+  return out.scheme === 0 ? FAULT_TLS_NO_SHARED_SUITE : FAULT_TLS_NO_SHARED_SIGNATURE;
+}
+
+const TLS13 = 0x0304;

@@ -83,11 +83,12 @@ const PRESETS: readonly Policy[] = Object.freeze(
   ].map(makePolicy),
 );
 
-const BY_NAME: ReadonlyMap<string, Policy> = new Map([
-  ...PRESETS.toReversed().map((policy) => [policy.name.slice(0, policy.name.indexOf('@')), policy] as const),
-  ...PRESETS.map((policy) => [policy.name, policy] as const),
-  ...AWS_POLICIES.map((policy) => [policy.name, policy] as const),
-]);
+const BY_NAME = new Map<string, Policy>();
+for (const policy of PRESETS) {
+  const name = policy.name.slice(0, policy.name.indexOf('@'));
+  if (!BY_NAME.has(name)) BY_NAME.set(name, policy);
+}
+for (const policy of [...PRESETS, ...AWS_POLICIES]) BY_NAME.set(policy.name, policy);
 
 /** The policy that a setting names, or undefined. Names have case. */
 export function findPolicy(name: string): Policy | undefined {

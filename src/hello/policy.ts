@@ -1,6 +1,7 @@
 /** What a TLS policy is: which versions, suites, groups and signature schemes a server takes, as numbers on the wire. Data, whatever engine. */
 import { assert } from '../base/assert.ts';
 import type { TlsRules } from '../base/tls-rules.ts';
+import { suiteName } from './names.ts';
 
 export interface Policy extends TlsRules {
   /** Ours with its version (`intermediate@1`), or AWS's. */
@@ -52,4 +53,14 @@ const POST_QUANTUM: ReadonlySet<number> = new Set([0x0200, 0x0201, 0x0202, 0x11e
 /** Whether a group's secret has a part by ML-KEM. The drafts with Kyber do not count: no server speaks them any more. */
 export function isPostQuantum(group: number): boolean {
   return POST_QUANTUM.has(group);
+}
+
+/** What in a policy nobody should need any more, in words; null: nothing. RFC 8996 (versions), RFC 7465 (RC4), SP 800-131A (3DES). */
+export function weaknessOf(policy: Policy): string | null {
+  const weak: string[] = [];
+  if (policy.minVersion < 0x0303) weak.push(policy.minVersion < 0x0301 ? 'SSL 3.0' : policy.minVersion < 0x0302 ? 'TLS 1.0' : 'TLS 1.1');
+  const names = policy.suites.map(suiteName);
+  if (names.some((name) => name.includes('_RC4_'))) weak.push('RC4');
+  if (names.some((name) => name.includes('_3DES_'))) weak.push('3DES');
+  return weak.length === 0 ? null : weak.join(', ');
 }

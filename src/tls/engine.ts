@@ -2,8 +2,9 @@
  * What everything above this room sees of TLS: contexts (a rule set with its certificates) and sessions (one connection). Two engines
  * stand behind it, by the same contract; which one serves a listener is the context's affair.
  */
+import type { EngineName } from '../hello/negotiate.ts';
 import type { Stream } from '../net/stream.ts';
-import type { CertificatePlan, PolicyName } from '../plan/plan.ts';
+import type { CertificatePlan } from '../plan/plan.ts';
 
 export interface TlsSession extends Stream {
   /** One step. More than 0: done; 0: would block; below 0: a fault, final. */
@@ -35,7 +36,8 @@ export interface TlsContext {
 export interface ContextOptions {
   /** What tells this rule set from every other: tickets of one are worth nothing to another (see ticket-keys.ts). */
   readonly ruleSet: string;
-  readonly policy: PolicyName;
+  /** As hello/policies.ts names it. */
+  readonly policy: string;
   /** PEM; zeroed by the caller once the context is made. */
   readonly certificates: readonly { readonly chainPem: Uint8Array; readonly keyPem: Uint8Array; readonly plan: CertificatePlan }[];
   readonly alpn: readonly string[];
@@ -43,7 +45,7 @@ export interface ContextOptions {
 }
 
 export interface TlsEngine {
-  readonly name: string;
+  readonly name: EngineName;
   /** Throws one Error that says what is wrong with which certificate or setting. */
   context(options: ContextOptions): TlsContext;
 }

@@ -1,10 +1,10 @@
 /** The fast engine: s2n-tls on AWS-LC. */
 import { assert } from '../base/assert.ts';
 import { BLINDING_MS_MAX } from '../base/limits.ts';
+import { findPolicy } from '../hello/policies.ts';
 import { s2nLibraryPath } from '../native/library-path.ts';
 import * as s2n from '../native/s2n.ts';
 import type { ContextOptions, TlsContext, TlsEngine, TlsSession } from './engine.ts';
-import { S2N_POLICIES } from './policies.ts';
 import { S2nSession, type SessionOwner } from './s2n-session.ts';
 import { deriveTicketKey, TICKET_DECRYPT_S, TICKET_ENCRYPT_S, TICKET_NAME_BYTES } from './ticket-keys.ts';
 
@@ -21,6 +21,13 @@ export class S2nEngine implements TlsEngine {
   }
 }
 
+/** s2n's own name of a policy. */
+function s2nPolicy(name: string): string {
+  const policy = findPolicy(name);
+  if (policy?.s2n == null) throw new Error(`s2n has no policy ${name}`);
+  return policy.s2n;
+}
+
 class S2nContext implements TlsContext, SessionOwner {
   readonly #config: number;
   readonly #ruleSet: string;
@@ -34,7 +41,7 @@ class S2nContext implements TlsContext, SessionOwner {
     this.#ruleSet = options.ruleSet;
     this.#tickets = options.tickets;
     this.#config = s2n.openConfig({
-      policy: S2N_POLICIES[options.policy],
+      policy: s2nPolicy(options.policy),
       certificates: options.certificates,
       alpn: options.alpn,
       tickets: options.tickets,

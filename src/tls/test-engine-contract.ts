@@ -382,8 +382,8 @@ function planOf(certificate: ContractCertificate): CertificatePlan {
   return {
     fingerprint: isCertificate ? new X509Certificate(certificate.chainPem).fingerprint256 : 'none',
     chainFingerprint: 'none',
-    keyType: 'ec',
     names: ['localhost'],
+    keyType: 'p256',
     notBeforeMs: 0,
     notAfterMs: Number.MAX_SAFE_INTEGER,
     source: 'contract',
