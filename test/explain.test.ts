@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { checkFile } from '../src/config/check-report.ts';
-import { type Explanation, explainHello } from '../src/config/explain-hello.ts';
+import { type Explanation, explainHello } from '../src/observe/explain-hello.ts';
 import { freePort } from '../src/config/free-port.ts';
 import { ClientHello, readClientHello } from '../src/hello/client-hello.ts';
 import { writeClientHello } from '../src/hello/hello-writer.ts';

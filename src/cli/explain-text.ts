@@ -1,7 +1,8 @@
 /** What `tollgate explain` prints for people. */
-import type { ListenerExplanation } from '../config/explain.ts';
-import type { Explanation } from '../config/explain-hello.ts';
+
 import { KNOWN_CLIENTS } from '../hello/known-clients.ts';
+import type { ListenerExplanation } from '../observe/explain.ts';
+import type { Explanation } from '../observe/explain-hello.ts';
 import { columns } from '../observe/status.ts';
 
 export function explanationText(about: string, explanation: Explanation): string {

@@ -1,6 +1,6 @@
 /**
  * Which rules and which certificates a name has, as a listener's plan says: the one place for it, for the worker that shows certificates
- * (tls/certificate-table.ts) and for whoever explains what it would show (config/explain.ts). Pure; the clock is the caller's.
+ * (tls/certificate-table.ts) and for whoever explains what it would show (observe/explain.ts). Pure; the clock is the caller's.
  */
 import { assert } from '../base/assert.ts';
 import type { CertificatePlan, Plan, TlsPlan, TlsRulePlan } from './plan.ts';
