@@ -43,6 +43,7 @@ export const NEEDED_PROGRAMS: readonly NeededProgram[] = Object.freeze([
   { command: 'fish', package: 'fish' },
   { command: 'groff', package: 'groff-base' },
   { command: 'systemd-analyze', package: 'systemd' },
+  { command: 'java', package: 'openjdk-17-jdk-headless' },
 ]);
 
 /** Servers live in sbin, which an ordinary user's PATH leaves out. */

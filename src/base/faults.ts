@@ -44,6 +44,8 @@ export const FAULT_HELLO_GONE = -26;
 export const FAULT_HELLO_UNKNOWN_NAME = -27;
 export const FAULT_HELLO_NO_SHARED_VERSION = -28;
 export const FAULT_HELLO_NO_SHARED_PROTOCOL = -29;
+export const FAULT_HELLO_BELOW_VERSION = -30;
+export const FAULT_HELLO_NOT_POST_QUANTUM = -31;
 
 // TLS, from an engine, -40 .. -69.
 export const FAULT_TLS_NO_SHARED_VERSION = -40;
@@ -69,6 +71,7 @@ export const FAULT_TLS_CERTIFICATE_INVALID = -59;
 export const FAULT_TLS_CERTIFICATE_NOT_ALLOWED = -60;
 export const FAULT_TLS_CERTIFICATE_STATUS_UNKNOWN = -61;
 export const FAULT_TLS_CERTIFICATE_CHAIN_LENGTH = -62;
+export const FAULT_TLS_FALLBACK = -63;
 
 // HTTP messages from a client, -70 .. -119.
 export const FAULT_REQUEST_LINE = -70;
@@ -208,6 +211,8 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_HELLO_UNKNOWN_NAME, 'unknown_name', 'client', 0, 'info', 112),
   row(FAULT_HELLO_NO_SHARED_VERSION, 'no_shared_version', 'client', 0, 'info', 70),
   row(FAULT_HELLO_NO_SHARED_PROTOCOL, 'no_shared_protocol', 'client', 0, 'info', 120),
+  row(FAULT_HELLO_BELOW_VERSION, 'below_minimum_version', 'client', 0, 'info', 70),
+  row(FAULT_HELLO_NOT_POST_QUANTUM, 'not_post_quantum', 'client', 0, 'info', 40),
 
   row(FAULT_TLS_NO_SHARED_VERSION, 'tls_no_shared_version', 'client', 0, 'info'),
   row(FAULT_TLS_NO_SHARED_SUITE, 'no_shared_suite', 'client', 0, 'info'),
@@ -232,6 +237,7 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_TLS_CERTIFICATE_NOT_ALLOWED, 'certificate_not_allowed', 'client', 0, 'info'),
   row(FAULT_TLS_CERTIFICATE_STATUS_UNKNOWN, 'certificate_status_unknown', 'client', 0, 'info'),
   row(FAULT_TLS_CERTIFICATE_CHAIN_LENGTH, 'certificate_chain_length', 'client', 0, 'info'),
+  row(FAULT_TLS_FALLBACK, 'inappropriate_fallback', 'client', 0, 'info'),
 
   row(FAULT_REQUEST_LINE, 'request_line', 'client', 400, 'info'),
   row(FAULT_REQUEST_TARGET, 'request_target', 'client', 400, 'info'),

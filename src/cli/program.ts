@@ -23,14 +23,19 @@ import type { HistoryEntry } from '../control/history.ts';
 import { checkHost } from '../control/host-check.ts';
 import { livingWorkers } from '../control/process-identity.ts';
 import { defaultRuntimeDirectory } from '../control/runtime-directory.ts';
+import { KNOWN_CLIENTS } from '../hello/known-clients.ts';
 import { s2nLibraryPath } from '../native/library-path.ts';
 import { libraryVersions } from '../native/versions.ts';
+import { type Explanation, explainHello } from '../observe/explain-hello.ts';
 import { columns, type Status, statusText } from '../observe/status.ts';
 import type { ConnectionView, FromCommand } from '../plan/messages.ts';
 import type { Plan } from '../plan/plan.ts';
 import { me } from './author.ts';
 import { readCommandTree } from './command-tree.ts';
 import { completionScript, SHELLS, type Shell } from './completion.ts';
+import { clientsText, explanationText } from './explain-text.ts';
+import { type ClientOptions, explainedClients } from './explained-client.ts';
+import { policiesText, policiesView, policyOf, policyText, policyView } from './policies-text.ts';
 import { readSecret } from './read-secret.ts';
 import { type RunOptions, run } from './run.ts';
 import { watchStatus } from './watch-status.ts';
@@ -133,6 +138,59 @@ config
       json ? `${JSON.stringify({ ...imported, output: output ?? null }, null, 2)}\n` : output === undefined ? imported.yaml : '',
     );
     if (!json) process.stderr.write(importText(imported, output ?? null));
+  });
+
+program
+  .command('policies')
+  .description('the TLS policies that a listener can have; with a name, what that one allows')
+  .argument('[name]', 'one of them')
+  .option('--json', 'for programs')
+  .addHelpText('after', '\nExamples:\n  tollgate policies\n  tollgate policies intermediate')
+  .action((name: string | undefined, options: { json?: boolean }) => {
+    const policy = name === undefined ? null : policyOf(name);
+    if (options.json === true) {
+      process.stdout.write(`${JSON.stringify(policy === null ? policiesView() : policyView(policy), null, 2)}\n`);
+    } else process.stdout.write(policy === null ? policiesText() : policyText(policy));
+  });
+
+program
+  .command('explain')
+  .description(
+    'what a client would get: listener, certificate, version, suite, group and route; or why nothing, and what would change that',
+  )
+  .option('--host <name>', 'the host that it asks for; default with --hello: the one in it')
+  .option('--path <path>', 'the path that it asks for', '/')
+  .option('--config <file>', 'of this configuration; without it, of the running instance')
+  .addOption(RUNTIME)
+  .option('--client <name>', 'a known client, as java-8; --clients lists them')
+  .option('--hello <file>', 'a recorded hello: hexadecimal, or a capture (pcap, pcapng)')
+  .option('--versions <list>', 'of a described client, as 1.2,1.3')
+  .option('--suites <list>', 'its cipher suites, by IANA name or as 0xc02b')
+  .option('--groups <list>', 'its groups, as x25519,P-256')
+  .option('--key-shares <list>', 'the groups that it sends keys for; default: the first')
+  .option('--schemes <list>', 'its signature schemes')
+  .option('--alpn <list>', 'its protocols, as h2,http/1.1')
+  .option('--clients', 'list the known clients')
+  .option('--json', 'for programs')
+  .addHelpText(
+    'after',
+    '\nExamples:\n  tollgate explain --host shop.example --client java-8 --config tollgate.yaml\n  tollgate explain --host shop.example --versions 1.2 --groups P-256\n  tollgate explain --hello failed.pcap',
+  )
+  .action(async (options: ExplainOptions) => {
+    if (options.clients === true) {
+      const known = KNOWN_CLIENTS.map(({ id, about }) => ({ id, about }));
+      process.stdout.write(options.json === true ? `${JSON.stringify(known, null, 2)}\n` : clientsText());
+      return;
+    }
+    const clients = await explainedClients(options);
+    const explanations: (Explanation & { readonly client: string })[] = [];
+    for (const { about, bytes } of clients) explanations.push({ client: about, ...(await explainOne(options, bytes)) });
+    process.stdout.write(
+      options.json === true
+        ? `${JSON.stringify(explanations, null, 2)}\n`
+        : explanations.map((each) => explanationText(each.client, each)).join(''),
+    );
+    if (!explanations.some(({ listeners }) => listeners.some(({ ok }) => ok))) process.exitCode = 1;
   });
 
 program
@@ -383,6 +441,25 @@ function importText({ notes, lost, listeners, upstreams }: Imported, output: str
   const what = notes.length === 0 ? 'everything was translated' : `${notes.length} remarks${more}, above and in the file`;
   const next = output === null ? '' : `; next: tollgate check ${output}`;
   return `${[...notes.map(noteText), `${listeners} listeners, ${upstreams} upstreams; ${what}${next}`].join('\n')}\n`;
+}
+
+interface ExplainOptions extends ClientOptions {
+  readonly path: string;
+  readonly config?: string;
+  readonly runtime: string;
+  readonly clients?: boolean;
+  readonly json?: boolean;
+}
+
+async function explainOne(options: ExplainOptions, bytes: Buffer): Promise<Explanation> {
+  const { host = null, path, config: file, runtime } = options;
+  if (file === undefined) {
+    const answer = await ask(runtime, { type: 'explain', hello: bytes.toString('hex'), host, path }, ANSWER_MS);
+    return answer.value as Explanation;
+  }
+  const { checked, errors } = await checkFile(file, { offline: true });
+  if (checked === null) throw new TollgateError('config_invalid', errors.map(findingText).join('\n'));
+  return explainHello(checked.plan, bytes, host, path, Date.now());
 }
 
 async function change(runtime: string, command: FromCommand): Promise<ChangeAnswer> {

@@ -4,6 +4,7 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readBoundedFile } from '../base/bounded-file.ts';
+import { KEY_TYPES, type KeyType } from '../base/key-type.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { joinPem, type PemBlock, pemBlocks } from '../certs/pem.ts';
 import { readCertificate } from '../x509/certificate.ts';
@@ -28,8 +29,7 @@ export interface CertificateFile {
   readonly names: readonly string[];
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
-  /** `ec` or `rsa`: a listener may hold one of each for the same name. */
-  readonly keyType: string;
+  readonly keyType: KeyType;
   /** PEM of the chain, leaf first, and nothing else. */
   readonly chain: Buffer;
   /** PEM of the private key, and nothing else; the owner zeroes it. */
@@ -84,12 +84,21 @@ export async function readCertificateFile(certificatePath: string, keyPath: stri
     names,
     notBeforeMs: leaf.validFromDate.getTime(),
     notAfterMs: leaf.validToDate.getTime(),
-    keyType: key.object.asymmetricKeyType ?? '',
+    keyType: keyTypeOf(key.object),
     chain: chain.pem,
     key: key.pem,
     warnings,
     notes,
   };
+}
+
+const CURVE_TYPES: Readonly<Record<string, KeyType>> = { prime256v1: 'p256', secp384r1: 'p384', secp521r1: 'p521' };
+
+function keyTypeOf(key: KeyObject): KeyType {
+  const { asymmetricKeyType: type = '', asymmetricKeyDetails: details } = key;
+  if (type === 'ec') return CURVE_TYPES[details?.namedCurve ?? ''] ?? 'other';
+  const plain = type.replace(/^ml-dsa-/, 'mldsa');
+  return KEY_TYPES.find((each) => each === plain) ?? 'other';
 }
 
 interface Chain {

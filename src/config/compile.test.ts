@@ -4,7 +4,6 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { POLICY_RULES } from '../hello/policy-rules.ts';
 import { addressText, type CertificatePlan, type RouteMatch, type RoutePlan } from '../plan/plan.ts';
 import { checkFile } from './check-report.ts';
 import { type Compiled, type CompileOptions, compile } from './compile.ts';
@@ -106,7 +105,17 @@ log: { access: off }
         strict: false,
         alpn: ['http/1.1', 'http/1.0'],
         compressCertificates: false,
-        rules: [{ names: [], policy: 'intermediate', allowed: POLICY_RULES.intermediate, tickets: true, clients: null }],
+        rules: [
+          {
+            names: [],
+            policy: 'intermediate@1',
+            minVersion: 0x0303,
+            requirePostQuantum: false,
+            report: null,
+            tickets: true,
+            clients: null,
+          },
+        ],
       },
       routes: [
         forwardTo(0, 1, 'web/1', { host: '*.shop.example.com', path: '/api/', pathIsPrefix: true }),

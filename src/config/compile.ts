@@ -7,18 +7,21 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { CERTIFICATES_MAX, LISTENERS_MAX, TARGETS_MAX } from '../base/limits.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
-import { POLICY_RULES } from '../hello/policy-rules.ts';
+import { versionName } from '../hello/names.ts';
+import { findPolicy } from '../hello/policies.ts';
+import { isPostQuantum, weaknessOf } from '../hello/policy.ts';
+import { kindOfKey } from '../plan/certificate-choice.ts';
 import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
 import type { AccessLogPlan } from '../plan/log-plan.ts';
 import {
   addressText,
   type CertificatePlan,
-  type EngineName,
   type ListenerPlan,
   type Plan,
   type RatePlan,
   type TargetPlan,
   type TlsPlan,
+  type TlsRulePlan,
   type UpstreamPlan,
 } from '../plan/plan.ts';
 import { type CertificatePair, certificateDirectory } from './certificate-directory.ts';
@@ -270,6 +273,8 @@ class Compiler {
       }
       const isTcp = listener.protocol === 'tcp';
       if (tls !== undefined && complete) this.#uncovered(index, rules, [...certificates]);
+      const alpn = isTcp ? (tls?.alpn ?? []) : ALPN;
+      const tlsPlan = tls === undefined ? null : this.#tls(tls, ['listeners', index, 'tls'], [...certificates], clients, alpn);
       const { backlog, fastOpen, deferAccept, userTimeout, keepAlive } = listener.socket;
       const { addresses, ipv6Optional } = listener.address;
       for (const address of addresses) {
@@ -277,7 +282,7 @@ class Compiler {
         plans.push({
           name: listener.name,
           address,
-          tls: tls === undefined ? null : this.#tls(tls, index, [...certificates], clients, isTcp ? (tls.alpn ?? []) : ALPN),
+          tls: tlsPlan,
           ...rules,
           // Where the server may speak first, nobody waits for the client.
           socket: {
@@ -295,15 +300,49 @@ class Compiler {
   }
 
   #tls(
-    tls: NonNullable<Config['listeners'][number]['tls']>,
-    listener: number,
+    tls: TlsConfig,
+    path: SettingPath,
     certificates: readonly number[],
     clients: readonly (ClientCertificatesPlan | null)[],
     alpn: readonly string[],
   ): TlsPlan {
     const { engine, reason, problem } = chooseEngine(tls, this.#fastProblem);
-    if (problem !== null) this.#error(['listeners', listener, 'tls', 'engine'], problem);
-    return tlsPlan(tls, engine, reason, certificates, clients, alpn);
+    if (problem !== null) this.#error([...path, 'engine'], problem);
+    const own = { names: [], ...this.#rule(tls, path), clients: clients[0] ?? null };
+    const byName = tls.names.map((each, at) => {
+      // A floor stands with its policy: a name that has its own policy has none of the listener's.
+      const floor = each.policy === undefined ? tls : each;
+      const rule = {
+        policy: each.policy ?? tls.policy,
+        minimumVersion: each.minimumVersion ?? floor.minimumVersion,
+        requirePostQuantum: each.requirePostQuantum ?? floor.requirePostQuantum,
+        report: each.report ?? tls.report,
+        tickets: each.tickets ?? tls.tickets,
+      };
+      const names = each.match.map(({ host }) => host);
+      return { names, ...this.#rule(rule, [...path, 'names', at]), clients: clients[at + 1] ?? null };
+    });
+    const { strict, compressCertificates } = tls;
+    return { engine, engineReason: reason, certificates, strict, alpn, compressCertificates, rules: [own, ...byName] };
+  }
+
+  /** A policy, its floor, and the one that only reports. Settings that leave nobody are errors. */
+  #rule(rule: RuleConfig, path: SettingPath): Omit<TlsRulePlan, 'names' | 'clients'> {
+    // The schema takes no other names.
+    const policy = findPolicy(rule.policy)!;
+    const report = rule.report === undefined ? null : findPolicy(rule.report)!;
+    const { minimumVersion = 0, requirePostQuantum = policy.requirePostQuantum, tickets } = rule;
+    if (minimumVersion > policy.maxVersion) {
+      const end = versionName(policy.maxVersion);
+      this.#error([...path, 'minimumVersion'], `the policy ${policy.name} ends at ${end}: no client could come in`);
+    }
+    if (requirePostQuantum && !policy.groups.some(isPostQuantum)) {
+      this.#error([...path, 'requirePostQuantum'], `the policy ${policy.name} has no group with ML-KEM: no client could come in`);
+    }
+    const weak = weaknessOf(policy);
+    if (weak !== null) this.#warn([...path, 'policy'], `${policy.name} allows ${weak}; it is for clients that have nothing better`);
+    const minVersion = Math.max(policy.minVersion, minimumVersion);
+    return { policy: policy.name, minVersion, requirePostQuantum, report: report?.name ?? null, tickets };
   }
 
   /** The one libssl that is named; null: node's own. */
@@ -496,7 +535,8 @@ class CertificateShadow {
 
   /** Why `certificate` is never used, or undefined. */
   add(certificate: CertificatePlan): string | undefined {
-    const { names, keyType } = certificate;
+    const { names } = certificate;
+    const keyType = kindOfKey(certificate);
     const taken: string[] = [];
     for (const name of names) {
       const rival = this.#taken.get(`${keyType} ${name}`);
@@ -511,26 +551,8 @@ class CertificateShadow {
 }
 
 type TlsConfig = NonNullable<Config['listeners'][number]['tls']>;
-
-function tlsPlan(
-  tls: TlsConfig,
-  engine: EngineName,
-  engineReason: string,
-  certificates: readonly number[],
-  clients: readonly (ClientCertificatesPlan | null)[],
-  alpn: readonly string[],
-): TlsPlan {
-  const { policy, tickets, strict, compressCertificates } = tls;
-  const own = { names: [], policy, allowed: POLICY_RULES[policy], tickets, clients: clients[0] ?? null };
-  const byName = tls.names.map((each, at) => ({
-    names: each.match.map(({ host }) => host),
-    policy: each.policy ?? policy,
-    allowed: POLICY_RULES[each.policy ?? policy],
-    tickets: each.tickets ?? tickets,
-    clients: clients[at + 1] ?? null,
-  }));
-  return { engine, engineReason, certificates, strict, alpn, compressCertificates, rules: [own, ...byName] };
-}
+/** What a listener has for all names, and some names for themselves. */
+type RuleConfig = Pick<TlsConfig, 'policy' | 'minimumVersion' | 'requirePostQuantum' | 'report' | 'tickets'>;
 
 function ratePlan(rate: Config['clients']['requests']): RatePlan | null {
   if (rate === undefined) return null;

@@ -19,6 +19,7 @@ import {
   TARGETS_MAX,
   WORKERS_MAX,
 } from '../base/limits.ts';
+import { policyNames } from '../hello/policies.ts';
 import { isTypePattern } from '../http/compression-rules.ts';
 import type { ListenAddress } from '../plan/plan.ts';
 import { hostName, LISTEN_FORMS, parseListenAddress, parseTargetAddress, TARGET_FORMS } from './addresses.ts';
@@ -109,7 +110,19 @@ const certificate = section(
   }
 });
 
-const policy = () => choice(['intermediate', 'modern'], ['old', 'fips', 'custom']);
+/** As a list that has a first: so zod wants its choices. */
+const [FIRST_POLICY = '', ...OTHER_POLICIES] = policyNames();
+const POLICY_NAMES: readonly [string, ...string[]] = [FIRST_POLICY, ...OTHER_POLICIES];
+const policy = () =>
+  choice(
+    POLICY_NAMES,
+    ['old', 'fips', 'custom'],
+    `${POLICY_NAMES.filter((name) => /^[a-z\d-]+$/.test(name)).join(', ')}, and what 'tollgate policies' lists`,
+  );
+const minimumVersion = () =>
+  z
+    .union([z.literal(1.2), z.literal(1.3), z.literal('1.2'), z.literal('1.3')], { error: (issue) => wrong(issue.input, '1.2 or 1.3') })
+    .transform((version): number => (Number(version) === 1.2 ? 0x0303 : 0x0304));
 
 /** A name that clients ask for: what SNI can say. */
 function serverName(text: string): { readonly host: string } | string {
@@ -130,13 +143,22 @@ const nameRules = section({
     ),
   ),
   policy: about("As the listener's.", policy().optional()),
+  minimumVersion: about("As the listener's, unless these names have a policy of their own.", minimumVersion().optional()),
+  requirePostQuantum: about("As the listener's, unless these names have a policy of their own.", flag().optional()),
+  report: about("As the listener's.", policy().optional()),
   tickets: about("As the listener's.", flag().optional()),
   clientCertificates: about("As the listener's.", clientCertificates.optional()),
 });
 
 const tls = section(
   {
-    policy: about('TLS versions and cipher suites that are offered.', policy().prefault('intermediate')),
+    policy: about(
+      'What is offered: versions, cipher suites, groups, signature schemes (docs/policies.md). A name without a version is the newest.',
+      policy().prefault('intermediate'),
+    ),
+    minimumVersion: about('What a client must speak at least, where that is more than the policy wants.', minimumVersion().optional()),
+    requirePostQuantum: about('Refuses clients that offer no group with ML-KEM. Default: as the policy has it.', flag().optional()),
+    report: about('A policy that is not served: clients that it would refuse are counted and logged.', policy().optional()),
     certificates: about(
       'Certificates, chosen by the name a client asks for; the first is for those who ask for none, or an unknown one.',
       list(certificate, 'a list of certificates, each a mapping of certificate, key', 1, CERTIFICATES_MAX),

@@ -55,12 +55,16 @@ export function list<Item extends z.ZodType>(item: Item, expected: string, least
     .max(most, { error: (issue) => `found a list of ${Array.isArray(issue.input) ? issue.input.length : 'too many'}; ${most} at most` });
 }
 
-/** One of `values`. `later` names values of the design that this version has not. */
-export function choice<const Values extends readonly [string, ...string[]]>(values: Values, later: readonly string[] = []) {
+/** One of `values`. `later` names values of the design that this version has not; `told` says what is allowed where a list would be long. */
+export function choice<const Values extends readonly [string, ...string[]]>(
+  values: Values,
+  later: readonly string[] = [],
+  told: string = listed(values),
+) {
   return z.enum(values, {
     error: ({ input }: Issue) => {
-      const allowed = `allowed: ${listed(values)}`;
-      if (typeof input !== 'string') return wrong(input, `one of ${listed(values)}`);
+      const allowed = `allowed: ${told}`;
+      if (typeof input !== 'string') return wrong(input, `one of ${told}`);
       if (later.includes(input)) return `'${input}' is not available yet; ${allowed}`;
       return `found ${shown(input)}, ${allowed}${didYouMean(input, values)}`;
     },

@@ -3,11 +3,12 @@
  * libraries' symbol tables and loads nothing: a worker does that, and what then fails is told by it.
  */
 import { readFileSync, statSync } from 'node:fs';
+import type { EngineName } from '../base/engine-name.ts';
+import { findPolicy } from '../hello/policies.ts';
 import { readElfExports } from '../native/elf.ts';
 import { s2nLibraryPath } from '../native/library-path.ts';
 import { OPENSSL_SYMBOLS } from '../native/openssl-symbols.ts';
 import { LIBRARY_BYTES_MAX, libraryVersions } from '../native/versions.ts';
-import type { EngineName } from '../plan/plan.ts';
 import type { Config } from './schema.ts';
 import { listed } from './wording.ts';
 
@@ -24,6 +25,7 @@ export interface EngineChoice {
 /** `fastProblem`: why the fast engine cannot be had; null: it can. */
 export function chooseEngine(tls: TlsSettings, fastProblem: string | null): EngineChoice {
   const needs = [
+    ...([tls, ...tls.names].some(({ policy = tls.policy }) => findPolicy(policy)?.s2n === null) ? ['this policy (tls.policy)'] : []),
     ...(tls.library === undefined ? [] : ['another library (tls.library)']),
     ...([tls, ...tls.names].some(({ clientCertificates }) => (clientCertificates?.mode ?? 'off') !== 'off')
       ? ['client certificates (clientCertificates)']

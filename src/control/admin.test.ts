@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { POLICY_RULES } from '../hello/policy-rules.ts';
 import { createSharedMemory } from '../native/shared-memory.ts';
 import { type MetricsSource, renderMetrics } from '../observe/metrics.ts';
 import { makeStatus, type StatusSource, statusText } from '../observe/status.ts';
@@ -23,7 +22,9 @@ const PLAN: Plan = {
         strict: false,
         alpn: ['http/1.1'],
         compressCertificates: false,
-        rules: [{ names: [], policy: 'modern', allowed: POLICY_RULES.modern, tickets: true, clients: null }],
+        rules: [
+          { names: [], policy: 'modern@1', minVersion: 0x0304, requirePostQuantum: false, report: null, tickets: true, clients: null },
+        ],
       },
       routes: [],
       tcpRoutes: null,
@@ -55,7 +56,7 @@ const PLAN: Plan = {
     {
       fingerprint: 'f',
       chainFingerprint: 'c',
-      keyType: 'ec',
+      keyType: 'p256',
       names: ['shop.example'],
       notBeforeMs: 0,
       notAfterMs: Date.now() + 864_000_000,
@@ -182,7 +183,7 @@ connections 0 open, 0 in all; requests 0 open, 0 in all; handshakes 0 full, 0 re
 a second: 1235 requests, 3.3 handshakes, 0 failed ones, 0 answers 5xx, 100 B in, 2.9 MiB out
 
 LISTENERS
-  web  192.0.2.1:443  https  modern (s2n: the fast one has all that is asked for)
+  web  192.0.2.1:443  https  modern@1 (s2n: the fast one has all that is asked for)
 
 UPSTREAMS
   shop  shop "one":8080  0 requests  0 open  0 failed

@@ -9,6 +9,7 @@ import { findingText } from '../config/findings.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { parseNetwork } from '../config/networks.ts';
 import { becomeUser, hideMemory, passingOn, passNothingOn } from '../native/privileges.ts';
+import { explainHello } from '../observe/explain-hello.ts';
 import type { ErrorLog, Log } from '../observe/log.ts';
 import { type MetricsSource, renderMetrics } from '../observe/metrics.ts';
 import { RateMeter } from '../observe/rates.ts';
@@ -262,6 +263,8 @@ export class Instance {
         return { value: await this.#change(() => changes.rollback(command.author, command.to)) };
       case 'reopen':
         return { value: await this.#supervisor.reopen() };
+      case 'explain':
+        return { value: explainHello(this.plan, Buffer.from(command.hello, 'hex'), command.host, command.path, Date.now()) };
       case 'history':
         return { value: changes.history() };
       case 'connections': {

@@ -66,6 +66,8 @@ export class ClientHello {
   schemeCount = 0;
   /** Of signature_algorithms_cert. 0: the schemes above hold for certificates as well. */
   certSchemeCount = 0;
+  /** Of ec_point_formats. */
+  pointFormatCount = 0;
   /** Bytes of `name`; 0: the client named no server. */
   nameLength = 0;
   alpnCount = 0;
@@ -88,6 +90,7 @@ export class ClientHello {
   readonly keyShares = new Uint16Array(64);
   readonly schemes = new Uint16Array(64);
   readonly certSchemes = new Uint16Array(64);
+  readonly pointFormats = new Uint8Array(255);
   /** server_name in lower case, without a final dot: letters, digits, "-", "_", and single dots between them. */
   readonly name: Buffer = Buffer.alloc(255);
   /** Protocol n is `alpn[alpnStarts[n], alpnEnds[n])`, 1..=255 bytes of any value. */
@@ -116,6 +119,7 @@ export class ClientHello {
     this.keyShareCount = -1;
     this.schemeCount = 0;
     this.certSchemeCount = 0;
+    this.pointFormatCount = 0;
     this.nameLength = 0;
     this.alpnCount = 0;
     this.hasSessionTicket = false;

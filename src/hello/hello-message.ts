@@ -15,6 +15,7 @@ const TLS13 = 0x0304;
 
 const EXTENSION_SERVER_NAME = 0;
 const EXTENSION_SUPPORTED_GROUPS = 10;
+const EXTENSION_POINT_FORMATS = 11;
 const EXTENSION_SIGNATURE_ALGORITHMS = 13;
 const EXTENSION_ALPN = 16;
 const EXTENSION_SESSION_TICKET = 35;
@@ -121,6 +122,8 @@ function readExtension(bytes: Uint8Array, at: number, end: number, type: number,
       if (count > 0) out.groupCount = count;
       return count;
     }
+    case EXTENSION_POINT_FORMATS:
+      return readPointFormats(bytes, at, end, out);
     case EXTENSION_SIGNATURE_ALGORITHMS: {
       const count = readU16Vector(bytes, at, end, out.schemes, out);
       if (count > 0) out.schemeCount = count;
@@ -177,6 +180,15 @@ function readServerName(bytes: Uint8Array, start: number, end: number, out: Clie
     previous = byte;
   }
   out.nameLength = previous === DOT ? length - 1 : length;
+  return OK;
+}
+
+/** ec_point_formats, RFC 8422, section 5.1.2: one byte each, at least one. */
+function readPointFormats(bytes: Uint8Array, start: number, end: number, out: ClientHello): number {
+  const count = end - start - 1;
+  if (count < 1 || bytes[start] !== count) return FAULT_HELLO_MALFORMED;
+  for (let i = 0; i < count; i++) out.pointFormats[i] = bytes[start + 1 + i]!;
+  out.pointFormatCount = count;
   return OK;
 }
 

@@ -14,7 +14,7 @@ const VERSION_NAMES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** IANA, "TLS Supported Groups"; and the two Kyber drafts that browsers sent before ML-KEM had a number. */
-const GROUP_NAMES: ReadonlyMap<number, string> = new Map([
+export const GROUP_NAMES: ReadonlyMap<number, string> = new Map([
   [0x0001, 'sect163k1'],
   [0x0002, 'sect163r1'],
   [0x0003, 'sect163r2'],
@@ -75,7 +75,7 @@ const GROUP_NAMES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** IANA, "TLS SignatureScheme"; the SHA-224, DSA and MD5 pairs of TLS 1.2 in the same style (RFC 5246, section 7.4.1.4.1). */
-const SCHEME_NAMES: ReadonlyMap<number, string> = new Map([
+export const SCHEME_NAMES: ReadonlyMap<number, string> = new Map([
   [0x0101, 'rsa_pkcs1_md5'],
   [0x0201, 'rsa_pkcs1_sha1'],
   [0x0202, 'dsa_sha1'],

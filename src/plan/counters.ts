@@ -190,6 +190,10 @@ export const C_TLS_FALLBACK = gauge(
   'Workers in which openssl serves in the place of the fast TLS engine, which cannot be loaded.',
 );
 
+const REPORTED = 'Clients looked at under the policy that only reports.';
+export const C_REPORT_SERVED = counter('tollgate_policy_report_total', REPORTED, { verdict: 'served' });
+export const C_REPORT_REFUSED = counter('tollgate_policy_report_total', REPORTED, { verdict: 'refused' });
+
 /** Places of the counters named above. */
 export const COUNTERS: readonly CounterRow[] = Object.freeze(rows);
 /** Where the counters by fault begin: place `C_FAULTS - code` counts fault `code` (see base/faults.ts). */

@@ -144,6 +144,8 @@ export type FromCommand =
       readonly route: string | null;
       readonly forMs: number;
     }
+  /** What the running configuration would do with a client: `hello` in hexadecimal, records and all; `host` null: the one in it. */
+  | { readonly type: 'explain'; readonly hello: string; readonly host: string | null; readonly path: string }
   | { readonly type: 'upgrade'; readonly author: Author }
   /** A successor (control/succession.ts): hand over what you hold to this path; then that it serves, or why it cannot. */
   | { readonly type: 'succeed'; readonly pid: number; readonly path: string }

@@ -5,8 +5,9 @@
  * Everything here survives JSON, but for certificates and keys: those are bytes, and travel beside it as blobs (see frame.ts).
  */
 
+import type { EngineName } from '../base/engine-name.ts';
 import type { FieldEditsPlan, TemplatePlan } from '../base/field-edits-plan.ts';
-import type { TlsRules } from '../base/tls-rules.ts';
+import type { KeyType } from '../base/key-type.ts';
 import type { ClientCertificatesPlan } from './client-certificates.ts';
 import type { AccessLogPlan, ErrorLogPlan } from './log-plan.ts';
 
@@ -146,27 +147,26 @@ export interface TlsPlan {
 export interface TlsRulePlan {
   /** Exact, or `*.example.com`; empty for the listener's own. */
   readonly names: readonly string[];
-  readonly policy: PolicyName;
-  /** What the policy allows. */
-  readonly allowed: TlsRules;
+  /** With its version where there is one: hello/policies.ts knows what it allows. */
+  readonly policy: string;
+  /** What a client must speak at least, as on the wire: no lower than the policy's. */
+  readonly minVersion: number;
+  /** Clients that offer no group with ML-KEM are refused. */
+  readonly requirePostQuantum: boolean;
+  /** A policy whose refusals are only counted and logged; null: none. */
+  readonly report: string | null;
   /** Session tickets (TLS 1.2 and 1.3). */
   readonly tickets: boolean;
   /** Null: clients are not asked for a certificate. */
   readonly clients: ClientCertificatesPlan | null;
 }
 
-/** `s2n`: the fast one. `openssl`: the complete one. */
-export type EngineName = 's2n' | 'openssl';
-
-export type PolicyName = 'intermediate' | 'modern';
-
 export interface CertificatePlan {
   /** SHA-256 of the leaf certificate's DER, lower-case hex: what makes two entries the same certificate. */
   readonly fingerprint: string;
   /** SHA-256 of the whole chain as PEM, hex: what makes two contexts the same. */
   readonly chainFingerprint: string;
-  /** `ec` or `rsa`. */
-  readonly keyType: string;
+  readonly keyType: KeyType;
   /** DNS names of the leaf, lower-case, A-labels, wildcards as `*.example.com`. */
   readonly names: readonly string[];
   readonly notBeforeMs: number;

@@ -17,9 +17,11 @@ import {
   FAULT_CLIENT_CONNECTIONS,
   FAULT_CLIENT_HANDSHAKES,
   FAULT_EOF,
+  FAULT_HELLO_BELOW_VERSION,
   FAULT_HELLO_GONE,
   FAULT_HELLO_NO_SHARED_PROTOCOL,
   FAULT_HELLO_NO_SHARED_VERSION,
+  FAULT_HELLO_NOT_POST_QUANTUM,
   FAULT_HELLO_PLAIN_HTTP,
   FAULT_HELLO_TIMEOUT,
   FAULT_HELLO_UNKNOWN_NAME,
@@ -37,7 +39,9 @@ import {
 import { BLINDED_MAX, HANDSHAKES_PER_TURN, HELLO_BYTES_MAX, READ_BYTES } from '../base/limits.ts';
 import type { ClientIdentity, ClientJudge } from '../guard/client-judge.ts';
 import { readClientHello } from '../hello/client-hello.ts';
+import { ja3, ja4 } from '../hello/fingerprint.ts';
 import { suiteName, versionName } from '../hello/names.ts';
+import { offersPostQuantum } from '../hello/negotiate.ts';
 import { plainAlert } from '../hello/plain-alert.ts';
 import { headMayBeComplete, readRequestHead } from '../http/h1/head-reader.ts';
 import { plainHttpOnTlsPort } from '../http/local-answers.ts';
@@ -71,7 +75,7 @@ import {
   suitePlace,
 } from '../plan/counters.ts';
 import type { ConnectionView } from '../plan/messages.ts';
-import { contextAt } from '../tls/certificate-table.ts';
+import { contextAt, type NameOwner } from '../tls/certificate-table.ts';
 import type { TlsSession } from '../tls/engine.ts';
 import {
   BLINDED,
@@ -90,6 +94,7 @@ import {
 } from './client-state.ts';
 import { COMPOSE_AT, type ProxyContext, READ_AT } from './context.ts';
 import { Exchange } from './exchange.ts';
+import { reportPolicy } from './policy-report.ts';
 import { takeProxyHeader } from './proxied.ts';
 import { Relay } from './relay.ts';
 import type { RevocationWaiter } from './revocation-desk.ts';
@@ -153,7 +158,8 @@ export class ClientConnection extends Watched implements RevocationWaiter {
   readonly #acceptedMs: number;
   /** The server name the client asked for, or null. */
   sni: string | null = null;
-  #alpn: readonly string[] = [];
+  /** The hello as it came, until the handshake is over: whoever fails has a line with what it offered. */
+  #hello: Buffer | null = null;
   #rested = false;
   #idleUntilMs = 0;
   /** In CLOSING: our direction is ended, what comes is thrown away. */
@@ -385,20 +391,23 @@ export class ClientConnection extends Watched implements RevocationWaiter {
       this.#carry(past);
       return;
     }
+    this.#hello = Buffer.from(context.bytes.subarray(READ_AT, READ_AT + used));
     const nowMs = context.unixMs();
     const owner = this.site.certificates?.find(this.sni, nowMs) ?? null;
     if (owner === null) {
       this.#refuseHello(FAULT_HELLO_UNKNOWN_NAME, n);
       return;
     }
-    if (hello.maxVersion() < owner.versionMin) {
-      this.#refuseHello(FAULT_HELLO_NO_SHARED_VERSION, n);
+    const unfit = this.#belowFloor(owner);
+    if (unfit < 0) {
+      this.#refuseHello(unfit, n);
       return;
     }
     if (hello.alpnCount > 0 && !this.#sharesProtocol()) {
       this.#refuseHello(FAULT_HELLO_NO_SHARED_PROTOCOL, n);
       return;
     }
+    if (owner.report !== null) reportPolicy(this, owner, owner.report, nowMs);
     this.awaitBytes(1);
     this.clientRules = owner.rule.clients?.id ?? '';
     this.#judge = this.site.judges.get(this.clientRules) ?? null;
@@ -411,6 +420,14 @@ export class ClientConnection extends Watched implements RevocationWaiter {
     this.stream = session;
     this.state = HANDSHAKE;
     this.#handshake();
+  }
+
+  /** The fault for a client that this name is not for, whatever an engine said; or 0. */
+  #belowFloor({ policy, rule }: NameOwner): number {
+    const { hello } = this.context;
+    const version = hello.maxVersion();
+    if (version < rule.minVersion) return version < policy.minVersion ? FAULT_HELLO_NO_SHARED_VERSION : FAULT_HELLO_BELOW_VERSION;
+    return rule.requirePostQuantum && !offersPostQuantum(hello, policy) ? FAULT_HELLO_NOT_POST_QUANTUM : 0;
   }
 
   #sharesProtocol(): boolean {
@@ -476,6 +493,7 @@ export class ClientConnection extends Watched implements RevocationWaiter {
     context.counters[groupPlace(session.group())]!++;
     observe(context.counters, H_HANDSHAKE.at, H_HANDSHAKE.bounds, (context.reactor.nowMs - this.#acceptedMs) / 1_000);
     context.counters[C_HANDSHAKES_OPEN]!--;
+    this.#hello = null;
     this.tlsVersion = versionName(version);
     this.cipher = suiteName(suite);
     if (context.debug !== null) this.#tellWatcher(resumed);
@@ -641,16 +659,19 @@ export class ClientConnection extends Watched implements RevocationWaiter {
     const { context } = this;
     context.counters[C_FAULTS - fault]!++;
     if ((fault === FAULT_HELLO_GONE || fault === FAULT_PROXY_HEADER_GONE) && this.peeked === 0) return;
-    const known = fault === FAULT_HELLO_NO_SHARED_VERSION || fault === FAULT_HELLO_NO_SHARED_PROTOCOL || fault === FAULT_HELLO_UNKNOWN_NAME;
+    const hello = this.#hello;
+    const known = hello !== null && readClientHello(hello, 0, hello.length, context.hello) > 0;
     context.logs.handshakes.failed(
       {
         fault,
         client: this.address,
         listener: this.site.name,
         sni: this.sni,
-        alpn: known ? context.hello.alpnNames() : this.#alpn,
+        alpn: known ? context.hello.alpnNames() : [],
         alert,
         alertFrom: alert === null ? null : alertFrom,
+        ja4: known ? ja4(context.hello) : null,
+        ja3: known ? ja3(context.hello) : null,
         offered: known ? context.hello.describe() : null,
         library: this.#session?.libraryError() ?? '',
         certificate: this.#session?.peerChain()[0] ?? null,

@@ -189,6 +189,8 @@ test('HandshakeLog writes one line a failure, at a bounded rate, and says what i
     alert: null,
     alertFrom: null,
     offered: { suites: Array.from({ length: 600 }, (_, i) => `SUITE_NUMBER_${i}`) },
+    ja4: 't13d1516h2_8daaf6152771_e5627efa2ab1',
+    ja3: 'ada70206e40642a3e4461f35503241d5',
     library: 'S2N_ERR_CIPHER_NOT_SUPPORTED',
     certificate: null,
     durationUs: 12,

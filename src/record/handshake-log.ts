@@ -23,13 +23,27 @@ export interface HandshakeFailure {
   /** Alert sent by us or received, by number (RFC 8446, section 6), or null. */
   readonly alert: number | null;
   readonly alertFrom: 'client' | 'us' | null;
-  /** What the client offered, once its hello was understood. */
+  /** The client's fingerprints, and what it offered, once its hello was understood. */
+  readonly ja4: string | null;
+  readonly ja3: string | null;
   readonly offered: object | null;
   /** The TLS library's own name for what went wrong. */
   readonly library: string;
   /** DER of what the client showed, or null. */
   readonly certificate: Uint8Array | null;
   readonly durationUs: number;
+}
+
+/** A client that another policy would refuse. */
+export interface PolicyReport {
+  readonly fault: number;
+  readonly client: string;
+  readonly listener: string;
+  readonly sni: string | null;
+  /** The policy it is served by, and the one that would refuse it. */
+  readonly policy: string;
+  readonly report: string;
+  readonly offered: object;
 }
 
 export class HandshakeLog {
@@ -52,6 +66,39 @@ export class HandshakeLog {
     // Clients that go away are not worth a person's time one by one, but each is a handshake that failed: `info` shows them all.
     const level = Math.max(LOG_LEVELS.indexOf(row.level), LOG_LEVELS.indexOf('info'));
     if (level < this.#level) return;
+    this.#write(level, unixMs, failure.offered, {
+      time: new Date(unixMs).toISOString(),
+      event: 'handshake',
+      ok: false,
+      reason: row.reason,
+      side: row.culprit,
+      client: failure.client,
+      listener: failure.listener,
+      sni: failure.sni,
+      alpn: failure.alpn,
+      ...(failure.alert === null ? {} : { alert: failure.alert, alertFrom: failure.alertFrom }),
+      ...(failure.library === '' ? {} : { library: failure.library }),
+      ja4: failure.ja4,
+      ja3: failure.ja3,
+      ...certificateOf(failure.certificate),
+      durationUs: failure.durationUs,
+    });
+  }
+
+  /** Cold, as `failed`: what a policy that only reports has to say. */
+  reported(report: PolicyReport, unixMs: number): void {
+    const level = LOG_LEVELS.indexOf('info');
+    if (level < this.#level) return;
+    const { fault, offered, ...rest } = report;
+    this.#write(level, unixMs, offered, {
+      time: new Date(unixMs).toISOString(),
+      event: 'policy-report',
+      reason: faultOf(fault).reason,
+      ...rest,
+    });
+  }
+
+  #write(level: number, unixMs: number, offered: object | null, entry: object): void {
     const second = Math.floor(unixMs / 1_000);
     if (second !== this.#second) {
       this.#second = second;
@@ -65,21 +112,9 @@ export class HandshakeLog {
     if (batch === null) return;
     this.#lines++;
     const line = JSON.stringify({
-      time: new Date(unixMs).toISOString(),
-      event: 'handshake',
-      ok: false,
-      reason: row.reason,
-      side: row.culprit,
-      client: failure.client,
-      listener: failure.listener,
-      sni: failure.sni,
-      alpn: failure.alpn,
-      ...(failure.alert === null ? {} : { alert: failure.alert, alertFrom: failure.alertFrom }),
-      ...(failure.library === '' ? {} : { library: failure.library }),
-      ...certificateOf(failure.certificate),
-      durationUs: failure.durationUs,
+      ...entry,
       ...(this.#omitted === 0 ? {} : { omitted: this.#omitted }),
-      ...(failure.offered === null ? {} : { offered: failure.offered }),
+      ...(offered === null ? {} : { offered }),
     });
     this.#omitted = 0;
     // A hello with hundreds of values would pass the bound: what was offered is the part that can go.
@@ -101,7 +136,8 @@ function certificateOf(der: Uint8Array | null): object {
 
 /** The line for a person: as the control plane's log has its own (observe/log.ts). What was offered is for programs. */
 function plainText(json: string, level: LogLevel): string {
-  const { time, event: _event, ok: _ok, offered: _offered, ...rest } = JSON.parse(json) as Record<string, unknown>;
+  const { time, event, ok: _ok, offered: _offered, ...rest } = JSON.parse(json) as Record<string, unknown>;
+  const what = event === 'handshake' ? 'handshake failed' : 'another policy would refuse';
   const details = Object.entries(rest).map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  return `${String(time).slice(11, 19)} ${level}: handshake failed${details.join('')}`;
+  return `${String(time).slice(11, 19)} ${level}: ${what}${details.join('')}`;
 }

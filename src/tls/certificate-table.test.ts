@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { POLICY_RULES } from '../hello/policy-rules.ts';
+import type { KeyType } from '../base/key-type.ts';
 import type { ListenerPlan, Plan, TlsPlan, TlsRulePlan } from '../plan/plan.ts';
 import { CertificateTable, contextAt } from './certificate-table.ts';
 import { ContextPool } from './context-pool.ts';
@@ -37,11 +37,19 @@ interface Given {
   readonly source?: string;
   readonly from?: number;
   readonly until?: number;
-  readonly keyType?: string;
+  readonly keyType?: KeyType;
 }
 
 const NOW = 1_000;
-const RULE = { names: [], policy: 'intermediate', allowed: POLICY_RULES.intermediate, tickets: true, clients: null } as const;
+const RULE = {
+  names: [],
+  policy: 'intermediate',
+  minVersion: 0x0303,
+  requirePostQuantum: false,
+  report: null,
+  tickets: true,
+  clients: null,
+} as const;
 
 function poolOf(): ContextPool {
   const keys = new TicketKeyRing();
@@ -69,7 +77,7 @@ function build(
     alpn: ['http/1.1'],
     rules,
   };
-  const certificates = given.map(({ names, source = 'fine', from = 0, until = 2 * NOW, keyType = 'ec' }, i) => ({
+  const certificates = given.map(({ names, source = 'fine', from = 0, until = 2 * NOW, keyType = 'p256' }, i) => ({
     fingerprint: `f${i}`,
     chainFingerprint: `c${i}`,
     keyType,
@@ -173,16 +181,13 @@ test('CertificateTable takes the valid certificate of a kind, whatever the order
 test('CertificateTable takes a wildcard that is valid before an exact name that is not, under the same rules alone', () => {
   const given = [{ names: ['a.test'], until: NOW }, { names: ['*.test'] }];
   assert.deepEqual(serving(build(new RecordingEngine(), given), 'a.test'), ['f1']);
-  const rules = [RULE, { names: ['a.test'], policy: 'modern', allowed: POLICY_RULES.modern, tickets: true, clients: null }] as const;
+  const rules = [RULE, { ...RULE, names: ['a.test'], policy: 'modern' }] as const;
   assert.deepEqual(serving(build(new RecordingEngine(), given, { rules }), 'a.test'), ['f0']);
 });
 
 test('CertificateTable gives names rules of their own, whichever certificate they have, and keeps them apart', () => {
   const engine = new RecordingEngine();
-  const rules = [
-    RULE,
-    { names: ['pay.example', 'none.org'], policy: 'modern', allowed: POLICY_RULES.modern, tickets: false, clients: null },
-  ] as const;
+  const rules = [RULE, { ...RULE, names: ['pay.example', 'none.org'], policy: 'modern', tickets: false }] as const;
   const table = build(engine, SOME, { rules });
   const policy = (name: string): string => table.find(name, NOW)!.rule.policy;
   assert.deepEqual(['shop.example', 'pay.example', 'other.example', 'none.org', 'stranger.org'].map(policy), [

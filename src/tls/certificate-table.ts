@@ -6,6 +6,11 @@
  *   name -> owner: rule and spans;   span: until when, the context of the certificates that are valid until then, or of none that is
  */
 import { assert } from '../base/assert.ts';
+import type { EngineName } from '../base/engine-name.ts';
+import type { KeyType } from '../base/key-type.ts';
+import { findPolicy } from '../hello/policies.ts';
+import { type Policy, underFloor } from '../hello/policy.ts';
+import { candidatesByName, RuleNames, spansOf, wildcardOf } from '../plan/certificate-choice.ts';
 import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
 import type { CertificatePlan, ListenerPlan, Plan, TlsPlan, TlsRulePlan } from '../plan/plan.ts';
 import type { ContextPool, SharedContext } from './context-pool.ts';
@@ -31,13 +36,17 @@ interface Span {
   readonly shared: SharedContext;
   /** Whether its certificates are valid, all this time. */
   readonly valid: boolean;
+  /** Of its certificates: what hello/negotiate.ts wants to know. */
+  readonly keys: readonly KeyType[];
 }
 
 /** What a name is served by. */
 export interface NameOwner {
   readonly rule: TlsRulePlan;
-  /** Lowest TLS version, as on the wire. */
-  readonly versionMin: number;
+  /** The rule's policy, and the one whose refusals are only counted and logged. */
+  readonly policy: Policy;
+  readonly report: Policy | null;
+  readonly engine: EngineName;
   readonly spans: readonly Span[];
   /** Names of its certificates. */
   readonly names: ReadonlySet<string>;
@@ -105,12 +114,14 @@ export class CertificateTable {
       // Taken once, however many names it serves.
       if (this.#taken.has(ruleSet)) this.#pool.giveBack(ruleSet);
       this.#taken.add(ruleSet);
-      spans.push({ untilMs, shared, valid });
+      spans.push({ untilMs, shared, valid, keys: group.map((index) => certificates[index]!.keyType) });
       yield;
     }
     return {
       rule,
-      versionMin: Math.min(...rule.allowed.versions),
+      policy: policyOf(rule.policy),
+      report: rule.report === null ? null : policyOf(rule.report),
+      engine: parts.engine.name,
       spans,
       names: new Set(candidates.flatMap((index) => certificates[index]!.names)),
     };
@@ -167,84 +178,21 @@ export function contextAt(owner: NameOwner, nowMs: number): TlsContext {
   return spanAt(owner, nowMs).shared.ready;
 }
 
+/** Types of the keys that a client which comes now could be shown a certificate of. */
+export function keysAt(owner: NameOwner, nowMs: number): readonly KeyType[] {
+  return spanAt(owner, nowMs).keys;
+}
+
+function policyOf(name: string): Policy {
+  const policy = findPolicy(name);
+  assert(policy !== undefined, 'a plan names policies that there are');
+  return policy;
+}
+
 function spanAt({ spans }: NameOwner, nowMs: number): Span {
   let i = 0;
   while (nowMs >= spans[i]!.untilMs) i++;
   return spans[i]!;
-}
-
-/** `*.example.com` of `shop.example.com`. */
-function wildcardOf(name: string): string {
-  return `*${name.slice(name.indexOf('.'))}`;
-}
-
-/** Whose rules a name has: those that list it, those that list its wildcard, the listener's. */
-class RuleNames {
-  readonly #byName = new Map<string, TlsRulePlan>();
-  readonly #first: TlsRulePlan;
-
-  constructor(rules: readonly TlsRulePlan[]) {
-    this.#first = rules[0]!;
-    for (const rule of rules) for (const name of rule.names) if (!this.#byName.has(name)) this.#byName.set(name, rule);
-  }
-
-  get names(): Iterable<string> {
-    return this.#byName.keys();
-  }
-
-  find(name: string): TlsRulePlan {
-    return this.#byName.get(name) ?? this.#byName.get(wildcardOf(name)) ?? this.#first;
-  }
-}
-
-/** For each name the certificates that are for it, in the listener's order. */
-function candidatesByName(plan: Plan, tls: TlsPlan): Map<string, number[]> {
-  const byName = new Map<string, number[]>();
-  for (const index of tls.certificates) {
-    for (const name of plan.certificates[index]?.names ?? []) {
-      const candidates = byName.get(name);
-      if (candidates === undefined) byName.set(name, [index]);
-      else if (!candidates.includes(index)) candidates.push(index);
-    }
-  }
-  return byName;
-}
-
-interface GroupSpan {
-  readonly untilMs: number;
-  readonly group: readonly number[];
-  readonly valid: boolean;
-}
-
-/**
- * The certificates that serve from `nowMs` on, span by span: of each kind of key the first that is valid, all this time; where none of any kind
- * is, the first of each kind. The engine knows one certificate of each kind.
- */
-function spansOf(certificates: readonly CertificatePlan[], candidates: readonly number[], nowMs: number): readonly GroupSpan[] {
-  const isValid = (index: number, atMs: number): boolean => {
-    const { notBeforeMs, notAfterMs } = certificates[index]!;
-    return notBeforeMs <= atMs && atMs < notAfterMs;
-  };
-  const edges = candidates
-    .flatMap((index) => [certificates[index]!.notBeforeMs, certificates[index]!.notAfterMs])
-    .filter((ms) => ms > nowMs);
-  const starts = [nowMs, ...new Set(edges.sort((a, b) => a - b))];
-  const spans: GroupSpan[] = [];
-  starts.forEach((fromMs, i) => {
-    const fit = candidates.filter((index) => isValid(index, fromMs));
-    const group = onePerKind(certificates, fit.length > 0 ? fit : candidates);
-    const span = { untilMs: starts[i + 1] ?? Number.POSITIVE_INFINITY, group, valid: fit.length > 0 };
-    const last = spans.at(-1);
-    if (last !== undefined && last.valid === span.valid && last.group.join() === group.join()) spans.pop();
-    spans.push(span);
-  });
-  return spans;
-}
-
-function onePerKind(certificates: readonly CertificatePlan[], candidates: readonly number[]): readonly number[] {
-  return candidates.filter(
-    (index, i) => candidates.findIndex((other) => certificates[other]!.keyType === certificates[index]!.keyType) === i,
-  );
 }
 
 /** What tells this rule set from every other: tickets of one are worth nothing to another, and those that have the same share a context. */
@@ -256,7 +204,8 @@ function ruleSetOf(
   group: readonly number[],
   certificates: readonly CertificatePlan[],
 ): string {
-  const { names: _names, clients, ...rest } = rule;
+  // What is only reported changes nothing for a client that returns.
+  const { names: _names, report: _report, clients, ...rest } = rule;
   const { alpn, compressCertificates } = tls;
   return JSON.stringify([
     engine.name,
@@ -278,9 +227,10 @@ function contextOptions(parts: TableParts, tls: TlsPlan, rule: TlsRulePlan, grou
     assert(certificate !== undefined && chainPem !== undefined && keyPem !== undefined, 'a plan carries its certificates');
     return { chainPem, keyPem, plan: certificate };
   });
-  const { policy, allowed, tickets } = rule;
+  const { policy, minVersion, requirePostQuantum, tickets } = rule;
+  const rules = underFloor(policyOf(policy), minVersion, requirePostQuantum);
   const { alpn, compressCertificates } = tls;
-  return { ruleSet, policy, rules: allowed, certificates, alpn, tickets, clients: clientRules(rule.clients, parts), compressCertificates };
+  return { ruleSet, policy, rules, certificates, alpn, tickets, clients: clientRules(rule.clients, parts), compressCertificates };
 }
 
 function newContext({ engine, staples }: TableParts, options: ContextOptions): TlsContext {

@@ -2,10 +2,10 @@
  * What everything above this room sees of TLS: contexts (a rule set with its certificates) and sessions (one connection). Two engines
  * stand behind it, by the same contract; which one serves a listener is the context's affair.
  */
-
+import type { EngineName } from '../base/engine-name.ts';
 import type { TlsRules } from '../base/tls-rules.ts';
 import type { Stream } from '../net/stream.ts';
-import type { CertificatePlan, EngineName, PolicyName } from '../plan/plan.ts';
+import type { CertificatePlan } from '../plan/plan.ts';
 
 export interface TlsSession extends Stream {
   /** One step. More than 0: done; 0: would block; below 0: a fault, final. */
@@ -62,8 +62,8 @@ export interface ClientCertificateRules {
 export interface ContextOptions {
   /** What tells this rule set from every other: tickets of one are worth nothing to another (see ticket-keys.ts). */
   readonly ruleSet: string;
-  /** The policy's name, for an engine that has policies by name, and what it allows, for one that has none. */
-  readonly policy: PolicyName;
+  /** The policy's name (hello/policies.ts), for an engine that has policies by name, and what it allows, for one that has none. */
+  readonly policy: string;
   readonly rules: TlsRules;
   /** PEM; zeroed by the caller once the context is made. */
   readonly certificates: readonly { readonly chainPem: Uint8Array; readonly keyPem: Uint8Array; readonly plan: CertificatePlan }[];

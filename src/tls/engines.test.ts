@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { EngineName } from '../plan/plan.ts';
+import type { EngineName } from '../base/engine-name.ts';
 import type { TlsContext, TlsEngine } from './engine.ts';
 import { TlsEngines } from './engines.ts';
 

@@ -2,7 +2,7 @@
  * The engines of this process, each loaded when a plan first needs it. The fast one is loaded last, and no native addon after it; where it
  * cannot be loaded, the complete one takes its place.
  */
-import type { EngineName } from '../plan/plan.ts';
+import type { EngineName } from '../base/engine-name.ts';
 import type { TlsEngine } from './engine.ts';
 import { OpensslEngine } from './openssl-engine.ts';
 import { S2nEngine } from './s2n-engine.ts';

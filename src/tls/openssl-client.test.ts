@@ -20,7 +20,7 @@ import {
   FAULT_SERVER_TLS_HANDSHAKE,
   FAULT_TLS_CERTIFICATE_NOT_ALLOWED,
 } from '../base/faults.ts';
-import { POLICY_RULES } from '../hello/policy-rules.ts';
+import { findPolicy } from '../hello/policies.ts';
 import { allocate } from '../native/memory.ts';
 import { closeDescriptor, connected, destination, openConnection } from '../native/sockets.ts';
 import { Reactor } from '../net/reactor.ts';
@@ -143,7 +143,7 @@ function visit(context: TlsClientContext, port: number, to: Partial<TlsPeer> = {
 
 function context(options: Partial<ClientContextOptions> = {}): TlsClientContext {
   return engine.clientContext({
-    rules: POLICY_RULES.intermediate,
+    rules: findPolicy('intermediate')!,
     caPem: root.pem,
     depth: 2,
     certificate: null,
@@ -232,7 +232,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
 
 test('OpensslEngine.clientContext() tells a server that has no version in common, and one that is none', async (t) => {
   const port = await serve(t, shop, { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' });
-  const made = context({ rules: POLICY_RULES.modern });
+  const made = context({ rules: findPolicy('modern')! });
   assert.equal((await visit(made, port)).result, FAULT_SERVER_TLS_ALERT);
   const { createServer: createTcp } = await import('node:net');
   for (const [answer, fault] of [

@@ -14,7 +14,7 @@ import {
   FAULT_TLS_CERTIFICATE_UNSUITABLE,
   FAULT_TLS_INTERNAL,
 } from '../base/faults.ts';
-import { POLICY_RULES } from '../hello/policy-rules.ts';
+import { findPolicy } from '../hello/policies.ts';
 import { Reactor } from '../net/reactor.ts';
 import type { ClientCertificateRules, TlsContext } from './engine.ts';
 import { OpensslEngine } from './openssl-engine.ts';
@@ -46,14 +46,14 @@ function context(clients: Partial<ClientCertificateRules> = {}, ruleSet = 'bank'
   const made = engine.context({
     ruleSet,
     policy: 'intermediate',
-    rules: POLICY_RULES.intermediate,
+    rules: findPolicy('intermediate')!,
     certificates: [
       {
         ...own,
         plan: {
           fingerprint: 'x',
           chainFingerprint: 'x',
-          keyType: 'ec',
+          keyType: 'p256',
           names: [],
           notBeforeMs: 0,
           notAfterMs: 0,

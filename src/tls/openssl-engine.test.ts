@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
-import { POLICY_RULES } from '../hello/policy-rules.ts';
+import { allPolicies, findPolicy } from '../hello/policies.ts';
 import { Reactor } from '../net/reactor.ts';
 import type { ContextOptions } from './engine.ts';
 import { OpensslEngine } from './openssl-engine.ts';
@@ -23,7 +23,7 @@ reactor.start();
 const PLAN = {
   fingerprint: 'x',
   chainFingerprint: 'x',
-  keyType: 'rsa',
+  keyType: 'rsa' as const,
   names: [],
   notBeforeMs: 0,
   notAfterMs: 0,
@@ -36,7 +36,7 @@ function options(overrides: Partial<ContextOptions>): ContextOptions {
   return {
     ruleSet: 'x',
     policy: 'intermediate',
-    rules: POLICY_RULES.intermediate,
+    rules: findPolicy('intermediate')!,
     certificates: [{ chainPem: rsa.chainPem, keyPem: Buffer.from(rsa.keyPem), plan: PLAN }],
     alpn: [],
     tickets: false,
@@ -90,7 +90,7 @@ test('OpensslEngine.context() offers exactly the lists it is given', async () =>
 });
 
 test('OpensslEngine.context() says which list has nothing that the library knows', () => {
-  const { intermediate } = POLICY_RULES;
+  const intermediate = findPolicy('intermediate')!;
   for (const [change, message] of [
     [{ groups: [0x6399] }, /none of the groups/],
     [{ signatureSchemes: [0x0704] }, /none of the signature schemes/],
@@ -98,6 +98,10 @@ test('OpensslEngine.context() says which list has nothing that the library knows
     [{ suites: [0xc02f] }, /none of the cipher suites for TLS 1\.3/],
   ] as const)
     assert.throws(() => engine.context(options({ rules: { ...intermediate, ...change } })), message);
+});
+
+test('OpensslEngine.context() takes every policy', () => {
+  for (const rules of allPolicies()) engine.context(options({ policy: rules.name, rules })).retire();
 });
 
 test('OpensslEngine.context() refuses a key that an attacker could break', () => {

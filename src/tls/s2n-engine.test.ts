@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import { POLICY_RULES } from '../hello/policy-rules.ts';
+import { findPolicy, policyNames } from '../hello/policies.ts';
 import type { ContextOptions } from './engine.ts';
-import { S2N_POLICIES } from './policies.ts';
 import { S2nEngine } from './s2n-engine.ts';
 import { engineContract } from './test-engine-contract.ts';
 import { selfSigned } from './test-self-signed.ts';
@@ -16,12 +15,9 @@ test('S2nEngine loads once, and a second load is a programmer error', () => {
   assert.throws(() => new S2nEngine(), /once/);
 });
 
-test('S2N_POLICIES are all known to the library', () => {
-  for (const policy of ['intermediate', 'modern'] as const) {
-    const context = engine.context({ ...BARE, policy });
-    context.retire();
-    assert.ok(S2N_POLICIES[policy].length > 0);
-  }
+test('S2nEngine.context() takes every policy by its name, and no other', () => {
+  for (const policy of policyNames()) engine.context({ ...BARE, policy }).retire();
+  assert.throws(() => engine.context({ ...BARE, policy: 'default' }), /s2n has no policy default/);
 });
 
 test('S2nEngine.context() refuses a key of a kind the library cannot use', () => {
@@ -40,7 +36,7 @@ test('S2nEngine.context() refuses a key of a kind the library cannot use', () =>
 const BARE: ContextOptions = {
   ruleSet: 'x',
   policy: 'modern',
-  rules: POLICY_RULES.modern,
+  rules: findPolicy('modern')!,
   certificates: [],
   alpn: [],
   tickets: false,
@@ -50,7 +46,7 @@ const BARE: ContextOptions = {
 const PLAN = {
   fingerprint: 'x',
   chainFingerprint: 'x',
-  keyType: 'ec',
+  keyType: 'p256' as const,
   names: [],
   notBeforeMs: 0,
   notAfterMs: 0,

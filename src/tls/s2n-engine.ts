@@ -1,10 +1,10 @@
 /** The fast engine: s2n-tls on AWS-LC. */
 import { assert } from '../base/assert.ts';
 import { BLINDING_MS_MAX } from '../base/limits.ts';
+import { findPolicy } from '../hello/policies.ts';
 import { s2nLibraryPath } from '../native/library-path.ts';
 import * as s2n from '../native/s2n.ts';
 import type { ContextOptions, TlsContext, TlsEngine, TlsSession } from './engine.ts';
-import { S2N_POLICIES } from './policies.ts';
 import { S2nSession, type SessionOwner } from './s2n-session.ts';
 import { deriveTicketKey, TICKET_DECRYPT_S, TICKET_ENCRYPT_S, TICKET_NAME_BYTES, TICKET_SECRET_BYTES } from './ticket-keys.ts';
 
@@ -20,6 +20,13 @@ export class S2nEngine implements TlsEngine {
   context(options: ContextOptions): TlsContext {
     return new S2nContext(options);
   }
+}
+
+/** s2n's own name of a policy. */
+function s2nPolicy(name: string): string {
+  const policy = findPolicy(name);
+  if (policy?.s2n == null) throw new Error(`s2n has no policy ${name}`);
+  return policy.s2n;
 }
 
 class S2nContext implements TlsContext, SessionOwner {
@@ -39,7 +46,7 @@ class S2nContext implements TlsContext, SessionOwner {
     this.#tickets = options.tickets;
     this.#fingerprints = options.certificates.map(({ plan }) => plan.fingerprint);
     this.#config = s2n.openConfig({
-      policy: S2N_POLICIES[options.policy],
+      policy: s2nPolicy(options.policy),
       certificates: options.certificates,
       alpn: options.alpn,
       tickets: options.tickets,

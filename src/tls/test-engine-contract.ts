@@ -20,7 +20,7 @@ import {
   FAULT_TLS_RENEGOTIATION,
   FAULT_TLS_TRUNCATED,
 } from '../base/faults.ts';
-import { POLICY_RULES } from '../hello/policy-rules.ts';
+import { findPolicy } from '../hello/policies.ts';
 import { Reactor } from '../net/reactor.ts';
 import type { CertificatePlan } from '../plan/plan.ts';
 import type { ContextOptions, TlsContext, TlsEngine } from './engine.ts';
@@ -42,7 +42,7 @@ export function engineContract(
       ruleSet: 'contract',
       policy: 'intermediate',
       certificates: from.map((each) => ({ chainPem: Buffer.from(each.chainPem), keyPem: Buffer.from(each.keyPem), plan: planOf(each) })),
-      rules: POLICY_RULES[overrides.policy ?? 'intermediate'],
+      rules: findPolicy(overrides.policy ?? 'intermediate')!,
       alpn: ['http/1.1'],
       tickets: true,
       clients: null,
@@ -374,8 +374,8 @@ function planOf(certificate: ContractCertificate): CertificatePlan {
   return {
     fingerprint: isCertificate ? new X509Certificate(certificate.chainPem).fingerprint256 : 'none',
     chainFingerprint: 'none',
-    keyType: 'ec',
     names: ['localhost'],
+    keyType: 'p256',
     notBeforeMs: 0,
     notAfterMs: Number.MAX_SAFE_INTEGER,
     source: 'contract',

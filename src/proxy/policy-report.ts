@@ -1,0 +1,25 @@
+/**
+ * The policy that only reports: what would become of a client under it is computed from its hello, counted, and logged when that is a
+ * refusal. Nothing of it reaches the client.
+ */
+import { Agreement, refusalUnder } from '../hello/negotiate.ts';
+import type { Policy } from '../hello/policy.ts';
+import { C_REPORT_REFUSED, C_REPORT_SERVED } from '../plan/counters.ts';
+import { keysAt, type NameOwner } from '../tls/certificate-table.ts';
+import type { ClientConnection } from './client-connection.ts';
+
+const agreement = new Agreement();
+
+/** `client`'s hello is the one in its context, and `owner` is what serves it. */
+export function reportPolicy(client: ClientConnection, owner: NameOwner, report: Policy, nowMs: number): void {
+  const { context, site } = client;
+  const { hello, counters } = context;
+  const fault = refusalUnder(hello, report, keysAt(owner, nowMs), owner.engine, agreement);
+  if (fault === 0) {
+    counters[C_REPORT_SERVED]!++;
+    return;
+  }
+  counters[C_REPORT_REFUSED]!++;
+  const said = { fault, client: client.address, listener: site.name, sni: client.sni, policy: owner.policy.name, report: report.name };
+  context.logs.handshakes.reported({ ...said, offered: hello.describe() }, nowMs);
+}
