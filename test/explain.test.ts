@@ -41,6 +41,9 @@ const WANTED: readonly Omit<Listener, 'port'>[] = [
   { name: 'old', tls: 'policy: CloudFront-TLS-1-0-2016', keys: ['rsa', 'p256'] },
 ];
 
+/** The same on the other engine. */
+const ON_OPENSSL = WANTED.map((each) => ({ ...each, name: `${each.name}-openssl`, tls: `engine: openssl, ${each.tls}` }));
+
 async function startAll(t: TestContext, wanted: readonly Omit<Listener, 'port'>[]): Promise<{ tollgate: Tollgate; listeners: Listener[] }> {
   const listeners: Listener[] = [];
   let next = 24_000 + (process.pid % 500) * 20;
@@ -75,7 +78,7 @@ function expected(explanation: Explanation, listener: string): string {
 }
 
 test('explain says what the running program does with every known client, on listeners of every kind', async (t) => {
-  const { tollgate, listeners } = await startAll(t, WANTED);
+  const { tollgate, listeners } = await startAll(t, [...WANTED, ...ON_OPENSSL]);
   const { checked } = await checkFile(join(tollgate.directory, 'tollgate.yaml'));
   assert.ok(checked !== null);
   const { plan } = checked;

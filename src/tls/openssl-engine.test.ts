@@ -4,6 +4,7 @@ import { connect as connectTcp } from 'node:net';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { allPolicies, findPolicy } from '../hello/policies.ts';
+import { underFloor } from '../hello/policy.ts';
 import { Reactor } from '../net/reactor.ts';
 import type { ContextOptions } from './engine.ts';
 import { OpensslEngine } from './openssl-engine.ts';
@@ -98,6 +99,21 @@ test('OpensslEngine.context() says which list has nothing that the library knows
     [{ suites: [0xc02f] }, /none of the cipher suites for TLS 1\.3/],
   ] as const)
     assert.throws(() => engine.context(options({ rules: { ...intermediate, ...change } })), message);
+});
+
+test('OpensslEngine.context() asks again for a group with ML-KEM where one is required, whatever the client sent a key for', async () => {
+  const intermediate = findPolicy('intermediate')!;
+  const groups: number[] = [];
+  for (const required of [false, true]) {
+    const server = new TestServer(reactor, engine.context(options({ rules: underFloor(intermediate, 0x0304, required) })));
+    const socket = connect({ port: server.port, host: '127.0.0.1', rejectUnauthorized: false, ecdhCurve: 'X25519:X25519MLKEM768' });
+    await once(socket, 'secureConnect');
+    socket.end();
+    groups.push((await server.next()).group);
+    server.context.retire();
+    server.close();
+  }
+  assert.deepEqual(groups, [0x001d, 0x11ec]);
 });
 
 test('OpensslEngine.context() takes every policy', () => {
