@@ -153,6 +153,9 @@ function absolute(config: Config, source: Source, blame: Blame): Config {
         address: { ...listener.address, addresses: listener.address.addresses.map((address) => socket(address, [...here, 'address'])) },
         ...lists(listener.access, here),
         errorPages: Object.fromEntries(Object.entries(listener.errorPages).map(([status, file]) => [status, at(file, here)])),
+        ...(listener.passthrough === undefined
+          ? {}
+          : { passthrough: listener.passthrough.map((entry) => ({ ...entry, ...lists(entry.access, here) })) }),
         ...(listener.routes === undefined
           ? {}
           : {

@@ -21,7 +21,7 @@ export function namedFiles({ listeners }: Config): readonly NamedFile[] {
   const add = (file: string | undefined, ...setting: SettingPath): void => {
     if (file !== undefined) files.push({ file, setting });
   };
-  for (const [index, { tls, errorPages, access, routes = [] }] of listeners.entries()) {
+  for (const [index, { tls, errorPages, access, passthrough = [], routes = [] }] of listeners.entries()) {
     const here = ['listeners', index];
     for (const [at, { certificate, key, directory }] of (tls?.certificates ?? []).entries()) {
       add(certificate, ...here, 'tls', 'certificates', at, 'certificate');
@@ -29,14 +29,17 @@ export function namedFiles({ listeners }: Config): readonly NamedFile[] {
       add(directory, ...here, 'tls', 'certificates', at, 'directory');
     }
     for (const [status, file] of Object.entries(errorPages)) add(file, ...here, 'errorPages', status);
-    add(access?.allowFile, ...here, 'access', 'allowFile');
-    add(access?.denyFile, ...here, 'access', 'denyFile');
+    const networks = (from: typeof access, ...path: SettingPath): void => {
+      add(from?.allowFile, ...path, 'access', 'allowFile');
+      add(from?.denyFile, ...path, 'access', 'denyFile');
+    };
+    networks(access, ...here);
+    for (const [at, entry] of passthrough.entries()) networks(entry.access, ...here, 'passthrough', at);
     for (const [at, route] of routes.entries()) {
       const path = [...here, 'routes', at];
       add(route.respond?.file, ...path, 'respond', 'file');
       add(route.basicAuth?.users, ...path, 'basicAuth', 'users');
-      add(route.access?.allowFile, ...path, 'access', 'allowFile');
-      add(route.access?.denyFile, ...path, 'access', 'denyFile');
+      networks(route.access, ...path);
     }
   }
   return files;

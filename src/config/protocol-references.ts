@@ -4,8 +4,9 @@ import { items, member } from './raw-values.ts';
 import type { ReferenceProblem } from './references.ts';
 import { listed, shown } from './wording.ts';
 
-const HTTP_LISTENER = ['redirect', 'forwarded', 'trustedProxies', 'traceparent', 'hsts', 'errorPages'] as const;
-const HTTP_ROUTE = [
+/** Settings of a listener, and of its routes, that a tcp listener does not have. */
+export const HTTP_LISTENER: readonly string[] = ['redirect', 'forwarded', 'trustedProxies', 'traceparent', 'hsts', 'errorPages'];
+export const HTTP_ROUTE: readonly string[] = [
   'redirect',
   'respond',
   'host',
@@ -16,7 +17,7 @@ const HTTP_ROUTE = [
   'basicAuth',
   'forwardAuth',
   'compress',
-] as const;
+];
 
 /** Problems of the listener at `path`. */
 export function checkProtocol(listener: unknown, path: SettingPath): readonly ReferenceProblem[] {
@@ -46,7 +47,7 @@ function tcp(listener: unknown, path: SettingPath): ReferenceProblem[] {
   for (const key of HTTP_LISTENER) {
     if (member(listener, key) !== undefined) refuse([key], `'${key}' is a setting of HTTP, and this listener's protocol is tcp`);
   }
-  if (tls === undefined && member(listener, 'passthrough') === undefined && member(member(listener, 'socket'), 'deferAccept') === true)
+  if (serverMaySpeakFirst(listener) && member(member(listener, 'socket'), 'deferAccept') === true)
     refuse(['socket', 'deferAccept'], 'without TLS the server may be the one to speak first: nobody may wait for the client');
   items(member(listener, 'routes')).forEach((route, at) => {
     for (const key of HTTP_ROUTE) {
@@ -70,4 +71,9 @@ function tcp(listener: unknown, path: SettingPath): ReferenceProblem[] {
     }
   });
   return problems;
+}
+
+/** Whether nobody on the tcp listener has to begin with a ClientHello. */
+export function serverMaySpeakFirst(listener: unknown): boolean {
+  return member(listener, 'tls') === undefined && member(listener, 'passthrough') === undefined;
 }

@@ -4,15 +4,24 @@ import type { LoadedConfig } from './check.ts';
 import { withDefaults } from './describe.ts';
 import type { SettingPath } from './findings.ts';
 import { loadConfig } from './load.ts';
+import { HTTP_LISTENER, HTTP_ROUTE, serverMaySpeakFirst } from './protocol-references.ts';
 import { TCP_SETTINGS } from './references.ts';
 
 /** Settings whose text is the path of a file or a directory, by their paths without numbers. */
 export const PATH_SETTINGS: RegExp =
-  /^(runtime|log\.(access|error)(\.path)?|listeners\[\]\.(errorPages\..*|tls\.certificates\[\]\.(certificate|key|directory)|(routes\[\]\.)?access\.(allow|deny)File|routes\[\]\.(respond\.file|basicAuth\.users)))$/;
+  /^(runtime|log\.(access|error)(\.path)?|listeners\[\]\.(errorPages\..*|tls\.certificates\[\]\.(certificate|key|directory)|((routes|passthrough)\[\]\.)?access\.(allow|deny)File|routes\[\]\.(respond\.file|basicAuth\.users)))$/;
 /** Settings that may be a socket's path. */
 const SOCKET_SETTINGS = /^(admin\.listen|listeners\[\]\.address|upstreams\[\]\.targets\[\](\.address)?|log\.access\.syslog(\.to)?)$/;
 /** Keys, more often than not: a variable in one is shown by its name. */
 const SECRET_SETTINGS = /^telemetry\.headers\./;
+/** As much of it as is looked at; the schema made it. */
+interface ShownListener extends Record<string, unknown> {
+  readonly address: string;
+  readonly protocol: string;
+  readonly socket: Record<string, unknown>;
+  readonly routes?: readonly Record<string, unknown>[];
+}
+
 /** In the place of a log's path. */
 const NO_PATHS: readonly string[] = ['-', 'off'];
 
@@ -28,14 +37,21 @@ export async function showConfig(
   const loaded = await loadConfig(file, [], env);
   if (!effective) return loaded.written;
   const shown = withDefaults(withoutSecrets(loaded, loaded.value, loaded.written, []));
-  withoutTcp(shown);
+  withoutUseless(shown);
   return shown;
 }
 
-/** Takes out defaults that a Unix socket has no use for, and that would be refused there. */
-function withoutTcp(shown: unknown): void {
-  const { listeners } = shown as { listeners: { address: string; socket: Record<string, unknown> }[] };
-  for (const { address, socket } of listeners) if (address.startsWith('unix:')) for (const key of TCP_SETTINGS) delete socket[key];
+/** Takes out defaults that a listener has no use for, and that would be refused there. */
+function withoutUseless(shown: unknown): void {
+  const { listeners } = shown as { listeners: ShownListener[] };
+  for (const listener of listeners) {
+    const { address, protocol, socket } = listener;
+    if (address.startsWith('unix:')) for (const key of TCP_SETTINGS) delete socket[key];
+    if (protocol !== 'tcp') continue;
+    for (const key of HTTP_LISTENER) delete listener[key];
+    for (const route of listener.routes ?? []) for (const key of HTTP_ROUTE) delete route[key];
+    if (serverMaySpeakFirst(listener)) delete socket.deferAccept;
+  }
 }
 
 /** What came out of a file of its own stays there: its name is shown. */
