@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HANDSHAKE_FAULTS } from '../base/faults.ts';
-import { C_FAULTS, C_RSS_BYTES, R_1XX, ROUTE_PLACES, T_REQUESTS, TARGET_PLACES } from '../plan/counters.ts';
+import { C_DESCRIPTORS_MAX, C_FAULTS, C_RSS_BYTES, R_1XX, ROUTE_PLACES, T_REQUESTS, TARGET_PLACES } from '../plan/counters.ts';
 import type { Plan } from '../plan/plan.ts';
 import { ROUTE_NONE, ROUTE_OTHER, S_STATE, SharedTable, STATE_DRAINING, STATE_SERVING, tableBytes } from '../plan/table.ts';
 import type { Labels } from './exposition.ts';
@@ -95,6 +95,7 @@ test('collectMetrics() tells of each process, and of those that finish together'
   states.forEach((state, row) => {
     from.table.worker(row).state[S_STATE] = state;
     from.table.worker(row).counters[C_RSS_BYTES] = 10 ** row;
+    from.table.worker(row).counters[C_DESCRIPTORS_MAX] = 100;
   });
   assert.deepEqual(values(from, 'tollgate_process_resident_memory_bytes'), { supervisor: 7, '0': 10, finishing: 101 });
   assert.deepEqual(values(from, 'tollgate_process_max_fds'), { supervisor: 100, '0': 100, finishing: 200 });
