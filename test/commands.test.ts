@@ -112,11 +112,11 @@ test('what is not built yet is refused by name', (t) => {
   const path = join(directory, 'tollgate.yaml');
   writeFileSync(
     path,
-    'listeners:\n  - { name: plain, address: "127.0.0.1:8080", redirect: https, proxyProtocol: true }\nupstreams:\n  - { name: a, targets: ["127.0.0.1:1"], balance: least-connections }\n',
+    'listeners:\n  - { name: plain, address: "127.0.0.1:8080", redirect: https, rateLimit: 1 }\nupstreams:\n  - { name: a, targets: ["127.0.0.1:1"], balance: least-connections }\n',
   );
   const { stderr, status } = tollgate('check', path);
   assert.equal(status, 1);
-  assert.match(stderr, /proxyProtocol.*not available yet/);
+  assert.match(stderr, /rateLimit.*not available yet/);
   assert.match(stderr, /least-connections.*not available yet/);
 });
 
