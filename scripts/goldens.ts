@@ -3,8 +3,9 @@
  *
  *   test/golden/errors/SUBJECT/NAME.txt    a case with its output (golden-case.ts)
  *   test/golden/plans/NAME.yaml (or .ts)   a configuration, and NAME.json, the plan it becomes
+ *   test/golden/import/NAME/               another program's configuration, and NAME.yaml, what is made of it (import-goldens.ts)
  *
- * The test beside this (goldens.test.ts) only compares. A machine that tests on its own has no business writing them.
+ * The tests beside this only compare. A machine that tests on its own has no business writing them.
  */
 import assert from 'node:assert/strict';
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
@@ -16,6 +17,7 @@ import { type LoadedConfig, loadConfig } from '../src/config/load.ts';
 import type { Plan } from '../src/plan/plan.ts';
 import { isCi } from './check.ts';
 import { caseText, GoldenGround, NOW_MS, readCase } from './golden-case.ts';
+import { importGoldens } from './import-goldens.ts';
 
 export const ERRORS: string = fileURLToPath(new URL('../test/golden/errors', import.meta.url));
 export const PLANS: string = fileURLToPath(new URL('../test/golden/plans', import.meta.url));
@@ -133,7 +135,8 @@ if (import.meta.main) {
   try {
     // `npm run goldens -- errors/program` is for those whose names begin so.
     const [wanted = ''] = process.argv.slice(2);
-    for (const { path, name, make } of [...errorGoldens(), ...planGoldens()].filter((each) => each.name.startsWith(wanted))) {
+    const goldens: readonly Golden[] = [...errorGoldens(), ...planGoldens(), ...importGoldens()];
+    for (const { path, name, make } of goldens.filter((each) => each.name.startsWith(wanted))) {
       const text = await make(ground);
       let before = '';
       try {

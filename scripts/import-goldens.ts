@@ -1,20 +1,17 @@
 /**
  * Configurations of other programs and what becomes of them: `test/golden/import/NAME/`, with the result in `NAME.yaml` beside it, its remarks
- * as comments. Run by itself (`node scripts/node.js scripts/import-goldens.ts`) it writes the results anew, for a person to look through in the
- * difference; the test only compares.
+ * as comments. `npm run goldens` writes the results anew.
  */
-import { existsSync, globSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { importConfig } from '../src/config/import/import-config.ts';
 import { noteText } from '../src/config/import/notes.ts';
 
-export const IMPORTS: string = fileURLToPath(new URL('../test/golden/import', import.meta.url));
+const IMPORTS: string = fileURLToPath(new URL('../test/golden/import', import.meta.url));
 
 export interface ImportGolden {
   readonly name: string;
-  /** The configuration that is read. */
-  readonly source: string;
   /** The file that has what is expected. */
   readonly path: string;
   readonly make: () => Promise<string>;
@@ -26,8 +23,7 @@ export function importGoldens(): readonly ImportGolden[] {
     .map((folder) => {
       const source = ['nginx.conf', 'haproxy.cfg'].map((file) => join(IMPORTS, folder, file)).find((file) => existsSync(file))!;
       return {
-        name: folder.replace(/\/$/, ''),
-        source,
+        name: `import/${folder.replace(/\/$/, '')}`,
         path: join(IMPORTS, `${folder.replace(/\/$/, '')}.yaml`),
         make: async () => {
           const { yaml, notes } = await importConfig(source, null);
@@ -39,5 +35,3 @@ export function importGoldens(): readonly ImportGolden[] {
       };
     });
 }
-
-if (import.meta.main) for (const { path, make } of importGoldens()) writeFileSync(path, await make());

@@ -127,7 +127,7 @@ test('out of descriptors, newcomers are refused, and those who are in are served
   const refusals = metrics.get('tollgate_limit_hits_total{limit="descriptors"}')!;
   assert.ok(refusals >= crowd.closed, String(refusals));
   assert.equal(metrics.get('tollgate_faults_total{reason="descriptors",culprit="us"}'), refusals);
-  assert.equal(metrics.get('tollgate_process_max_fds'), 128);
+  assert.equal(metrics.get('tollgate_process_max_fds{process="0"}'), 128);
   crowd.leave();
   await servedAgain(tollgate.port);
   const [worker] = (await tollgate.status()).workers;

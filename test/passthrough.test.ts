@@ -155,7 +155,7 @@ routes: [{ to: server }]`,
   await refused.wait(() => refused.closed || refused.ended || refused.failure !== null);
   await until(async () => (await tollgate.status()).connections.open === 0);
   await until(() => descriptors(worker) === before);
-  assert.ok(tollgate.accessLog().some(({ reason }) => reason === 'connect_refused'));
+  await until(() => tollgate.accessLog().some(({ reason }) => reason === 'connect_refused'));
 });
 
 test('256 MB pass through unchanged, in bounded memory', async (t) => {

@@ -32,6 +32,7 @@ import { compileAccessLog, compileErrorLog } from './compile-logs.ts';
 import { compileListenerRules, type ListenerRules } from './compile-routes.ts';
 import { ConfigError, type Finding, inFileOrder, type SettingPath, settingText } from './findings.ts';
 import { inPlaces, UNPLACED } from './places.ts';
+import { serverMaySpeakFirst } from './protocol-references.ts';
 import { type Resolve, resolveHost } from './resolve-host.ts';
 import type { Config } from './schema.ts';
 import { chooseEngine, fastEngineProblem, opensslLibraryProblem } from './tls-engine.ts';
@@ -288,7 +289,7 @@ class Compiler {
           socket: {
             backlog,
             fastOpen,
-            deferAccept: deferAccept && !(isTcp && tls === undefined && listener.passthrough === undefined),
+            deferAccept: deferAccept && !(isTcp && serverMaySpeakFirst(listener)),
             userTimeoutMs: userTimeout,
             keepAliveS: keepAlive,
           },

@@ -47,7 +47,7 @@ function tcp(listener: unknown, path: SettingPath): ReferenceProblem[] {
   for (const key of HTTP_LISTENER) {
     if (member(listener, key) !== undefined) refuse([key], `'${key}' is a setting of HTTP, and this listener's protocol is tcp`);
   }
-  if (tls === undefined && member(listener, 'passthrough') === undefined && member(member(listener, 'socket'), 'deferAccept') === true)
+  if (serverMaySpeakFirst(listener) && member(member(listener, 'socket'), 'deferAccept') === true)
     refuse(['socket', 'deferAccept'], 'without TLS the server may be the one to speak first: nobody may wait for the client');
   items(member(listener, 'routes')).forEach((route, at) => {
     for (const key of HTTP_ROUTE) {
@@ -71,4 +71,9 @@ function tcp(listener: unknown, path: SettingPath): ReferenceProblem[] {
     }
   });
   return problems;
+}
+
+/** Whether nobody on the tcp listener has to begin with a ClientHello. */
+export function serverMaySpeakFirst(listener: unknown): boolean {
+  return member(listener, 'tls') === undefined && member(listener, 'passthrough') === undefined;
 }

@@ -4,7 +4,7 @@ import type { LoadedConfig } from './check.ts';
 import { withDefaults } from './describe.ts';
 import type { SettingPath } from './findings.ts';
 import { loadConfig } from './load.ts';
-import { HTTP_LISTENER, HTTP_ROUTE } from './protocol-references.ts';
+import { HTTP_LISTENER, HTTP_ROUTE, serverMaySpeakFirst } from './protocol-references.ts';
 import { TCP_SETTINGS } from './references.ts';
 
 /** Settings whose text is the path of a file or a directory, by their paths without numbers. */
@@ -54,7 +54,7 @@ function withoutUseless(shown: unknown): void {
     if (listener.protocol !== 'tcp') continue;
     drop(listener, HTTP_LISTENER);
     for (const route of listener.routes ?? []) drop(route, HTTP_ROUTE);
-    if (listener.tls === undefined && listener.passthrough === undefined) drop(listener.socket, ['deferAccept']);
+    if (serverMaySpeakFirst(listener)) drop(listener.socket, ['deferAccept']);
   }
 }
 

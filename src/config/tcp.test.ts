@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { compile } from './compile.ts';
+import { filesOf } from './files-of.ts';
 import { ConfigError, findingText } from './findings.ts';
 import { parseConfig } from './load.ts';
 import { makeCertificate, writePair } from './test-certificates.ts';
@@ -75,6 +76,16 @@ test('compile() waits for nobody where the server may speak first', async () => 
   assert.equal(await deferred(`protocol: tcp\n${TLS}\nroutes: [{ to: imap }]`), true);
   assert.equal(await deferred('protocol: tcp\npassthrough: [{ to: far }]'), true);
   assert.equal(await deferred('routes: [{ to: imap }]'), true);
+});
+
+test('lists of networks of what passes through lie beside the file, and are watched', async () => {
+  const listener = 'passthrough: [{ to: far, access: { allowFile: ours.txt, denyFile: bad.txt } }]';
+  const text = `listeners:\n  - { name: a, address: "127.0.0.1:1", ${listener} }\n${UPSTREAMS}`;
+  assert.deepEqual(filesOf(await parseConfig(text, join(directory, 'site.yaml'))), [
+    join(directory, 'site.yaml'),
+    join(directory, 'ours.txt'),
+    join(directory, 'bad.txt'),
+  ]);
 });
 
 const CASES: readonly (readonly [name: string, listener: string, ...found: readonly string[]])[] = [

@@ -42,7 +42,7 @@ function upstreamPlan(ports: readonly number[], weights: readonly number[] = [])
     targets,
     idleMax: 1,
     idleMs: 60_000,
-    connectMs: 300,
+    connectMs: 60_000,
     responseHeadMs: 1_000,
     bodyMs: 1_000,
     proxyProtocol: null,
@@ -214,6 +214,7 @@ test('a refused connection and one that does not come about are told apart', asy
   late.connection = new Upstream(
     {
       ...upstreamPlan([9]),
+      connectMs: 300,
       targets: [{ label: 'x', addresses: [{ family: 4, ip: '192.0.2.1', port: 9 }], host: null, weight: 1, slot: 0 }],
     },
     reactor,
