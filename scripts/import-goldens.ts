@@ -3,8 +3,8 @@
  * as comments. Run by itself (`node scripts/node.js scripts/import-goldens.ts`) it writes the results anew, for a person to look through in the
  * difference; the test only compares.
  */
-import { existsSync, globSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, existsSync, globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { importConfig } from '../src/config/import/import-config.ts';
 import { noteText } from '../src/config/import/notes.ts';
@@ -30,11 +30,16 @@ export function importGoldens(): readonly ImportGolden[] {
         source,
         path: join(IMPORTS, `${folder.replace(/\/$/, '')}.yaml`),
         make: async () => {
-          const { yaml, notes } = await importConfig(source, null);
-          // Whoever checks it out has it elsewhere.
-          const here = (text: string): string => text.replaceAll(`${join(IMPORTS, folder).replace(/\/$/, '')}`, '/DIR');
-          const missing = notes.map(noteText).filter((text) => !yaml.includes(text));
-          return here(`${yaml}${missing.map((text) => `# NOT IN THE FILE: ${text}\n`).join('')}`);
+          // Whoever checks it out has it elsewhere, and what goes on one line depends on how long its paths are: these are of one length.
+          const directory = mkdtempSync('/tmp/tollgate-import-');
+          try {
+            cpSync(join(IMPORTS, folder), directory, { recursive: true });
+            const { yaml, notes } = await importConfig(join(directory, basename(source)), null);
+            const missing = notes.map(noteText).filter((text) => !yaml.includes(text));
+            return `${yaml}${missing.map((text) => `# NOT IN THE FILE: ${text}\n`).join('')}`.replaceAll(directory, '/DIR');
+          } finally {
+            rmSync(directory, { recursive: true });
+          }
         },
       };
     });
