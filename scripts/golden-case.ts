@@ -8,7 +8,7 @@
  *   -- output --                              everything that is said of it, or of `@ check FILE`
  *   site.yaml:1:19: timeouts.idle: found 75, expected ...
  *
- * Certificates of fixed names and dates are in `certs/` (see `makeCertificates`). The clock stands at NOW_MS, names that end in `.test` have an
+ * Certificates of fixed names and dates are in `certs/` (see `makeCertificates`), and libraries in `libraries/`. The clock stands at NOW_MS, names that end in `.test` have an
  * address, and no other has one.
  */
 import { generateKeyPairSync } from 'node:crypto';
@@ -17,7 +17,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { checkFile } from '../src/config/check-report.ts';
 import { findingText } from '../src/config/findings.ts';
-import { type MadeCertificate, makeCertificate, type Wishes, writePair } from '../src/config/test-certificates.ts';
+import { type MadeCertificate, makeCertificate, makeRevocationList, type Wishes, writePair } from '../src/config/test-certificates.ts';
+import { fastEngineProblem } from '../src/config/tls-engine.ts';
+import { OPENSSL_SYMBOLS } from '../src/native/openssl-symbols.ts';
+import { FUNC_GLOBAL, sharedObject } from '../src/native/test-shared-object.ts';
 
 export const NOW_MS = Date.UTC(2030, 0, 1);
 const NOBODY = 65_534;
@@ -67,6 +70,7 @@ export class GoldenGround {
     const directory = mkdtempSync(join(tmpdir(), 'tollgate-golden-'));
     // The user `nobody` must come through.
     chmodSync(directory, 0o755);
+    makeLibraries(join(directory, 'libraries'));
     return new GoldenGround(directory, await makeCertificates(join(directory, 'certs')));
   }
 
@@ -78,7 +82,7 @@ export class GoldenGround {
   lay({ directives, files }: Pick<GoldenCase, 'directives' | 'files'>): string {
     const directory = join(this.directory, String(this.#next++));
     mkdirSync(directory);
-    symlinkSync('../certs', join(directory, 'certs'));
+    for (const made of ['certs', 'libraries']) symlinkSync(`../${made}`, join(directory, made));
     const write = (name: string, content: string | Buffer): void => {
       mkdirSync(dirname(join(directory, name)), { recursive: true });
       writeFileSync(join(directory, name), content, { mode: modeOf(name) });
@@ -98,7 +102,7 @@ export class GoldenGround {
         const all = Array.from({ length: Number(times) }, (_, n) => n);
         if (file.includes('{n}')) for (const n of all) write(put(file, n), put(text, n));
         else writeFileSync(path, all.map((n) => put(text, n)).join(''), { flag: 'a', mode: modeOf(file) });
-      } else if (!['env', 'user', 'check', 'root'].includes(name)) throw new Error(`no directive is named ${name}`);
+      } else if (!['env', 'user', 'check', 'root', 's2n'].includes(name)) throw new Error(`no directive is named ${name}`);
     }
     return directory;
   }
@@ -111,7 +115,10 @@ export class GoldenGround {
     const of = (wanted: string): string[] => given.directives.flatMap(([name, ...words]) => (name === wanted ? [words.join(' ')] : []));
     const env = Object.fromEntries(of('env').map((each) => [each.slice(0, each.indexOf('=')), each.slice(each.indexOf('=') + 1)]));
     const file = join(directory, of('check')[0] ?? 'site.yaml');
-    const report = await asUser(of('user').length > 0, () => checkFile(file, { nowMs: NOW_MS, ipv6: true, resolve, env }));
+    // `@ s2n FILE`: the library of the fast engine, in place of the one that is pinned.
+    const [s2n] = of('s2n');
+    const engine = s2n === undefined ? {} : { fastEngineProblem: () => fastEngineProblem(() => join(directory, s2n)) };
+    const report = await asUser(of('user').length > 0, () => checkFile(file, { nowMs: NOW_MS, ipv6: true, resolve, env, ...engine }));
     const lines = [...report.errors, ...report.warnings, ...report.notes].map(findingText);
     return lines.map((line) => `${this.plain(line, directory)}\n`).join('');
   }
@@ -194,10 +201,23 @@ async function makeCertificates(directory: string): Promise<ReadonlyMap<string, 
   write('early', await make('early', { names: ['shop.example.com'], issuer, notBefore: day(1) }), issuer);
   write('ends', await make('ends', { names: ['shop.example.com'], issuer, notBefore: day(-60), notAfter: day(5) }), issuer);
   write('weak', await make('weak', { names: ['shop.example.com'], issuer, key: 'rsa-1024' }), issuer);
+  write(
+    'stapled',
+    await make('stapled', { names: ['shop.example.com'], issuer, mustStaple: true, responderAt: 'http://ocsp.example' }),
+    issuer,
+  );
+  write('stapled-alone', made.get('stapled')!);
+  write('stapled-unasked', await make('stapled-unasked', { names: ['blog.example.com'], issuer, mustStaple: true }), issuer);
   const put = (name: string, content: string | Buffer, mode = 0o600): void => {
     writeFileSync(join(directory, name), content);
     chmodSync(join(directory, name), mode);
   };
+  put('root.pem', root.certificatePem);
+  put('clients.pem', issuer.certificatePem);
+  put('old-clients.pem', old.certificatePem);
+  put('clients.crl', await makeRevocationList(issuer, day(-1), day(6), ['1001']));
+  put('ended.crl', await makeRevocationList(issuer, day(-9), day(-2)));
+  put('of-others.crl', await makeRevocationList(root, day(-1), day(6)));
   put('sealed.key', shop.key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' }).toString());
   put('public-to-all.key', shop.keyPem, 0o644);
   put('der.pem', Buffer.from(shop.certificate.rawData));
@@ -212,6 +232,20 @@ async function makeCertificates(directory: string): Promise<ReadonlyMap<string, 
   put('curve.key', generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
   chmodSync(directory, 0o755);
   return made;
+}
+
+/** What is looked at before a library is loaded: of which machine it is, and which functions it has. */
+function makeLibraries(directory: string): void {
+  mkdirSync(directory);
+  const put = (name: string, functions: readonly string[], machine = process.arch === 'arm64' ? 183 : 62): void => {
+    const symbols = functions.map((each) => ({ name: each, info: FUNC_GLOBAL, section: 1 }));
+    writeFileSync(join(directory, name), sharedObject(symbols, machine));
+  };
+  put('libssl.so', Object.keys(OPENSSL_SYMBOLS));
+  put('libssl-2.so', Object.keys(OPENSSL_SYMBOLS));
+  put('empty.so', []);
+  // RISC-V.
+  put('other-machine.so', [], 243);
 }
 
 /** RFC 8410, section 10.3. */

@@ -69,6 +69,11 @@ test('config show --effective knows which settings are paths', () => {
   const paths = settings().filter(({ takes }) => takes.startsWith('the path of '));
   assert.ok(paths.length > 8);
   for (const { path } of paths) assert.match(path.replace('errorPages', 'errorPages.404'), PATH_SETTINGS);
+  // Lists of them say so of their items alone.
+  for (const tls of ['listeners[].tls', 'listeners[].tls.names[]']) {
+    for (const each of ['authorities', 'authorities[]', 'revocation.crl[]'])
+      assert.match(`${tls}.clientCertificates.${each}`, PATH_SETTINGS);
+  }
 });
 
 /** Sentences in which nothing is wrong, or that no file can bring about. */
@@ -88,8 +93,8 @@ const NEVER_SAID: Readonly<Record<string, readonly RegExp[]>> = {
   'src/config/resolve-host.ts': [/^no answer within /],
   'src/config/schema.ts': [/^text\/plain; charset=/],
   'src/config/settings.ts': [/^too many$/],
-  // Every policy that has a name is one that s2n has.
-  'src/config/tls-engine.ts': [/^this policy /],
+  // The fast engine is part of the program, and a plan without it is of a machine without it: tls-engine.test.ts. It has every policy by name.
+  'src/config/tls-engine.ts': [/^its package$/, /^the fast engine cannot be had$/, /^this policy /],
 };
 
 /** No part of what is said of a file: the texts of commands, and what is made of the schema. */
@@ -97,9 +102,13 @@ const NO_MESSAGES: readonly string[] = ['describe.ts', 'make-password.ts', 'diff
 
 // Not src/config/import: `check` never says what stands there. Its remarks are read in goldens of their own (import-goldens.ts), and in its tests.
 test('every sentence that configuration code can say is said in a golden', () => {
-  const said = [ERRORS, HOST]
-    .flatMap((folder) => globSync('**/*.txt', { cwd: folder }).map((file) => readCase(readFileSync(join(folder, file), 'utf8')).output))
-    .join('\n');
+  const said = [
+    ...[ERRORS, HOST].flatMap((folder) =>
+      globSync('**/*.txt', { cwd: folder }).map((file) => readCase(readFileSync(join(folder, file), 'utf8')).output),
+    ),
+    // A plan tells why a listener has the engine that it has.
+    ...planGoldens().map(({ path }) => readFileSync(path, 'utf8')),
+  ].join('\n');
   const files = globSync(['src/config/*.ts', 'src/control/host-*.ts', 'src/base/bounded-file.ts'], { cwd: ROOT })
     .filter((file) => !/\.test\.ts$|\/test-/.test(file) && !NO_MESSAGES.includes(file.slice(file.lastIndexOf('/') + 1)))
     .sort();

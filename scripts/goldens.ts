@@ -108,6 +108,13 @@ export async function planText(loaded: LoadedConfig): Promise<string> {
 function steady(plan: Plan): unknown {
   return {
     ...plan,
+    listeners: plan.listeners.map((listener) => ({
+      ...listener,
+      tls: listener.tls && {
+        ...listener.tls,
+        rules: listener.tls.rules.map((rule) => ({ ...rule, clients: rule.clients && { ...rule.clients, id: 'FINGERPRINT' } })),
+      },
+    })),
     certificates: plan.certificates.map((each) => ({ ...each, fingerprint: 'FINGERPRINT', chainFingerprint: 'FINGERPRINT' })),
     accessLog:
       plan.accessLog?.destination.kind === 'syslog'

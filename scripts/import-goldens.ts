@@ -2,8 +2,8 @@
  * Configurations of other programs and what becomes of them: `test/golden/import/NAME/`, with the result in `NAME.yaml` beside it, its remarks
  * as comments. `npm run goldens` writes the results anew.
  */
-import { existsSync, globSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { importConfig } from '../src/config/import/import-config.ts';
 import { noteText } from '../src/config/import/notes.ts';
@@ -26,11 +26,16 @@ export function importGoldens(): readonly ImportGolden[] {
         name: `import/${folder.replace(/\/$/, '')}`,
         path: join(IMPORTS, `${folder.replace(/\/$/, '')}.yaml`),
         make: async () => {
-          const { yaml, notes } = await importConfig(source, null);
-          // Whoever checks it out has it elsewhere.
-          const here = (text: string): string => text.replaceAll(`${join(IMPORTS, folder).replace(/\/$/, '')}`, '/DIR');
-          const missing = notes.map(noteText).filter((text) => !yaml.includes(text));
-          return here(`${yaml}${missing.map((text) => `# NOT IN THE FILE: ${text}\n`).join('')}`);
+          // Whoever checks it out has it elsewhere, and what goes on one line depends on how long its paths are: these are of one length.
+          const directory = mkdtempSync('/tmp/tollgate-import-');
+          try {
+            cpSync(join(IMPORTS, folder), directory, { recursive: true });
+            const { yaml, notes } = await importConfig(join(directory, basename(source)), null);
+            const missing = notes.map(noteText).filter((text) => !yaml.includes(text));
+            return `${yaml}${missing.map((text) => `# NOT IN THE FILE: ${text}\n`).join('')}`.replaceAll(directory, '/DIR');
+          } finally {
+            rmSync(directory, { recursive: true });
+          }
         },
       };
     });

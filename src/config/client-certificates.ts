@@ -9,11 +9,14 @@ const SUBJECT_FORMS = "a subject as 'CN=*,O=Example' (RFC 4514, as openssl x509 
 const NAME_FORMS = "a name as 'client.example.com', '*.example.com', 'who@example.com', '*@example.com' or an IP address";
 const SPIFFE_FORMS = "a SPIFFE ID as 'spiffe://domain/path', with '*' for a segment or, as the last one, for all that follow";
 const LIST_FORMS = "the path of a revocation list, or an address as 'http://crl.example.com/ca.crl'";
+const TEXT_MAX = 4_096;
 const ENTRIES_MAX = 10_000;
 
 function text(expected: string, problem: (value: string) => string | undefined) {
   return z.string({ error: (issue) => wrong(issue.input, expected) }).check((context) => {
-    const found = context.value === '' ? wrong(null, expected) : context.value.length > 4_096 ? 'longer than any' : problem(context.value);
+    const { length } = context.value;
+    const long = length > TEXT_MAX ? `found text of more than ${TEXT_MAX} characters, expected ${expected}` : undefined;
+    const found = length === 0 ? wrong(null, expected) : (long ?? problem(context.value));
     if (found !== undefined) context.issues.push({ code: 'custom', message: found, input: context.value });
   });
 }
@@ -40,7 +43,8 @@ const spiffe = text(SPIFFE_FORMS, (value) =>
 
 const listPlace = text(LIST_FORMS, (value) => {
   if (/^https:/i.test(value)) return `found ${shown(value)}: lists are signed, and fetched by plain http`;
-  if (/^http:/i.test(value)) return URL.canParse(value) && new URL(value).username === '' ? undefined : wrong(value, LIST_FORMS);
+  if (/^http:/i.test(value))
+    return value.startsWith('http:') && URL.canParse(value) && new URL(value).username === '' ? undefined : wrong(value, LIST_FORMS);
   return filePath('a revocation list').safeParse(value).error?.issues[0]?.message;
 });
 

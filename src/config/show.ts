@@ -9,13 +9,13 @@ import { TCP_SETTINGS } from './references.ts';
 
 /** Settings whose text is the path of a file or a directory, by their paths without numbers. */
 export const PATH_SETTINGS: RegExp =
-  /^(runtime|log\.(access|error)(\.path)?|listeners\[\]\.(errorPages\..*|tls\.certificates\[\]\.(certificate|key|directory)|((routes|passthrough)\[\]\.)?access\.(allow|deny)File|routes\[\]\.(respond\.file|basicAuth\.users)))$/;
+  /^(runtime|log\.(access|error)(\.path)?|listeners\[\]\.(errorPages\..*|tls\.(library|certificates\[\]\.(certificate|key|directory)|(names\[\]\.)?clientCertificates\.(authorities(\[\])?|revocation\.crl\[\]))|((routes|passthrough)\[\]\.)?access\.(allow|deny)File|routes\[\]\.(respond\.file|basicAuth\.users)))$/;
 /** Settings that may be a socket's path. */
 const SOCKET_SETTINGS = /^(admin\.listen|listeners\[\]\.address|upstreams\[\]\.targets\[\](\.address)?|log\.access\.syslog(\.to)?)$/;
 /** Keys, more often than not: a variable in one is shown by its name. */
 const SECRET_SETTINGS = /^telemetry\.headers\./;
-/** In the place of a log's path. */
-const NO_PATHS: readonly string[] = ['-', 'off'];
+/** In the place of a path: where logs go, and where lists are fetched. */
+const NO_PATHS = /^(-|off|http:.*)$/;
 
 /**
  * Of `file` with all it includes. `effective`: with every default, with variables of the environment put in, and with whole paths, so that it
@@ -77,7 +77,7 @@ function withoutSecrets(loaded: LoadedConfig, value: unknown, written: unknown, 
 
 function wholePath(text: string, path: SettingPath, whole: (text: string) => string): string {
   const setting = generalised(path);
-  if (PATH_SETTINGS.test(setting)) return NO_PATHS.includes(text) ? text : whole(text);
+  if (PATH_SETTINGS.test(setting)) return NO_PATHS.test(text) ? text : whole(text);
   return text.startsWith('unix:') && SOCKET_SETTINGS.test(setting) ? `unix:${whole(text.slice(5))}` : text;
 }
 

@@ -22,6 +22,10 @@ export interface Wishes {
   readonly notAfter?: Date;
   /** URL at which the issuer's own certificate is to be had. */
   readonly issuersAt?: string;
+  /** URL of the OCSP responder. */
+  readonly responderAt?: string;
+  /** Clients are to refuse it without an OCSP response (RFC 7633). */
+  readonly mustStaple?: boolean;
   readonly key?: 'ec' | 'rsa' | 'rsa-1024';
 }
 
@@ -50,6 +54,8 @@ export async function makeCertificate(wishes: Wishes): Promise<MadeCertificate> 
         ? []
         : [new x509.SubjectAlternativeNameExtension(wishes.names.map((value) => ({ type: 'dns', value })))]),
       ...(wishes.issuersAt === undefined ? [] : [new x509.AuthorityInfoAccessExtension({ caIssuers: wishes.issuersAt })]),
+      ...(wishes.responderAt === undefined ? [] : [new x509.AuthorityInfoAccessExtension({ ocsp: wishes.responderAt })]),
+      ...(wishes.mustStaple === true ? [new x509.Extension('1.3.6.1.5.5.7.1.24', false, Uint8Array.of(0x30, 3, 2, 1, 5))] : []),
     ],
   });
   return {
@@ -58,6 +64,28 @@ export async function makeCertificate(wishes: Wishes): Promise<MadeCertificate> 
     certificate,
     key: privateKey,
   };
+}
+
+/** A list of what `issuer` has revoked, PEM. `serials`: hexadecimal. */
+export async function makeRevocationList(
+  issuer: MadeCertificate,
+  thisUpdate: Date,
+  nextUpdate: Date,
+  serials: readonly string[] = [],
+): Promise<string> {
+  const algorithm = algorithmOf(issuer.key);
+  const list = await x509.X509CrlGenerator.create({
+    issuer: issuer.certificate.subjectName,
+    thisUpdate,
+    nextUpdate,
+    entries: serials.map((serialNumber) => ({ serialNumber, revocationDate: thisUpdate })),
+    signingAlgorithm: algorithm,
+    signingKey: issuer.key.toCryptoKey(algorithm, false, ['sign']),
+  });
+  const lines = Buffer.from(list.rawData)
+    .toString('base64')
+    .match(/.{1,64}/g)!;
+  return `-----BEGIN X509 CRL-----\n${lines.join('\n')}\n-----END X509 CRL-----\n`;
 }
 
 /** Writes `name.pem` and `name.key` under `directory`. */
