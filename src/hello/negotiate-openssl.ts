@@ -113,6 +113,10 @@ function canSign(hello: ClientHello, policy: Policy, keys: readonly KeyType[], k
 }
 
 function sign12(hello: ClientHello, policy: Policy, keys: readonly KeyType[], kind: number, out: Agreement): number {
+  // Nothing is signed in an exchange by RSA, and yet a scheme for the key must be shared.
+  if (kind === SUITE_RSA && out.version >= TLS12 && hello.schemeCount > 0 && scheme12(hello, policy, 'rsa') === 0) {
+    return FAULT_TLS_NO_SHARED_SIGNATURE;
+  }
   if (kind === SUITE_RSA || out.version < TLS12) {
     out.certificate = kind === SUITE_ECDHE_ECDSA ? ecdsaIndex(keys) : keys.indexOf('rsa');
     return AGREED;
