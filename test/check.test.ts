@@ -165,5 +165,6 @@ test('check --json has errors, warnings and notes, each with its place', () => {
       },
     ],
     notes: [],
+    engines: [],
   });
 });

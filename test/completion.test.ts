@@ -66,7 +66,7 @@ test('completion bash offers commands, options, files and words, each where it g
       .sort();
   assert.ok(offered('').includes('run') && offered('').includes('completion'));
   assert.deepEqual(offered('che'), ['check']);
-  assert.deepEqual(offered('check', '--'), ['--help', '--json']);
+  assert.deepEqual(offered('check', '--'), ['--help', '--json', '--offline', '--runtime']);
   assert.deepEqual(offered('check', 'si'), ['sites', 'sites.yaml']);
   assert.deepEqual(offered('check', '--json', 'two'), ['two words.yaml']);
   assert.deepEqual(offered('check', 'sites.yaml', ''), []);
@@ -149,7 +149,7 @@ test('completion fish offers commands, options, files and words, each where it g
   assert.ok(offered('tollgate ').includes('run') && offered('tollgate ').includes('completion'));
   assert.ok(!offered('tollgate ').includes('sites.yaml'));
   assert.deepEqual(offered('tollgate che'), ['check']);
-  assert.deepEqual(offered('tollgate check --'), ['--help', '--json']);
+  assert.deepEqual(offered('tollgate check --'), ['--help', '--json', '--offline', '--runtime']);
   assert.deepEqual(offered('tollgate check si'), ['sites.yaml', 'sites/']);
   assert.deepEqual(offered('tollgate check sites.yaml '), []);
   assert.deepEqual(offered('tollgate stop --runtime si'), ['sites/']);

@@ -50,7 +50,7 @@ export class Site {
   }
 }
 
-/** An origin that answers `ok`, and echoes for who upgrades. */
+/** An origin that answers `ok`, and echoes for who upgrades. It ends when its client does, as servers do. */
 export async function echoOrigin(t: TestContext) {
   return await rawOrigin(t, (socket) => {
     let tunnel = false;
@@ -64,6 +64,7 @@ export async function echoOrigin(t: TestContext) {
         socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
       }
     });
+    socket.on('end', () => socket.end());
     socket.on('error', () => {});
   });
 }
