@@ -72,7 +72,7 @@ export class Client {
   }
 
   /** Waits until `condition` holds, after every event of the connection. */
-  async wait(condition: () => boolean, ms = 20_000): Promise<void> {
+  async wait(condition: () => boolean, ms = 60_000): Promise<void> {
     const timer = setTimeout(() => this.#wake(), ms);
     const end = Date.now() + ms;
     while (!condition()) {

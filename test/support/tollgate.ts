@@ -15,7 +15,7 @@ export const PROGRAM: string = join(ROOT, 'bin/tollgate.js');
 /** Set by `npm run test:long`. */
 export const LONG: boolean = process.env.TOLLGATE_TEST_LONG === '1';
 
-const START_MS = 30_000;
+const START_MS = 60_000;
 
 export interface TollgateOptions {
   /** Configuration, with `PORT` where the main listener's port goes. Default: TLS for localhost in front of `to`. */
@@ -197,7 +197,7 @@ upstreams:
 }
 
 /** Waits for `condition`; throws after `ms`. */
-export async function until(condition: () => boolean | Promise<boolean>, ms = 10_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
   const end = Date.now() + ms;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`not within ${ms} ms: ${condition}`);
