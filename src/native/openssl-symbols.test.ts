@@ -5,16 +5,16 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { readElfExports } from './elf.ts';
-import { OPENSSL_LATER_SYMBOLS, OPENSSL_SYMBOLS } from './openssl-symbols.ts';
+import { FLIGHT_SYMBOLS, OPENSSL_LATER_SYMBOLS, OPENSSL_SYMBOLS } from './openssl-symbols.ts';
 
 const require = createRequire(import.meta.url);
-const manifest = { ...OPENSSL_SYMBOLS, ...OPENSSL_LATER_SYMBOLS };
+const manifest = { ...OPENSSL_SYMBOLS, ...OPENSSL_LATER_SYMBOLS, ...FLIGHT_SYMBOLS };
 
 /**
  * npm installs the node of its own machine alone. What was read from the other's binary is kept here: for exactly this version, the SHA-256
  * of the names of the manifest, one a line, which that binary exports all of. `OTHER_NODE=PATH node --test` of this file reads it anew.
  */
-const RECORDED = { version: '26.10.0', names: 'cabfe382526f15e7b8945251f379135da0a0e3cd1c31f4d2ef6e11eaaf2523c5' };
+const RECORDED = { version: '26.10.0', names: '5d1be8c5370bf4149f2f8271c69e7b7eb8fc27dea531454c36cfdad2742339c8' };
 
 function binaries(): { machine: 'x64' | 'arm64'; path: string }[] {
   const found: { machine: 'x64' | 'arm64'; path: string }[] = [];

@@ -118,3 +118,14 @@ export const OPENSSL_LATER_SYMBOLS = Object.freeze({
   // 3.2: certificate compression, RFC 8879.
   SSL_CTX_compress_certs: 'int SSL_CTX_compress_certs(intptr_t, int)',
 } as const);
+
+/**
+ * A memory BIO of the running node, whichever library the engine is. `BIO_write` is what s2n takes for a function to send with
+ * (`s2n_send_fn`): a context, bytes, and how many. It is called by s2n alone, and by its address.
+ */
+export const FLIGHT_SYMBOLS = Object.freeze({
+  BIO_s_mem: 'intptr_t BIO_s_mem()',
+  BIO_new: 'intptr_t BIO_new(intptr_t)',
+  BIO_read: 'int BIO_read(intptr_t, intptr_t, int)',
+  BIO_write: 'int BIO_write(intptr_t, intptr_t, int)',
+});

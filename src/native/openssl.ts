@@ -142,11 +142,19 @@ export function endTls(handle: number, asked: OpensslAsked): number {
   return n >= 0 ? 1 : failure(pointer, n);
 }
 
+/** Whether the last call that would have blocked waits for room to write. */
+export function lastWantedRoom(): boolean {
+  return wantedRoom;
+}
+
+let wantedRoom = false;
+
 function failure(pointer: number, result: number): number {
   const kind = ssl.SSL_get_error(pointer, result);
   switch (kind) {
     case ERROR_WANT_READ:
     case ERROR_WANT_WRITE:
+      wantedRoom = kind === ERROR_WANT_WRITE;
       return 0;
     case ERROR_ZERO_RETURN:
       return OPENSSL_CLOSED;

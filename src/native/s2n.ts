@@ -8,6 +8,7 @@
 import koffi from 'koffi';
 import { assert } from '../base/assert.ts';
 import { SPARE_SESSIONS_MAX } from '../base/limits.ts';
+import { FLIGHT, FLIGHT_SEND, readFlight } from './ffi/flight.ts';
 import { HandleTable } from './ffi/handle-table.ts';
 import { setenv } from './ffi/libc.ts';
 import { NativeMemory } from './ffi/native-memory.ts';
@@ -191,15 +192,19 @@ export function closeConfig(handle: number): void {
   chains.delete(handle);
 }
 
-/** A server's connection on `fd`, from the spares when there is one; 0 when there is no memory for it. The descriptor stays the caller's. */
+/**
+ * A server's connection on `fd`, from the spares when there is one; 0 when there is no memory for it. The descriptor stays the caller's.
+ * What it writes is to be taken by `takeFlight`, behind each call that may have written, until `writeDirectly`.
+ */
 export function openTls(config: number, fd: number): number {
   const pointer = spares.length > 0 ? spares.pop()! : s2n.s2n_connection_new(0);
   if (pointer === 0) return 0;
   let ok = s2n.s2n_connection_set_config(pointer, configs.pointer(config));
-  ok |= s2n.s2n_connection_set_fd(pointer, fd);
+  ok |= s2n.s2n_connection_set_read_fd(pointer, fd);
+  ok |= s2n.s2n_connection_set_send_cb(pointer, FLIGHT_SEND);
+  ok |= s2n.s2n_connection_set_send_ctx(pointer, FLIGHT);
   ok |= s2n.s2n_connection_set_blinding(pointer, 1);
   ok |= s2n.s2n_connection_set_recv_buffering(pointer, true);
-  ok |= s2n.s2n_connection_use_corked_io(pointer);
   ok |= s2n.s2n_connection_prefer_throughput(pointer);
   if (ok !== 0) {
     // Each of them allocates; none can fail for another reason.
@@ -224,6 +229,16 @@ export function closeTls(handle: number): boolean {
 export function negotiate(handle: number): number {
   if (s2n.s2n_negotiate(connections.pointer(handle), blocked.address) === 0) return 1;
   return failure();
+}
+
+/** Moves what a connection has written into memory[0, length). Its number of bytes: 0 when there is nothing more. */
+export function takeFlight(memory: Memory): number {
+  return readFlight((memory as NativeMemory).address, memory.length);
+}
+
+/** From here on the connection writes to its socket. False when there is no memory for that. */
+export function writeDirectly(handle: number, fd: number): boolean {
+  return s2n.s2n_connection_set_write_fd(connections.pointer(handle), fd) === 0;
 }
 
 export function receiveTls(handle: number, memory: Memory, offset: number, length: number): number {

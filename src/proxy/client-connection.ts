@@ -218,7 +218,8 @@ export class ClientConnection extends Watched implements RevocationWaiter {
         if (this.readable) this.#readHello();
         return;
       case HANDSHAKE:
-        this.#handshake();
+        // What we sent was received: that makes an event too, and no step.
+        if ((mask & (READABLE | READ_HANGUP | HANGUP | ERROR)) !== 0 || this.#session!.awaitsRoom()) this.#handshake();
         return;
       case HELD:
         if ((mask & (HANGUP | ERROR)) !== 0) this.destroy();

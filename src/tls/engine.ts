@@ -10,6 +10,8 @@ import type { CertificatePlan } from '../plan/plan.ts';
 export interface TlsSession extends Stream {
   /** One step. More than 0: done; 0: would block; below 0: a fault, final. */
   handshake(): number;
+  /** Behind a step that would block: it waits for room to write, and not for bytes alone. */
+  awaitsRoom(): boolean;
   /** Behind a finished handshake: TLS version, cipher suite and group as on the wire, and whether a session was resumed. No group: 0. */
   version(): number;
   suite(): number;

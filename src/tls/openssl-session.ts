@@ -50,6 +50,7 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
   readonly #owner: OpensslOwner;
   readonly #connects: boolean;
   #open = false;
+  #awaitsRoom = false;
   #more = true;
   /** Records were buffered behind the one read: how full the last recv was is no longer known. */
   #deep = false;
@@ -78,12 +79,19 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
       this.#more = true;
       return n;
     }
-    if (n === 0) return WOULD_BLOCK;
+    if (n === 0) {
+      this.#awaitsRoom = openssl.lastWantedRoom();
+      return WOULD_BLOCK;
+    }
     this.#failed(n);
     if (n !== openssl.OPENSSL_FAILED) this.#fault = FAULT_TLS_CLIENT_GONE;
     // The judge's word is more than "verification failed".
     else if (openssl.opensslReason(this.#error) === SSL_R_CERTIFICATE_VERIFY_FAILED) this.#fault = this.#peerFault;
     return this.#owner.blame(this.#fault);
+  }
+
+  awaitsRoom(): boolean {
+    return this.#awaitsRoom;
   }
 
   #resumedPeer(): readonly Uint8Array[] {

@@ -1,10 +1,11 @@
 /** One TLS connection on the fast engine. */
-import { FAULT_EOF, FAULT_RESET, FAULT_TLS_TRUNCATED, WOULD_BLOCK } from '../base/faults.ts';
+import { FAULT_EOF, FAULT_MEMORY, FAULT_RESET, FAULT_TLS_CLIENT_GONE, FAULT_TLS_TRUNCATED, WOULD_BLOCK } from '../base/faults.ts';
 import { BLINDING_MS_MAX } from '../base/limits.ts';
 import { groupNumber } from '../hello/names.ts';
-import type { Memory } from '../native/memory.ts';
+import { allocate, type Memory } from '../native/memory.ts';
 import * as s2n from '../native/s2n.ts';
-import { cork, shutdownWrite } from '../native/sockets.ts';
+import { cork, shutdownWrite, transmit, transmitMore } from '../native/sockets.ts';
+import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
 import { isBlinded } from './blinding.ts';
 import type { TlsSession } from './engine.ts';
 import { faultOfS2n } from './s2n-reasons.ts';
@@ -21,6 +22,9 @@ export interface SessionOwner {
 const SURELY_SHORT_BYTES = 8_192;
 /** Listeners that ask for certificates are not served here. */
 const NOBODY: readonly Uint8Array[] = Object.freeze([]);
+const TLS_1_3 = 0x0304;
+/** What a step of a handshake has written, on its way to the socket. A chain of certificates longer than this goes in several pieces. */
+const flight = allocate(16_384);
 
 export class S2nSession implements TlsSession {
   #handle: number;
@@ -36,6 +40,13 @@ export class S2nSession implements TlsSession {
   #settled = false;
   #errno = 0;
   #fault = 0;
+  /** The handshake is done, and all of it is sent: what follows goes to the socket without us. */
+  #direct = false;
+  /** The handshake is done, and a part of it is owed. */
+  #done = false;
+  /** What the socket had no room for. */
+  #owed: Chunk[] | null = null;
+  #broken = false;
 
   constructor(handle: number, fd: number, owner: SessionOwner) {
     this.#handle = handle;
@@ -44,13 +55,63 @@ export class S2nSession implements TlsSession {
   }
 
   handshake(): number {
-    const n = s2n.negotiate(this.#handle);
+    if (this.#owed !== null && !this.#payOwed()) return this.#broken ? this.#gone() : WOULD_BLOCK;
+    const n = this.#done ? 1 : s2n.negotiate(this.#handle);
+    // The last that TLS 1.3 says is a ticket. It can wait for the first answer, and goes out in one segment with it.
+    this.#sendFlight(n > 0 && s2n.tlsVersion(this.#handle) === TLS_1_3);
+    if (n >= 0 && this.#broken) return this.#gone();
     if (n > 0) {
+      this.#done = true;
+      if (this.#owed !== null) return WOULD_BLOCK;
+      if (!s2n.writeDirectly(this.#handle, this.#fd)) return this.#refuse(FAULT_MEMORY);
+      this.#direct = true;
       this.#deep = s2n.bufferedTls(this.#handle) > 0;
       this.#more = this.#deep;
       return n;
     }
     return n === 0 ? WOULD_BLOCK : this.#failed();
+  }
+
+  awaitsRoom(): boolean {
+    return this.#owed !== null;
+  }
+
+  /** Sends what s2n has written. Nothing of it may stay: the next connection writes to the same place. */
+  #sendFlight(more: boolean): void {
+    for (let length = s2n.takeFlight(flight); length > 0; length = s2n.takeFlight(flight)) {
+      let sent = 0;
+      while (this.#owed === null && !this.#broken && sent < length) {
+        const n = more ? transmitMore(this.#fd, flight, sent, length - sent) : transmit(this.#fd, flight, sent, length - sent);
+        if (n > 0) sent += n;
+        else if (n < 0) this.#broken = true;
+        else this.#owed = [];
+      }
+      if (sent < length) this.#owed?.push(keepBytes(flight, sent, length));
+    }
+  }
+
+  /** True when nothing is owed any more. */
+  #payOwed(): boolean {
+    const owed = this.#owed!;
+    while (owed.length > 0) {
+      const first = owed[0]!;
+      const n = transmit(this.#fd, first.memory, first.start, first.length);
+      if (n < 0) this.#broken = true;
+      if (n <= 0) return false;
+      first.start += n;
+      if (first.length === 0) dropChunk(owed.shift()!);
+    }
+    this.#owed = null;
+    return true;
+  }
+
+  #gone(): number {
+    return this.#refuse(FAULT_TLS_CLIENT_GONE);
+  }
+
+  #refuse(fault: number): number {
+    this.#fault = fault;
+    return fault;
   }
 
   read(memory: Memory, offset: number, length: number): number {
@@ -108,6 +169,12 @@ export class S2nSession implements TlsSession {
 
   end(closing: boolean): number {
     const n = s2n.endTls(this.#handle);
+    if (!this.#direct) {
+      if (this.#owed !== null) this.#payOwed();
+      this.#sendFlight(false);
+      if (this.#broken) return FAULT_RESET;
+      if (this.#owed !== null) return WOULD_BLOCK;
+    }
     if (n > 0 && !closing) shutdownWrite(this.#fd);
     return n === s2n.S2N_FAILED ? this.#failed() : n;
   }
@@ -125,6 +192,8 @@ export class S2nSession implements TlsSession {
 
   release(): void {
     if (this.#handle === 0) return;
+    for (const chunk of this.#owed ?? []) dropChunk(chunk);
+    this.#owed = null;
     s2n.closeTls(this.#handle);
     this.#handle = 0;
     this.#owner.onSessionEnd();

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import {
@@ -172,6 +173,47 @@ export function engineContract(
     assert.ok(Buffer.concat(got).equals(sent));
     server.context.retire();
     server.close();
+  });
+
+  test(`${name}: what a handshake says waits for room in the socket, and goes when there is some`, async () => {
+    for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const server = new TestServer(reactor, engine.context(options()));
+      server.echo = true;
+      server.filled = 0;
+      const stuck = new Promise<void>((resolve) => {
+        server.onStuck = resolve;
+      });
+      const raw = connectTcp(server.port, '127.0.0.1');
+      raw.pause();
+      let passed = 0;
+      const behind = new Duplex({
+        read: () => void stuck.then(() => raw.resume()),
+        write: (data: Buffer, _, done) => void raw.write(data, done),
+        final: (done) => void raw.end(done),
+      });
+      raw.on('data', (data: Buffer) => {
+        const skipped = Math.min(data.length, server.filled - passed);
+        passed += skipped;
+        if (skipped < data.length) behind.push(data.subarray(skipped));
+      });
+      const socket = connect({
+        socket: behind,
+        servername: 'localhost',
+        rejectUnauthorized: false,
+        minVersion: version,
+        maxVersion: version,
+      });
+      await new Promise((resolve) => socket.once('secureConnect', resolve));
+      assert.ok(passed > 0 && passed === server.filled);
+      socket.write('hello');
+      assert.equal(String(await new Promise((resolve) => socket.once('data', resolve))), 'hello');
+      socket.end();
+      const session = await server.next();
+      assert.deepEqual([session.received, session.events[1]], [5, version === 'TLSv1.3' ? 0x0304 : 0x0303]);
+      raw.destroy();
+      server.context.retire();
+      server.close();
+    }
   });
 
   test(`${name}: what comes with the client's last word of the handshake is read without another event`, async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { boundPort, openListenSocket } from '../native/listen-sockets.ts';
 import { allocate, type Memory } from '../native/memory.ts';
 import { HANGUP, READ_HANGUP } from '../native/poller.ts';
-import { closeDescriptor } from '../native/sockets.ts';
+import { closeDescriptor, transmit } from '../native/sockets.ts';
 import { Listener } from '../net/listener.ts';
 import type { Reactor } from '../net/reactor.ts';
 import { Watched } from '../net/watched.ts';
@@ -34,8 +34,12 @@ export class ServerSession extends Watched {
   override onEvents(mask: number): void {
     const hungUp = (mask & (READ_HANGUP | HANGUP)) !== 0;
     if (!this.open) {
+      if (this.#server.filled === 0) this.#server.fill(this.fd);
       const n = this.session.handshake();
-      if (n === 0) return;
+      if (n === 0) {
+        if (this.session.awaitsRoom()) this.#server.onStuck();
+        return;
+      }
       this.peerChain = this.session.peerChain();
       this.peerFault = this.session.peerFault();
       this.sentAlert = this.session.sentAlert();
@@ -98,6 +102,10 @@ export class TestServer {
   readonly port: number;
   context: TlsContext;
   echo = false;
+  /** Sockets are full before their handshake begins: of so many bytes, zeros. */
+  filled = -1;
+  /** A handshake waits for room. */
+  onStuck = (): void => {};
   /** Writes once more when the client is gone. */
   writesWhenHungUp = false;
   readonly #listener: Listener;
@@ -119,6 +127,11 @@ export class TestServer {
       onDescriptorsOut: () => {},
     });
     this.#listener.open();
+  }
+
+  fill(fd: number): void {
+    const zeros = allocate(65_536);
+    for (let n = transmit(fd, zeros, 0, zeros.length); n > 0; n = transmit(fd, zeros, 0, zeros.length)) this.filled += n;
   }
 
   onDone(session: ServerSession): void {
