@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -72,6 +72,24 @@ test('runTests() reports in the order of the files, with one set of totals at th
   assert.ok(report.indexOf('first') < report.indexOf('second'));
   assert.equal(report.match(/^ℹ tests /gm)?.length, 1);
   assert.ok(report.endsWith(`${countLines(counts)}\n`));
+});
+
+test('runTests() runs some files alone, behind all others', async () => {
+  const log = join(folder, 'log');
+  const source = (name: string): string =>
+    `${IMPORT}import { appendFileSync } from 'node:fs';\ntest('x', async () => { appendFileSync('${log}', '${name}('); await new Promise((resolve) => setTimeout(resolve, 300)); appendFileSync('${log}', '${name})'); });\n`;
+  for (const name of ['a', 'b', 'c', 'd']) writeFileSync(join(folder, `order-${name}.test.ts`), source(name));
+  const output = new PassThrough();
+  const report = text(output);
+  const alone = ['order-a.test.ts', 'order-[c]*'];
+  const counts = await runTests({ patterns: ['order-*'], alone, folder, concurrency: 2, ...PLENTY }, output);
+  output.end();
+  await report;
+  assert.equal(counts.pass, 4);
+  const said = readFileSync(log, 'utf8');
+  assert.deepEqual([said.slice(0, -8).match(/[bd]\(/g)?.length, said.slice(-8)], [2, 'a(a)c(c)']);
+  const absent = { patterns: ['order-*'], alone: ['absent'], folder, concurrency: 1, ...PLENTY };
+  await assert.rejects(runTests(absent, new PassThrough()), /no test file matches absent/);
 });
 
 test('runTests() refuses patterns that match nothing', async () => {

@@ -18,6 +18,8 @@ export interface TestRun {
   readonly folder: string;
   /** Files run at once. */
   readonly concurrency: number;
+  /** Globs of those among them that run behind all others, one at a time. */
+  readonly alone?: readonly string[];
   /** Longest time for one test. Milliseconds. */
   readonly testMsMax: number;
   /** Longest time for one file; then its process is ended, and it counts as failed. Milliseconds. */
@@ -37,21 +39,24 @@ export interface TestCounts {
 
 export const NO_TESTS: TestCounts = Object.freeze({ tests: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0, todo: 0, durationMs: 0 });
 
-/** Runs the files and writes Node's report to `output`. Failing tests are counted, not thrown. Throws when no file matches. */
-export async function runTests({ patterns, folder, concurrency, testMsMax, fileMsMax }: TestRun, output: Writable): Promise<TestCounts> {
-  const files = globSync([...patterns], { cwd: folder, exclude: ['**/node_modules/**'] }).sort();
-  if (files.length === 0) throw new Error(`no test file matches ${patterns.join(' ')}`);
+/** Runs the files and writes Node's report to `output`. Failing tests are counted, not thrown. Throws when a glob matches no file. */
+export async function runTests(tests: TestRun, output: Writable): Promise<TestCounts> {
+  const { patterns, folder, concurrency, alone = [], testMsMax, fileMsMax } = tests;
+  const last = new Set(alone.flatMap((pattern) => filesOf([pattern], folder)));
+  const files = filesOf(patterns, folder).sort((a, b) => Number(last.has(a)) - Number(last.has(b)));
   // Inside a test, the runner takes this for its own child and would speak its wire format to it.
   delete process.env.NODE_TEST_CONTEXT;
   const from = performance.now();
   const results = files.map(() => Promise.withResolvers<FileResult>());
   let next = 0;
-  const worker = async () => {
-    for (let index = next++; index < files.length; index = next++) {
+  const worker = async (end: number) => {
+    while (next < end) {
+      const index = next++;
       results[index]!.resolve(await runFile(join(folder, files[index]!), folder, testMsMax, fileMsMax));
     }
   };
-  for (let i = 0; i < concurrency; i++) void worker();
+  const together = files.length - last.size;
+  void Promise.all(Array.from({ length: concurrency }, () => worker(together))).then(() => worker(files.length));
 
   let counts = NO_TESTS;
   const events = async function* (): AsyncGenerator<TestEvent> {
@@ -68,6 +73,12 @@ export async function runTests({ patterns, folder, concurrency, testMsMax, fileM
   counts = { ...counts, durationMs: performance.now() - from };
   output.write(`${countLines(counts)}\n`);
   return counts;
+}
+
+function filesOf(patterns: readonly string[], folder: string): string[] {
+  const files = globSync([...patterns], { cwd: folder, exclude: ['**/node_modules/**'] }).sort();
+  if (files.length === 0) throw new Error(`no test file matches ${patterns.join(' ')}`);
+  return files;
 }
 
 interface FileResult {

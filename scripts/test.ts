@@ -8,6 +8,10 @@ import { findProgram, installationObstacle, installPackages, missingPackages } f
 import { addCounts, countLines, runTests, verdict } from './run-tests.ts';
 
 const E2E_TESTS = ['test/**/*.test.ts'];
+/** What measures memory, descriptors or a program's CPU, or takes all that a machine has, has it for itself. */
+const ALONE = ['changes', 'exhaustion', 'metrics', 'privileges', 'processes', 'scale', 'slow', 'transfer', 'years'].map(
+  (name) => `test/${name}.test.ts`,
+);
 /** A gigabyte both ways on a slow machine fits; a hang does not go on for the evening. */
 const TEST_MS_MAX = 300_000;
 const FILE_MS_MAX = 900_000;
@@ -44,8 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const limits = { testMsMax: long ? LONG_MS_MAX : TEST_MS_MAX, fileMsMax: long ? LONG_MS_MAX : FILE_MS_MAX };
   const folder = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
-  // One file at a time: they measure memory, descriptors and time, and share the machine.
-  const e2e = await runTests({ patterns: E2E_TESTS, folder, concurrency: 1, ...limits }, process.stdout);
+  const e2e = await runTests({ patterns: E2E_TESTS, alone: ALONE, folder, concurrency: 2, ...limits }, process.stdout);
   const problem = verdict(e2e, strict);
   if (problem !== null) console.error(problem);
   console.log(countLines(addCounts(unit.counts, e2e)));
