@@ -177,7 +177,9 @@ export function tlsVersion(handle: number): number {
 
 /** Cipher suite as on the wire; 0 before it is known. */
 export function tlsSuite(handle: number): number {
-  const cipher = ssl.SSL_get_current_cipher(connections.pointer(handle));
+  const pointer = connections.pointer(handle);
+  // A handshake that broke off may have chosen one that was never used.
+  const cipher = ssl.SSL_get_current_cipher(pointer) || ssl.SSL_get_pending_cipher(pointer);
   return cipher === 0 ? 0 : ssl.SSL_CIPHER_get_protocol_id(cipher) & 0xffff;
 }
 

@@ -56,7 +56,7 @@ import type { TlsSession } from '../tls/engine.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { BLINDED, CLEARED, HANDSHAKE, HELD, HELLO } from './client-state.ts';
 import { COMPOSE_AT, type ProxyContext, READ_AT } from './context.ts';
-import { recordFailure } from './handshake-record.ts';
+import { recordFailure, recordSuccess } from './handshake-record.ts';
 import { reportPolicy } from './policy-report.ts';
 import type { RevocationWaiter } from './revocation-desk.ts';
 
@@ -80,6 +80,8 @@ export class Handshake implements RevocationWaiter {
   session: TlsSession | null = null;
   /** The hello as it came: whoever fails has a line with what it offered. */
   hello: Buffer | null = null;
+  /** Who serves the name. */
+  owner: NameOwner | null = null;
   #identity: ClientIdentity | null = null;
   #judge: ClientJudge | null = null;
 
@@ -96,6 +98,7 @@ export class Handshake implements RevocationWaiter {
     this.#client = null;
     this.session = null;
     this.hello = null;
+    this.owner = null;
     this.#identity = null;
     this.#judge = null;
     if (spares.length < SPARES_MAX) spares.push(this);
@@ -161,6 +164,7 @@ export class Handshake implements RevocationWaiter {
       this.#refuse(FAULT_HELLO_UNKNOWN_NAME);
       return;
     }
+    this.owner = owner;
     const unfit = unfitness(client, owner);
     if (unfit < 0) {
       this.#refuse(unfit);
@@ -224,7 +228,7 @@ export class Handshake implements RevocationWaiter {
     client.cipher = suiteName(suite);
     if (context.debug !== null) this.#tellWatcher(client, resumed);
     if (this.#judge !== null && this.#isHeld(client, this.#judge, session, resumed)) return;
-    client.onHandshakeEnd(session);
+    this.#letIn(client, session);
   }
 
   // --- whoever shows a certificate --------------------------------------------------------------------------------------
@@ -267,7 +271,13 @@ export class Handshake implements RevocationWaiter {
 
   /** In CLEARED, at its turn. */
   finish(): void {
-    this.#client!.onHandshakeEnd(this.session!);
+    this.#letIn(this.#client!, this.session!);
+  }
+
+  #letIn(client: ClientConnection, session: TlsSession): void {
+    const { context } = client;
+    if (context.logs.handshakes.takesSuccess(context.unixMs())) recordSuccess(client, this);
+    client.onHandshakeEnd(session);
   }
 
   /** False: the connection ends, before a byte of a request was read. */

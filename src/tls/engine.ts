@@ -10,7 +10,10 @@ import type { CertificatePlan } from '../plan/plan.ts';
 export interface TlsSession extends Stream {
   /** One step. More than 0: done; 0: would block; below 0: a fault, final. */
   handshake(): number;
-  /** Behind a finished handshake: TLS version, cipher suite and group as on the wire, and whether a session was resumed. No group: 0. */
+  /**
+   * Behind a finished handshake: TLS version, cipher suite and group as on the wire, and whether a session was resumed. No group: 0. Behind
+   * one that failed: the same as far as it came, where `suite` is not 0.
+   */
   version(): number;
   suite(): number;
   group(): number;
