@@ -149,6 +149,7 @@ function failure(pointer: number, result: number): number {
     case ERROR_WANT_WRITE:
       return 0;
     case ERROR_ZERO_RETURN:
+      error = 0;
       return OPENSSL_CLOSED;
     case ERROR_SYSCALL:
       error = takeError();

@@ -332,14 +332,11 @@ export class Handshake implements RevocationWaiter {
       return;
     }
     const delayMs = session.blindingMs();
-    if (delayMs <= 0 && session.sentAlert() >= 0) {
-      session.end(false);
-      client.awaitEnd();
-      return;
-    }
-    session.end(delayMs <= 0);
     if (delayMs <= 0) {
-      client.destroy();
+      const isTold = session.sentAlert() >= 0;
+      session.end(!isTold);
+      if (isTold) client.awaitEnd();
+      else client.destroy();
       return;
     }
     if (context.blinded >= BLINDED_MAX) {

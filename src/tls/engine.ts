@@ -26,7 +26,7 @@ export interface TlsSession extends Stream {
   peerFault(): number;
   /** Behind a fault: the fatal alert the client sent (RFC 8446, section 6), or -1. */
   clientAlert(): number;
-  /** Behind a fault: the alert that was sent to the client, or -1 when none was, or the library does not tell. */
+  /** Behind a fault: the alert that was sent to the client, or is with `end`; -1: none. */
   sentAlert(): number;
   /** Behind a fault: the library's own name for it. */
   libraryError(): string;

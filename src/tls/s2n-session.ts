@@ -2,12 +2,13 @@
 import { FAULT_EOF, FAULT_RESET, FAULT_TLS_TRUNCATED, WOULD_BLOCK } from '../base/faults.ts';
 import { BLINDING_MS_MAX } from '../base/limits.ts';
 import { groupNumber } from '../hello/names.ts';
-import type { Memory } from '../native/memory.ts';
+import { plainAlert } from '../hello/plain-alert.ts';
+import { allocate, type Memory } from '../native/memory.ts';
 import * as s2n from '../native/s2n.ts';
-import { cork, shutdownWrite } from '../native/sockets.ts';
+import { cork, shutdownWrite, transmit } from '../native/sockets.ts';
 import { isBlinded } from './blinding.ts';
 import type { TlsSession } from './engine.ts';
-import { faultOfS2n } from './s2n-reasons.ts';
+import { alertOfS2n, faultOfS2n } from './s2n-reasons.ts';
 
 /** What a session needs of its context: to be told when it ends. */
 export interface SessionOwner {
@@ -21,11 +22,17 @@ export interface SessionOwner {
 const SURELY_SHORT_BYTES = 8_192;
 /** Listeners that ask for certificates are not served here. */
 const NOBODY: readonly Uint8Array[] = Object.freeze([]);
+const TLS_1_3 = 0x0304;
+const ALERT_BYTES = 7;
+const alertRecord = allocate(ALERT_BYTES);
 
 export class S2nSession implements TlsSession {
   #handle: number;
   readonly #fd: number;
   readonly #owner: SessionOwner;
+  #open = false;
+  /** What a client whose handshake failed is told when it ends, or -1. */
+  #alert = -1;
   #more = true;
   /** Records were buffered behind the one read: how full the last recv was is no longer known. */
   #deep = false;
@@ -46,11 +53,21 @@ export class S2nSession implements TlsSession {
   handshake(): number {
     const n = s2n.negotiate(this.#handle);
     if (n > 0) {
+      this.#open = true;
       this.#deep = s2n.bufferedTls(this.#handle) > 0;
       this.#more = this.#deep;
       return n;
     }
-    return n === 0 ? WOULD_BLOCK : this.#failed();
+    if (n === 0) return WOULD_BLOCK;
+    const fault = this.#failed();
+    // s2n itself says nothing, or "close_notify". It can be said for s2n while what we send is not encrypted yet.
+    if (this.#sendsPlain() && !isBlinded(fault)) this.#alert = alertOfS2n(this.#errno);
+    return fault;
+  }
+
+  /** In a handshake that broke off: what we sent so far was plain. A session of TLS 1.2 that is resumed has our Finished before the client's. */
+  #sendsPlain(): boolean {
+    return this.suite() === 0 || (this.version() < TLS_1_3 && !this.resumed());
   }
 
   read(memory: Memory, offset: number, length: number): number {
@@ -107,7 +124,11 @@ export class S2nSession implements TlsSession {
   }
 
   end(closing: boolean): number {
-    const n = s2n.endTls(this.#handle);
+    if (this.#alert >= 0) {
+      alertRecord.bytes.set(plainAlert(this.#alert));
+      transmit(this.#fd, alertRecord, 0, ALERT_BYTES);
+    }
+    const n = this.#open ? s2n.endTls(this.#handle) : 1;
     if (n > 0 && !closing) shutdownWrite(this.#fd);
     return n === s2n.S2N_FAILED ? this.#failed() : n;
   }
@@ -150,9 +171,8 @@ export class S2nSession implements TlsSession {
     return 0;
   }
 
-  /** s2n tells what it received, and not what it sent. */
   sentAlert(): number {
-    return -1;
+    return this.#alert;
   }
 
   resumed(): boolean {
