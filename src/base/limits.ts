@@ -6,6 +6,8 @@ import { assert } from './assert.ts';
 
 /** Largest ClientHello handshake message looked at, joined over its records. Bytes. RFC 8446 allows 2^24; no client comes near. */
 export const HELLO_BYTES_MAX = 16_384;
+/** Looked at for it in the socket: with its record headers, several of them. Bytes. */
+export const HELLO_PEEK_BYTES = HELLO_BYTES_MAX + 2_048;
 /** Largest PROXY header that is read; what is known of senders stays below 1 KiB unless they put a certificate into it. Bytes. */
 export const PROXY_HEADER_BYTES_MAX = 16_384;
 /** Largest request or response head, request line included. Bytes. */

@@ -42,8 +42,8 @@ async function lookedUp(host: string, port: number, resolve: Resolve): Promise<T
   return { family: first!.family, ip: first!.address, port };
 }
 
-export function compileErrorLog({ level, error }: Config['log']): ErrorLogPlan {
-  return { destination: fileOrStandard(error.path), format: error.format ?? null, level };
+export function compileErrorLog({ level, error, handshakes }: Config['log']): ErrorLogPlan {
+  return { destination: fileOrStandard(error.path), format: error.format ?? null, level, handshakeSuccesses: handshakes.successes };
 }
 
 function fileOrStandard(path: string): LogDestinationPlan {

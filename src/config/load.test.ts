@@ -32,6 +32,7 @@ test('parseConfig() fills in every default', async () => {
     level: 'info',
     access: { format: 'json', sample: 1, sampleErrors: true },
     error: { path: '-' },
+    handshakes: { successes: 0 },
   });
   assert.deepEqual(config.timeouts, {
     handshake: 10_000,

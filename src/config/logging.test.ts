@@ -30,7 +30,9 @@ test('compileAccessLog() fills in every default', async () => {
     destination: { kind: 'file', path: '/etc/tollgate/e.log' },
     format: 'text',
     level: 'warn',
+    handshakeSuccesses: 0,
   });
+  assert.equal(compileErrorLog(await parsed('log: { handshakes: { successes: 1% } }')).handshakeSuccesses, 0.01);
 });
 
 test('compileAccessLog() knows formats, keys, shares and receivers', async () => {

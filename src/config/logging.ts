@@ -107,11 +107,18 @@ const error = shorthand(
   ),
 );
 
-export const log = section(
-  {
-    level: about('Least level that the error log shows.', choice(LOG_LEVELS).prefault('info')),
-    access: about('The access log: a line for each request.', access.prefault({})),
-    error: about('The log for people.', error.prefault({})),
-  },
-  ['handshakes'],
-);
+const SUCCESSES_EXPECTED = `off, or ${SHARE_FORMS}`;
+
+const handshakes = section({
+  successes: about(
+    'Share of the handshakes that succeed that has a line in the error log, at `info`; `off`: none. Those that fail have one always.',
+    parsed(SUCCESSES_EXPECTED, (text) => (text === 'off' ? 0 : (parseShare(text) ?? wrong(text, SUCCESSES_EXPECTED)))).prefault('off'),
+  ),
+});
+
+export const log = section({
+  level: about('Least level that the error log shows.', choice(LOG_LEVELS).prefault('info')),
+  access: about('The access log: a line for each request.', access.prefault({})),
+  error: about('The log for people.', error.prefault({})),
+  handshakes: about('Lines of TLS handshakes in the error log.', handshakes.prefault({})),
+});

@@ -80,7 +80,7 @@ const PLAN: Plan = {
     targetBytesMax: 1,
   },
   accessLog: null,
-  errorLog: { destination: { kind: 'standard' }, format: null, level: 'info' },
+  errorLog: { destination: { kind: 'standard' }, format: null, level: 'info', handshakeSuccesses: 0 },
   tracing: null,
 };
 

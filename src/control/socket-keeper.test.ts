@@ -44,7 +44,7 @@ function plan(...addresses: readonly ListenAddress[]): Plan {
     },
     accessLog: null,
     tracing: null,
-    errorLog: { destination: { kind: 'standard' }, format: null, level: 'info' },
+    errorLog: { destination: { kind: 'standard' }, format: null, level: 'info', handshakeSuccesses: 0 },
   };
 }
 

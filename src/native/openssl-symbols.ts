@@ -106,6 +106,7 @@ export const OPENSSL_SYMBOLS = Object.freeze({
   // Connections: what was agreed.
   SSL_version: 'int SSL_version(intptr_t)',
   SSL_get_current_cipher: 'intptr_t SSL_get_current_cipher(intptr_t)',
+  SSL_get_pending_cipher: 'intptr_t SSL_get_pending_cipher(intptr_t)',
   SSL_session_reused: 'int SSL_session_reused(intptr_t)',
   SSL_get0_alpn_selected: 'void SSL_get0_alpn_selected(intptr_t, intptr_t, intptr_t)',
   SSL_get_certificate: 'intptr_t SSL_get_certificate(intptr_t)',

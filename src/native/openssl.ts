@@ -157,6 +157,7 @@ function failure(pointer: number, result: number): number {
       wantedRoom = kind === ERROR_WANT_WRITE;
       return 0;
     case ERROR_ZERO_RETURN:
+      error = 0;
       return OPENSSL_CLOSED;
     case ERROR_SYSCALL:
       error = takeError();
@@ -185,7 +186,9 @@ export function tlsVersion(handle: number): number {
 
 /** Cipher suite as on the wire; 0 before it is known. */
 export function tlsSuite(handle: number): number {
-  const cipher = ssl.SSL_get_current_cipher(connections.pointer(handle));
+  const pointer = connections.pointer(handle);
+  // A handshake that broke off may have chosen one that was never used.
+  const cipher = ssl.SSL_get_current_cipher(pointer) || ssl.SSL_get_pending_cipher(pointer);
   return cipher === 0 ? 0 : ssl.SSL_CIPHER_get_protocol_id(cipher) & 0xffff;
 }
 

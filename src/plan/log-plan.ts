@@ -56,6 +56,8 @@ export interface ErrorLogPlan {
   /** Null: text on a terminal, JSON elsewhere. */
   readonly format: 'json' | 'text' | null;
   readonly level: LogLevel;
+  /** Share of the handshakes that succeed that has a line, 0 to 1. Those that fail have one always. */
+  readonly handshakeSuccesses: number;
 }
 
 /** What a descriptor of a log is, and with it how it is written. */

@@ -1,84 +1,45 @@
 /**
  * A client's connection from accept to close. Owns the descriptor, the stream, and what the client has said that nobody has used yet.
  *
- *   PROXY_HEADER -> HELLO -> HANDSHAKE -> HEAD <-> EXCHANGE -> CLOSING -> (gone)
- *                     |          |   |               \-> TUNNEL -> (gone)
- *                     |          |   |-> RELAY -> TUNNEL -> (gone)
- *                     |          |   \-> HELD (whether the client's certificate is revoked is being asked) -> HEAD | RELAY | CLOSING
- *                     |          \-> BLINDED (a failure whose timing must tell nothing) -> (gone)
- *                     |\-> RELAY (passed through)
- *                     \-> CLOSING (a plain alert, or a plain 400, on its way)
+ *   PROXY_HEADER -> HELLO .. -> HEAD <-> EXCHANGE -> CLOSING -> (gone)
+ *                        |               \-> TUNNEL -> (gone)
+ *                        \-> RELAY -> TUNNEL -> (gone)
  *
- * Most begin at HELLO. A listener without TLS begins at HEAD, or at RELAY where it does not know what its clients speak.
+ * HELLO and what follows it until a client is in are the handshake's (handshake.ts). Most begin there. A listener
+ * without TLS begins at HEAD, or at RELAY where it does not know what its clients speak.
  */
 import { assert } from '../base/assert.ts';
 import {
   FAULT_ACCESS_DENIED,
   FAULT_CLIENT_CONNECTIONS,
-  FAULT_CLIENT_HANDSHAKES,
   FAULT_EOF,
-  FAULT_HELLO_BELOW_VERSION,
-  FAULT_HELLO_GONE,
-  FAULT_HELLO_NO_SHARED_PROTOCOL,
-  FAULT_HELLO_NO_SHARED_VERSION,
-  FAULT_HELLO_NOT_POST_QUANTUM,
-  FAULT_HELLO_PLAIN_HTTP,
-  FAULT_HELLO_TIMEOUT,
-  FAULT_HELLO_UNKNOWN_NAME,
-  FAULT_MEMORY,
-  FAULT_PROXY_HEADER_GONE,
   FAULT_PROXY_HEADER_TIMEOUT,
   FAULT_REQUEST_HEAD_TIMEOUT,
   FAULT_SHUTDOWN,
-  FAULT_TLS_CERTIFICATE_STATUS_UNKNOWN,
-  FAULT_TLS_CLIENT_ALERT,
-  FAULT_TLS_TIMEOUT,
-  faultOf,
   NEED_MORE,
 } from '../base/faults.ts';
-import { BLINDED_MAX, HANDSHAKES_PER_TURN, HELLO_BYTES_MAX, READ_BYTES } from '../base/limits.ts';
-import type { ClientIdentity, ClientJudge } from '../guard/client-judge.ts';
-import { readClientHello } from '../hello/client-hello.ts';
-import { ja3, ja4 } from '../hello/fingerprint.ts';
-import { suiteName, versionName } from '../hello/names.ts';
-import { offersPostQuantum } from '../hello/negotiate.ts';
-import { plainAlert } from '../hello/plain-alert.ts';
+import { HELLO_PEEK_BYTES, READ_BYTES } from '../base/limits.ts';
 import { headMayBeComplete, readRequestHead } from '../http/h1/head-reader.ts';
-import { plainHttpOnTlsPort } from '../http/local-answers.ts';
 import type { MessageHead } from '../http/message-head.ts';
 import { copyMemory } from '../native/memory.ts';
 import { ERROR, HANGUP, READ_HANGUP, READABLE, WRITABLE } from '../native/poller.ts';
-import { closeDescriptor, peek, receive, setReceiveLowWater, shutdownWrite, transmit } from '../native/sockets.ts';
+import { closeDescriptor, receive, setReceiveLowWater, shutdownWrite } from '../native/sockets.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
 import { PlainStream } from '../net/plain-stream.ts';
 import type { Stream } from '../net/stream.ts';
 import { Watched } from '../net/watched.ts';
 import {
-  C_BLINDED_OPEN,
   C_BYTES_IN,
   C_BYTES_OUT,
   C_CONNECTIONS_OPEN,
   C_FAULTS,
   C_HANDSHAKES_OPEN,
-  C_HANDSHAKES_TLS12,
-  C_HANDSHAKES_TLS12_RESUMED,
-  C_HANDSHAKES_TLS13,
-  C_HANDSHAKES_TLS13_RESUMED,
-  C_LIMIT_BLINDED,
-  C_LIMIT_HANDSHAKES_TURN,
-  C_TCP_PASSTHROUGH,
   C_TCP_PLAIN,
   C_TCP_TERMINATED,
-  groupPlace,
-  H_HANDSHAKE,
-  observe,
-  suitePlace,
 } from '../plan/counters.ts';
 import type { ConnectionView } from '../plan/messages.ts';
-import { contextAt, type NameOwner } from '../tls/certificate-table.ts';
 import type { TlsSession } from '../tls/engine.ts';
 import {
-  BLINDED,
   CLEARED,
   CLOSING,
   EXCHANGE,
@@ -92,23 +53,21 @@ import {
   STATE_NAMES,
   TUNNEL,
 } from './client-state.ts';
-import { COMPOSE_AT, type ProxyContext, READ_AT } from './context.ts';
+import { type ProxyContext, READ_AT } from './context.ts';
 import { Exchange } from './exchange.ts';
-import { reportPolicy } from './policy-report.ts';
+import { Handshake } from './handshake.ts';
+import { recordFailure } from './handshake-record.ts';
 import { takeProxyHeader } from './proxied.ts';
 import { Relay } from './relay.ts';
-import type { RevocationWaiter } from './revocation-desk.ts';
 import type { Site } from './site.ts';
 import { Agreed, type TcpRoute } from './tcp-route.ts';
 import type { Tunnel } from './tunnel.ts';
 
-/** A hello with its record headers, several of them. Bytes. */
-const HELLO_PEEK_BYTES = HELLO_BYTES_MAX + 2_048;
 const NOTHING_AGREED = new Agreed('');
 /** Quiet time after which a connection gives back memory it does not need. Milliseconds. */
 const REST_MS = 1_000;
 
-export class ClientConnection extends Watched implements RevocationWaiter {
+export class ClientConnection extends Watched {
   readonly context: ProxyContext;
   /** The listener's rules at the time of accept; replaced between requests when the plan changes. */
   site: Site;
@@ -142,8 +101,6 @@ export class ClientConnection extends Watched implements RevocationWaiter {
   protocol = '';
   /** What servers are told of the client's certificate; '' when nothing is. */
   clientFields = '';
-  #identity: ClientIdentity | null = null;
-  #judge: ClientJudge | null = null;
   /** What it had to show, by id (Site.clientRules). */
   clientRules = '';
   /** It ends with its next answer. */
@@ -151,15 +108,14 @@ export class ClientConnection extends Watched implements RevocationWaiter {
   /** Requests begun. */
   requests = 0;
 
-  #session: TlsSession | null = null;
+  /** From its first byte until it is in; null before, after, and without TLS. */
+  handshake: Handshake | null = null;
   #lowWater = 1;
   /** Bytes that were seen in the socket and are in it still. */
   peeked = 0;
-  readonly #acceptedMs: number;
+  readonly acceptedMs: number;
   /** The server name the client asked for, or null. */
   sni: string | null = null;
-  /** The hello as it came, until the handshake is over: whoever fails has a line with what it offered. */
-  #hello: Buffer | null = null;
   #rested = false;
   #idleUntilMs = 0;
   /** In CLOSING: our direction is ended, what comes is thrown away. */
@@ -174,7 +130,7 @@ export class ClientConnection extends Watched implements RevocationWaiter {
     this.address = address;
     this.port = port;
     this.place = place;
-    this.#acceptedMs = context.reactor.nowMs;
+    this.acceptedMs = context.reactor.nowMs;
     this.stream = new PlainStream(fd);
     context.counters[C_CONNECTIONS_OPEN]!++;
   }
@@ -193,21 +149,26 @@ export class ClientConnection extends Watched implements RevocationWaiter {
   #open(): void {
     const { context, site } = this;
     if (site.speaksTls) {
-      this.state = HELLO;
-      context.counters[C_HANDSHAKES_OPEN]!++;
-      this.#readHello();
+      this.handshake = Handshake.take(this);
+      this.handshake.readHello();
     } else if (site.tcpRoutes !== null) {
       context.counters[C_TCP_PLAIN]!++;
-      this.#carry(site.tcpRoutes.find(null, NOTHING_AGREED));
+      this.carry(site.tcpRoutes.find(null, NOTHING_AGREED));
     } else {
       this.#enterHead(context.timeouts.requestHeadMs);
       this.#readHead();
     }
   }
 
+  #handshakeOver(): void {
+    this.handshake?.release();
+    this.handshake = null;
+  }
+
   /** From here on its bytes are nobody's business. */
-  #carry(route: TcpRoute | null): void {
-    new Relay(this, route, this.#acceptedMs).begin();
+  carry(route: TcpRoute | null): void {
+    this.#handshakeOver();
+    new Relay(this, route, this.acceptedMs).begin();
   }
 
   override onEvents(mask: number): void {
@@ -215,11 +176,11 @@ export class ClientConnection extends Watched implements RevocationWaiter {
     if ((mask & (READ_HANGUP | HANGUP | ERROR)) !== 0) this.hungUp = true;
     switch (this.state) {
       case HELLO:
-        if (this.readable) this.#readHello();
+        if (this.readable) this.handshake!.readHello();
         return;
       case HANDSHAKE:
         // What we sent was received: that makes an event too, and no step.
-        if ((mask & (READABLE | READ_HANGUP | HANGUP | ERROR)) !== 0 || this.#session!.awaitsRoom()) this.#handshake();
+        if ((mask & (READABLE | READ_HANGUP | HANGUP | ERROR)) !== 0 || this.handshake!.session!.awaitsRoom()) this.handshake!.step();
         return;
       case HELD:
         if ((mask & (HANGUP | ERROR)) !== 0) this.destroy();
@@ -268,10 +229,10 @@ export class ClientConnection extends Watched implements RevocationWaiter {
   override onReady(): void {
     switch (this.state) {
       case HELLO:
-        this.#readHello();
+        this.handshake!.readHello();
         return;
       case CLEARED:
-        this.#goOn(this.#session!);
+        this.handshake!.finish();
         return;
       case HEAD:
         this.#readHead();
@@ -291,21 +252,15 @@ export class ClientConnection extends Watched implements RevocationWaiter {
   }
 
   override onDeadline(): void {
-    const { context } = this;
     switch (this.state) {
       case HELLO:
-        this.#handshakeFailed(this.peeked > 0 ? FAULT_HELLO_TIMEOUT : FAULT_HELLO_GONE);
-        return;
       case HANDSHAKE:
-        this.#handshakeFailed(FAULT_TLS_TIMEOUT);
+      case HELD:
+        this.handshake!.onDeadline();
         return;
       case PROXY_HEADER:
-        this.#recordFailure(FAULT_PROXY_HEADER_TIMEOUT, null, 'us');
-        this.#leave();
-        return;
-      case HELD:
-        context.revocation.forget(this);
-        this.onRevocationKnown();
+        recordFailure(this, null, FAULT_PROXY_HEADER_TIMEOUT, null, 'us');
+        this.leave();
         return;
       case HEAD:
         this.#onHeadDeadline();
@@ -335,108 +290,15 @@ export class ClientConnection extends Watched implements RevocationWaiter {
     }
     // Who may not come in is worth a count, as at accept.
     if (n === FAULT_ACCESS_DENIED || n === FAULT_CLIENT_CONNECTIONS) this.context.counters[C_FAULTS - n]!++;
-    else this.#recordFailure(n, null, 'us');
-    this.#leave();
+    else recordFailure(this, null, n, null, 'us');
+    this.leave();
   }
 
-  #leave(): void {
+  /** Closes before anything was answered. */
+  leave(): void {
     // What was only peeked is taken, or the close would be a reset.
     if (this.peeked > 0) receive(this.fd, this.context.scratch, READ_AT, HELLO_PEEK_BYTES);
     this.destroy();
-  }
-
-  // --- the ClientHello, before any crypto ---------------------------------------------------------------------------
-
-  #readHello(): void {
-    const { context } = this;
-    const n = peek(this.fd, context.scratch, READ_AT, HELLO_PEEK_BYTES);
-    if (n <= 0) {
-      this.readable = false;
-      if (n < 0) this.#handshakeFailed(FAULT_HELLO_GONE);
-      return;
-    }
-    this.readable = false;
-    this.peeked = n;
-    const hello = context.hello;
-    const used = readClientHello(context.bytes, READ_AT, READ_AT + n, hello);
-    if (used === NEED_MORE) {
-      // Behind a FIN the same bytes could be peeked for ever.
-      if (this.hungUp || n >= HELLO_PEEK_BYTES) this.#handshakeFailed(FAULT_HELLO_GONE);
-      else this.awaitBytes(hello.neededBytes);
-      return;
-    }
-    if (used < 0) {
-      this.#refuseHello(used, n);
-      return;
-    }
-    if (context.handshakesThisTurn >= HANDSHAKES_PER_TURN) {
-      context.counters[C_LIMIT_HANDSHAKES_TURN]!++;
-      context.reactor.later(this);
-      return;
-    }
-    if (!context.clients.takeHandshake(this.place, context.sharedMs())) {
-      // Whoever asks too often is worth no answer, and no line: a count.
-      context.counters[C_FAULTS - FAULT_CLIENT_HANDSHAKES]!++;
-      context.counters[C_HANDSHAKES_OPEN]!--;
-      this.destroy();
-      return;
-    }
-    context.handshakesThisTurn++;
-    this.sni = hello.serverName();
-    const past = this.site.passthrough?.find(this.sni, hello) ?? null;
-    if (past !== null) {
-      this.awaitBytes(1);
-      this.readable = true;
-      context.counters[C_HANDSHAKES_OPEN]!--;
-      context.counters[C_TCP_PASSTHROUGH]!++;
-      this.#carry(past);
-      return;
-    }
-    this.#hello = Buffer.from(context.bytes.subarray(READ_AT, READ_AT + used));
-    const nowMs = context.unixMs();
-    const owner = this.site.certificates?.find(this.sni, nowMs) ?? null;
-    if (owner === null) {
-      this.#refuseHello(FAULT_HELLO_UNKNOWN_NAME, n);
-      return;
-    }
-    const unfit = this.#belowFloor(owner);
-    if (unfit < 0) {
-      this.#refuseHello(unfit, n);
-      return;
-    }
-    if (hello.alpnCount > 0 && !this.#sharesProtocol()) {
-      this.#refuseHello(FAULT_HELLO_NO_SHARED_PROTOCOL, n);
-      return;
-    }
-    if (owner.report !== null) reportPolicy(this, owner, owner.report, nowMs);
-    this.awaitBytes(1);
-    this.clientRules = owner.rule.clients?.id ?? '';
-    this.#judge = this.site.judges.get(this.clientRules) ?? null;
-    const session = contextAt(owner, nowMs).session(this.fd);
-    if (session === null) {
-      this.#refuseHello(FAULT_MEMORY, n);
-      return;
-    }
-    this.#session = session;
-    this.stream = session;
-    this.state = HANDSHAKE;
-    this.#handshake();
-  }
-
-  /** The fault for a client that this name is not for, whatever an engine said; or 0. */
-  #belowFloor({ policy, rule }: NameOwner): number {
-    const { hello } = this.context;
-    const version = hello.maxVersion();
-    if (version < rule.minVersion) return version < policy.minVersion ? FAULT_HELLO_NO_SHARED_VERSION : FAULT_HELLO_BELOW_VERSION;
-    return rule.requirePostQuantum && !offersPostQuantum(hello, policy) ? FAULT_HELLO_NOT_POST_QUANTUM : 0;
-  }
-
-  #sharesProtocol(): boolean {
-    const offered = this.site.alpnBytes;
-    // Who has no opinion says nothing (RFC 7301, section 3.2).
-    if (offered.length === 0) return true;
-    for (let i = 0; i < offered.length; i++) if (this.context.hello.offersAlpn(offered[i]!)) return true;
-    return false;
   }
 
   /** No event below what is missing: a client that sends byte by byte costs one look, not one for each byte. */
@@ -446,26 +308,10 @@ export class ClientConnection extends Watched implements RevocationWaiter {
     setReceiveLowWater(this.fd, neededBytes);
   }
 
-  /** Answers without an engine: a plain 400, a plain alert, or nothing. */
-  #refuseHello(fault: number, peeked: number): void {
-    const { context } = this;
-    // What is left unread would turn our close into a reset, and the answer would be lost.
-    receive(this.fd, context.scratch, READ_AT, peeked);
-    this.#recordFailure(fault, faultOf(fault).alert === 0 ? null : faultOf(fault).alert, 'us');
-    const answer =
-      fault === FAULT_HELLO_PLAIN_HTTP ? plainHttpOnTlsPort() : faultOf(fault).alert > 0 ? plainAlert(faultOf(fault).alert) : null;
-    if (answer !== null) {
-      context.bytes.set(answer, COMPOSE_AT);
-      transmit(this.fd, context.scratch, COMPOSE_AT, answer.length);
-    }
-    context.counters[C_HANDSHAKES_OPEN]!--;
-    this.stream.end(false);
-    this.#awaitEnd();
-  }
-
   /** Our direction has ended with a word why. What the client has sent meanwhile (in TLS 1.3 its request) is taken, or the close would be a reset. */
-  #awaitEnd(): void {
+  awaitEnd(): void {
     const { context } = this;
+    this.#handshakeOver();
     this.state = CLOSING;
     this.#ended = true;
     this.#lingers = true;
@@ -474,111 +320,20 @@ export class ClientConnection extends Watched implements RevocationWaiter {
     this.#close();
   }
 
-  // --- the handshake --------------------------------------------------------------------------------------------------
-
-  #handshake(): void {
-    const session = this.#session!;
-    const n = session.handshake();
-    if (n === 0) return;
-    if (n < 0) {
-      this.#handshakeFailed(n);
-      return;
-    }
+  /** It is in, and whatever had to be known of it is known. */
+  onHandshakeEnd(session: TlsSession): void {
     const { context } = this;
-    const version = session.version();
-    const resumed = session.resumed();
-    if (version === 0x0304) context.counters[resumed ? C_HANDSHAKES_TLS13_RESUMED : C_HANDSHAKES_TLS13]!++;
-    else context.counters[resumed ? C_HANDSHAKES_TLS12_RESUMED : C_HANDSHAKES_TLS12]!++;
-    const suite = session.suite();
-    context.counters[suitePlace(suite)]!++;
-    context.counters[groupPlace(session.group())]!++;
-    observe(context.counters, H_HANDSHAKE.at, H_HANDSHAKE.bounds, (context.reactor.nowMs - this.#acceptedMs) / 1_000);
-    context.counters[C_HANDSHAKES_OPEN]!--;
-    this.#hello = null;
-    this.tlsVersion = versionName(version);
-    this.cipher = suiteName(suite);
-    if (context.debug !== null) this.#tellWatcher(resumed);
-    if (this.#judge !== null && this.#isHeld(this.#judge, session, resumed)) return;
-    this.#goOn(session);
-  }
-
-  /** Behind the handshake, and whatever had to be known of the client. */
-  #goOn(session: TlsSession): void {
-    const { context } = this;
+    this.#handshakeOver();
     this.readable = this.hungUp || session.mayHaveMore();
     const { tcpRoutes } = this.site;
     if (tcpRoutes !== null) {
       this.protocol = session.protocol();
       context.counters[C_TCP_TERMINATED]!++;
-      this.#carry(tcpRoutes.find(this.sni, this.protocol === '' ? NOTHING_AGREED : new Agreed(this.protocol)));
+      this.carry(tcpRoutes.find(this.sni, this.protocol === '' ? NOTHING_AGREED : new Agreed(this.protocol)));
       return;
     }
     this.#enterHead(context.timeouts.requestHeadMs);
     if (this.readable) this.#readHead();
-  }
-
-  /** A client that is in by its certificate: true when it must wait until it is known whether that is revoked, or is not in after all. */
-  #isHeld(judge: ClientJudge, session: TlsSession, resumed: boolean): boolean {
-    const { revocation } = this.context;
-    const chain = session.peerChain();
-    if (chain.length === 0) {
-      this.clientFields = judge.noFields;
-      return false;
-    }
-    const identity = judge.identityOf(chain, resumed);
-    this.#identity = identity;
-    if (identity === null) {
-      this.#recordFailure(FAULT_TLS_CERTIFICATE_STATUS_UNKNOWN, null, 'us');
-      this.closeGracefully(true);
-      return true;
-    }
-    const questions = judge.openQuestions(identity);
-    if (questions.length > 0 && judge.revocation !== null && revocation.ask(this, identity, questions, judge.revocation)) {
-      this.state = HELD;
-      return true;
-    }
-    return !this.#settled(judge, identity);
-  }
-
-  /** Behind HELD: it is in, or it is not. */
-  onRevocationKnown(): void {
-    const identity = this.#identity;
-    const session = this.#session;
-    const judge = this.#judge;
-    if (this.state !== HELD || session === null || identity === null || judge === null || !this.#settled(judge, identity)) return;
-    this.state = CLEARED;
-    const { reactor } = this.context;
-    reactor.noDeadline(this);
-    // Not now: whoever tells may have the scratch in use.
-    reactor.later(this);
-  }
-
-  /** False: the connection ends, before a byte of a request was read. The handshake is over, so no alert says why. */
-  #settled(judge: ClientJudge, identity: ClientIdentity): boolean {
-    const fault = judge.settle(identity);
-    if (fault === 0) {
-      this.clientFields = judge.fieldsOf(identity);
-      return true;
-    }
-    this.#recordFailure(fault, null, 'us');
-    this.closeGracefully(true);
-    return false;
-  }
-
-  /** Somebody looks closely. Cold. */
-  #tellWatcher(resumed: boolean): void {
-    const { context } = this;
-    if (context.debug?.wantsHandshake(this.address) !== true) return;
-    context.debug.write(context.unixMs(), {
-      what: 'handshake',
-      client: this.address,
-      listener: this.site.name,
-      sni: this.sni,
-      tls: this.tlsVersion,
-      cipher: this.cipher,
-      resumed,
-      durationUs: Math.round((performance.now() - this.#acceptedMs) * 1_000),
-    });
   }
 
   /** What an operator sees of it. */
@@ -591,7 +346,7 @@ export class ClientConnection extends Watched implements RevocationWaiter {
       listener: this.site.name,
       sni: this.sni,
       state: STATE_NAMES[this.state] ?? 'ends',
-      seconds: seconds(this.#acceptedMs),
+      seconds: seconds(this.acceptedMs),
       requests: this.requests,
     };
   }
@@ -620,66 +375,6 @@ export class ClientConnection extends Watched implements RevocationWaiter {
     }
     const host = bytes.latin1Slice(head.hostStart, head.hostEnd).toLowerCase();
     return certificates.isMisdirected(sni, host.endsWith('.') ? host.slice(0, -1) : host, this.context.unixMs());
-  }
-
-  #handshakeFailed(fault: number): void {
-    const { context } = this;
-    const session = this.#session;
-    const theirs = fault === FAULT_TLS_CLIENT_ALERT;
-    const alert = session === null ? -1 : theirs ? session.clientAlert() : session.sentAlert();
-    // A connection that came and went without a byte (a health check, a port scan) is counted, and not worth a line.
-    this.#recordFailure(fault, alert >= 0 ? alert : null, theirs ? 'client' : 'us');
-    context.counters[C_HANDSHAKES_OPEN]!--;
-    if (session === null) {
-      this.#leave();
-      return;
-    }
-    const delayMs = session.blindingMs();
-    if (delayMs <= 0 && session.sentAlert() >= 0) {
-      session.end(false);
-      this.#awaitEnd();
-      return;
-    }
-    session.end(delayMs <= 0);
-    if (delayMs <= 0) {
-      this.destroy();
-      return;
-    }
-    if (context.blinded >= BLINDED_MAX) {
-      context.counters[C_LIMIT_BLINDED]!++;
-      this.destroy();
-      return;
-    }
-    context.blinded++;
-    context.counters[C_BLINDED_OPEN]!++;
-    this.state = BLINDED;
-    context.reactor.deadline(this, delayMs);
-  }
-
-  #recordFailure(fault: number, alert: number | null, alertFrom: 'client' | 'us'): void {
-    const { context } = this;
-    context.counters[C_FAULTS - fault]!++;
-    if ((fault === FAULT_HELLO_GONE || fault === FAULT_PROXY_HEADER_GONE) && this.peeked === 0) return;
-    const hello = this.#hello;
-    const known = hello !== null && readClientHello(hello, 0, hello.length, context.hello) > 0;
-    context.logs.handshakes.failed(
-      {
-        fault,
-        client: this.address,
-        listener: this.site.name,
-        sni: this.sni,
-        alpn: known ? context.hello.alpnNames() : [],
-        alert,
-        alertFrom: alert === null ? null : alertFrom,
-        ja4: known ? ja4(context.hello) : null,
-        ja3: known ? ja3(context.hello) : null,
-        offered: known ? context.hello.describe() : null,
-        library: this.#session?.libraryError() ?? '',
-        certificate: this.#session?.peerChain()[0] ?? null,
-        durationUs: Math.round((performance.now() - this.#acceptedMs) * 1_000),
-      },
-      context.unixMs(),
-    );
   }
 
   // --- requests -------------------------------------------------------------------------------------------------------
@@ -873,6 +568,7 @@ export class ClientConnection extends Watched implements RevocationWaiter {
    */
   closeGracefully(unread: boolean): void {
     assert(this.exchange === null, 'no exchange is left behind');
+    this.#handshakeOver();
     this.state = CLOSING;
     this.#lingers = unread || this.stash !== null;
     if (this.stash !== null) {
@@ -922,11 +618,7 @@ export class ClientConnection extends Watched implements RevocationWaiter {
   destroy(): void {
     if (this.state === GONE) return;
     const { context } = this;
-    if (this.state === BLINDED) {
-      context.blinded--;
-      context.counters[C_BLINDED_OPEN]!--;
-    }
-    if (this.state === HELD) context.revocation.forget(this);
+    this.#handshakeOver();
     this.state = GONE;
     if (this.pending !== null) dropChunk(this.pending);
     for (const chunk of this.#queue) dropChunk(chunk);

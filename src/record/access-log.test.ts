@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { FAULT_TLS_NO_SHARED_SUITE } from '../base/faults.ts';
 import { LOG_LINE_BYTES_MAX } from '../base/limits.ts';
 import { COUNTER_PLACES } from '../plan/counters.ts';
 import { type AccessLogPlan, LOG_FIELDS, LOG_FIELDS_USUAL, type LogFormatPlan } from '../plan/log-plan.ts';
 import { AccessLog } from './access-log.ts';
 import { AccessRecord } from './access-record.ts';
-import { HandshakeLog } from './handshake-log.ts';
 import type { LoggedConnection } from './line-formats.ts';
 import type { LogSink } from './log-sinks.ts';
 import { type Batch, LogWriter } from './log-writer.ts';
@@ -174,44 +172,4 @@ test('AccessLog samples by the id of the request, and logs failures whatever it 
     assert.notEqual(lineOf(made, { sample: 0.25 }), '');
   }
   assert.ok(kept > 800 && kept < 1_200, `${kept} of 4000`);
-});
-
-test('HandshakeLog writes one line a failure, at a bounded rate, and says what it left out', () => {
-  const sink = new Kept();
-  const writer = new LogWriter(sink, new Float64Array(COUNTER_PLACES));
-  const log = new HandshakeLog(writer, 'json', 'info');
-  const failure = {
-    fault: FAULT_TLS_NO_SHARED_SUITE,
-    client: '192.0.2.1',
-    listener: 'web',
-    sni: 'shop.example',
-    alpn: ['h2'],
-    alert: null,
-    alertFrom: null,
-    offered: { suites: Array.from({ length: 600 }, (_, i) => `SUITE_NUMBER_${i}`) },
-    ja4: 't13d1516h2_8daaf6152771_e5627efa2ab1',
-    ja3: 'ada70206e40642a3e4461f35503241d5',
-    library: 'S2N_ERR_CIPHER_NOT_SUPPORTED',
-    certificate: null,
-    durationUs: 12,
-  } as const;
-  for (let i = 0; i < 150; i++) log.failed(failure, 5_000);
-  log.failed({ ...failure, offered: null }, 6_000);
-  new HandshakeLog(writer, 'json', 'warn').failed(failure, 7_000);
-  writer.flush();
-  const lines = sink.text
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
-  assert.equal(lines.length, 101);
-  assert.equal(lines[0]?.event, 'handshake');
-  assert.equal(lines[0]?.ok, false);
-  assert.equal(lines[0]?.reason, 'no_shared_suite');
-  assert.equal(lines[0]?.side, 'client');
-  assert.equal(lines[0]?.offered, null);
-  assert.equal(lines[100]?.omitted, 50);
-  sink.text = '';
-  new HandshakeLog(writer, 'text', 'info').failed(failure, 8_000);
-  writer.flush();
-  assert.match(sink.text, /^00:00:08 info: handshake failed reason=no_shared_suite side=client client=192\.0\.2\.1 [^\n]*\n$/);
 });

@@ -12,7 +12,10 @@ export interface TlsSession extends Stream {
   handshake(): number;
   /** Behind a step that would block: it waits for room to write, and not for bytes alone. */
   awaitsRoom(): boolean;
-  /** Behind a finished handshake: TLS version, cipher suite and group as on the wire, and whether a session was resumed. No group: 0. */
+  /**
+   * Behind a finished handshake: TLS version, cipher suite and group as on the wire, and whether a session was resumed. No group: 0. Behind
+   * one that failed: the same as far as it came, where `suite` is not 0.
+   */
   version(): number;
   suite(): number;
   group(): number;
@@ -25,7 +28,7 @@ export interface TlsSession extends Stream {
   peerFault(): number;
   /** Behind a fault: the fatal alert the client sent (RFC 8446, section 6), or -1. */
   clientAlert(): number;
-  /** Behind a fault: the alert that was sent to the client, or -1 when none was, or the library does not tell. */
+  /** Behind a fault: the alert that was sent to the client, or is with `end`; -1: none. */
   sentAlert(): number;
   /** Behind a fault: the library's own name for it. */
   libraryError(): string;

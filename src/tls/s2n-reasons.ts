@@ -43,6 +43,18 @@ const BY_NAME: Readonly<Record<string, number>> = {
   S2N_ERR_DECRYPT: FAULT_TLS_DECRYPT,
   S2N_ERR_VERIFY_FINISHED: FAULT_TLS_BAD_FINISHED,
   S2N_ERR_NO_RENEGOTIATION: FAULT_TLS_RENEGOTIATION,
+  // The length of a record that can be none.
+  S2N_ERR_INTEGER_OVERFLOW: FAULT_TLS_MALFORMED,
+};
+
+/** Alerts for errors whose fault says too little (RFC 8446, section 6.2). */
+const ALERTS_BY_NAME: Readonly<Record<string, number>> = {
+  S2N_ERR_BAD_MESSAGE: 10,
+  S2N_ERR_INTEGER_OVERFLOW: 22,
+  S2N_ERR_RECORD_LIMIT: 22,
+  S2N_ERR_ECDHE_SERIALIZING: 47,
+  S2N_ERR_ECDHE_SHARED_SECRET: 47,
+  S2N_ERR_MISSING_EXTENSION: 109,
 };
 
 const known = new Map<number, number>();
@@ -56,6 +68,21 @@ export function faultOfS2n(errno: number): number {
   }
   return fault;
 }
+
+/** The alert that a client should be told, or -1: it has gone, or spoke first. s2n sends none. */
+export function alertOfS2n(errno: number): number {
+  return ALERTS_BY_NAME[s2nErrorName(errno)] ?? ALERTS_BY_FAULT.get(faultOfS2n(errno)) ?? -1;
+}
+
+const ALERTS_BY_FAULT: ReadonlyMap<number, number> = new Map([
+  [FAULT_TLS_NO_SHARED_VERSION, 70],
+  [FAULT_TLS_NO_SHARED_SUITE, 40],
+  [FAULT_TLS_NO_SHARED_GROUP, 40],
+  [FAULT_TLS_NO_SHARED_SIGNATURE, 40],
+  [FAULT_TLS_FALLBACK, 86],
+  [FAULT_TLS_MALFORMED, 50],
+  [FAULT_TLS_INTERNAL, 80],
+]);
 
 function faultOfKind(kind: number): number {
   switch (kind) {

@@ -2,13 +2,14 @@
 import { FAULT_EOF, FAULT_MEMORY, FAULT_RESET, FAULT_TLS_CLIENT_GONE, FAULT_TLS_TRUNCATED, WOULD_BLOCK } from '../base/faults.ts';
 import { BLINDING_MS_MAX } from '../base/limits.ts';
 import { groupNumber } from '../hello/names.ts';
+import { plainAlert } from '../hello/plain-alert.ts';
 import { allocate, type Memory } from '../native/memory.ts';
 import * as s2n from '../native/s2n.ts';
 import { cork, shutdownWrite, transmit, transmitMore } from '../native/sockets.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
 import { isBlinded } from './blinding.ts';
 import type { TlsSession } from './engine.ts';
-import { faultOfS2n } from './s2n-reasons.ts';
+import { alertOfS2n, faultOfS2n } from './s2n-reasons.ts';
 
 /** What a session needs of its context: to be told when it ends. */
 export interface SessionOwner {
@@ -25,11 +26,17 @@ const NOBODY: readonly Uint8Array[] = Object.freeze([]);
 const TLS_1_3 = 0x0304;
 /** What a step of a handshake has written, on its way to the socket. A chain of certificates longer than this goes in several pieces. */
 const flight = allocate(16_384);
+const ALERT_BYTES = 7;
+const alertRecord = allocate(ALERT_BYTES);
 
 export class S2nSession implements TlsSession {
   #handle: number;
   readonly #fd: number;
   readonly #owner: SessionOwner;
+  /** The handshake is done, and all of it is sent: what follows goes to the socket without us. */
+  #open = false;
+  /** What a client whose handshake failed is told when it ends, or -1. */
+  #alert = -1;
   #more = true;
   /** Records were buffered behind the one read: how full the last recv was is no longer known. */
   #deep = false;
@@ -40,8 +47,6 @@ export class S2nSession implements TlsSession {
   #settled = false;
   #errno = 0;
   #fault = 0;
-  /** The handshake is done, and all of it is sent: what follows goes to the socket without us. */
-  #direct = false;
   /** The handshake is done, and a part of it is owed. */
   #done = false;
   /** What the socket had no room for. */
@@ -64,12 +69,21 @@ export class S2nSession implements TlsSession {
       this.#done = true;
       if (this.#owed !== null) return WOULD_BLOCK;
       if (!s2n.writeDirectly(this.#handle, this.#fd)) return this.#refuse(FAULT_MEMORY);
-      this.#direct = true;
+      this.#open = true;
       this.#deep = s2n.bufferedTls(this.#handle) > 0;
       this.#more = this.#deep;
       return n;
     }
-    return n === 0 ? WOULD_BLOCK : this.#failed();
+    if (n === 0) return WOULD_BLOCK;
+    const fault = this.#failed();
+    // s2n itself says nothing, or "close_notify". It can be said for s2n while what we send is not encrypted yet.
+    if (this.#sendsPlain() && !isBlinded(fault)) this.#alert = alertOfS2n(this.#errno);
+    return fault;
+  }
+
+  /** In a handshake that broke off: what we sent so far was plain. A session of TLS 1.2 that is resumed has our Finished before the client's. */
+  #sendsPlain(): boolean {
+    return this.suite() === 0 || (this.version() < TLS_1_3 && !this.resumed());
   }
 
   awaitsRoom(): boolean {
@@ -168,15 +182,18 @@ export class S2nSession implements TlsSession {
   }
 
   end(closing: boolean): number {
-    const n = s2n.endTls(this.#handle);
-    if (!this.#direct) {
-      if (this.#owed !== null) this.#payOwed();
-      this.#sendFlight(false);
-      if (this.#broken) return FAULT_RESET;
-      if (this.#owed !== null) return WOULD_BLOCK;
+    if (this.#open) {
+      const n = s2n.endTls(this.#handle);
+      if (n > 0 && !closing) shutdownWrite(this.#fd);
+      return n === s2n.S2N_FAILED ? this.#failed() : n;
     }
-    if (n > 0 && !closing) shutdownWrite(this.#fd);
-    return n === s2n.S2N_FAILED ? this.#failed() : n;
+    // Behind what could not be sent there is no place for an alert.
+    if (this.#alert >= 0 && (this.#owed === null || this.#payOwed())) {
+      alertRecord.bytes.set(plainAlert(this.#alert));
+      transmit(this.#fd, alertRecord, 0, ALERT_BYTES);
+    }
+    if (!closing) shutdownWrite(this.#fd);
+    return 1;
   }
 
   settle(): void {
@@ -219,9 +236,8 @@ export class S2nSession implements TlsSession {
     return 0;
   }
 
-  /** s2n tells what it received, and not what it sent. */
   sentAlert(): number {
-    return -1;
+    return this.#alert;
   }
 
   resumed(): boolean {

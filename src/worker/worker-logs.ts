@@ -41,7 +41,7 @@ export class WorkerLogs {
     this.#onReopened = onReopened;
     this.#accessWriter = new LogWriter(new LostSink(), counters);
     this.#errorWriter = new LogWriter(new LostSink(), counters);
-    this.handshakes = new HandshakeLog(this.#errorWriter, 'json', 'error');
+    this.handshakes = new HandshakeLog(this.#errorWriter, 'json', 'error', 0);
   }
 
   /** Where lines of the error log are written now. */
@@ -84,7 +84,7 @@ export class WorkerLogs {
     } else if (error !== null) closeDescriptor(error.fd);
     this.access = plan.accessLog === null ? null : new AccessLog(plan.accessLog, this.#accessWriter);
     const format = plan.errorLog.format ?? (this.#errorIsTerminal ? 'text' : 'json');
-    this.handshakes = new HandshakeLog(this.#errorWriter, format, plan.errorLog.level);
+    this.handshakes = new HandshakeLog(this.#errorWriter, format, plan.errorLog.level, plan.errorLog.handshakeSuccesses);
   }
 
   #switchAccess(sink: LogSink): void {

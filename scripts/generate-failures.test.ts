@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import * as faults from '../src/base/faults.ts';
+import { HANDSHAKE_FAILURES } from '../src/tls/handshake-failures.ts';
+import { failurePages } from './generate-failures.ts';
+
+test('the page of failures is that of this table (npm run generate)', () => {
+  for (const [path, text] of failurePages()) assert.equal(readFileSync(new URL(`../${path}`, import.meta.url), 'utf8'), text, path);
+});
+
+test('HANDSHAKE_FAILURES has every fault that ends a handshake, once', () => {
+  // Behind the handshake.
+  const later = [faults.FAULT_TLS_TRUNCATED, faults.FAULT_TLS_RENEGOTIATION];
+  const reasons = (codes: readonly number[]): string[] => codes.map((code) => faults.faultOf(code).reason).sort();
+  assert.deepEqual(
+    reasons([...HANDSHAKE_FAILURES.map(({ fault }) => fault), ...later]),
+    reasons([...faults.HANDSHAKE_FAULTS.map(({ code }) => code), faults.FAULT_MEMORY]),
+  );
+});

@@ -1,0 +1,112 @@
+/** What is written down of a handshake, and of a connection that never came to one. Cold: once for a connection that has a line. */
+import {
+  FAULT_HELLO_BELOW_VERSION,
+  FAULT_HELLO_GONE,
+  FAULT_HELLO_NO_SHARED_PROTOCOL,
+  FAULT_HELLO_NO_SHARED_VERSION,
+  FAULT_HELLO_NOT_POST_QUANTUM,
+  FAULT_PROXY_HEADER_GONE,
+  FAULT_TLS_NO_SHARED_GROUP,
+  FAULT_TLS_NO_SHARED_SIGNATURE,
+  FAULT_TLS_NO_SHARED_SUITE,
+  FAULT_TLS_NO_SHARED_VERSION,
+} from '../base/faults.ts';
+import { type ClientHello, readClientHello } from '../hello/client-hello.ts';
+import { ja3, ja4 } from '../hello/fingerprint.ts';
+import { groupName, schemeName, suiteName, versionName } from '../hello/names.ts';
+import { isPostQuantum } from '../hello/policy.ts';
+import { C_FAULTS } from '../plan/counters.ts';
+import type { NameOwner } from '../tls/certificate-table.ts';
+import type { ClientConnection } from './client-connection.ts';
+import type { Handshake } from './handshake.ts';
+import type { Site } from './site.ts';
+
+/** Counts a failure, and writes its line. `handshake`: null before the first byte of one. `alert` went to the client or came from it. */
+export function recordFailure(
+  client: ClientConnection,
+  handshake: Handshake | null,
+  fault: number,
+  alert: number | null,
+  alertFrom: 'client' | 'us',
+): void {
+  const { context } = client;
+  context.counters[C_FAULTS - fault]!++;
+  // A connection that came and went without a byte (a health check, a port scan) is counted, and not worth a line.
+  if ((fault === FAULT_HELLO_GONE || fault === FAULT_PROXY_HEADER_GONE) && client.peeked === 0) return;
+  if (context.logs.handshakes.takesFailure(fault, context.unixMs())) write(client, handshake, fault, alert, alertFrom);
+}
+
+/** Writes the line of one that succeeded. */
+export function recordSuccess(client: ClientConnection, handshake: Handshake): void {
+  write(client, handshake, 0, null, 'us');
+}
+
+function write(
+  client: ClientConnection,
+  handshake: Handshake | null,
+  fault: number,
+  alert: number | null,
+  alertFrom: 'client' | 'us',
+): void {
+  const { context, site } = client;
+  const bytes = handshake?.hello ?? null;
+  const session = handshake?.session ?? null;
+  const owner = handshake?.owner ?? null;
+  const { hello } = context;
+  const known = bytes !== null && readClientHello(bytes, 0, bytes.length, hello) > 0;
+  // Before a suite is chosen a library answers for the version as it likes.
+  const suite = session?.suite() ?? 0;
+  const agreed = suite === 0 ? null : session;
+  const group = agreed?.group() ?? 0;
+  context.logs.handshakes.write(
+    {
+      fault,
+      alert,
+      alertFrom: alert === null ? null : alertFrom,
+      client: client.address,
+      listener: site.name,
+      sni: client.sni,
+      alpn: agreed?.protocol() || null,
+      version: agreed === null ? null : versionName(agreed.version()),
+      suite: agreed === null ? null : suiteName(suite),
+      group: group === 0 ? null : groupName(group),
+      resumed: agreed?.resumed() ?? false,
+      ja4: known ? ja4(hello) : null,
+      ja3: known ? ja3(hello) : null,
+      offered: known && fault !== 0 ? offerOf(hello) : null,
+      policy: fault === 0 ? null : (owner?.policy.name ?? null),
+      allowed: owner === null ? null : allowedOf(fault, owner, site),
+      library: session?.libraryError() ?? '',
+      certificate: session?.peerChain()[0] ?? null,
+      durationUs: Math.round((performance.now() - client.acceptedMs) * 1_000),
+    },
+    context.unixMs(),
+  );
+}
+
+/** What a client offered, for programs. */
+export function offerOf(hello: ClientHello): object {
+  return { ...hello.describe(), ...(hello.alpnCount === 0 ? {} : { alpn: hello.alpnNames() }) };
+}
+
+/** What would have been taken, of that which the client had nothing of. */
+function allowedOf(fault: number, { policy, rule }: NameOwner, site: Site): object | null {
+  switch (fault) {
+    case FAULT_HELLO_BELOW_VERSION:
+    case FAULT_HELLO_NO_SHARED_VERSION:
+    case FAULT_TLS_NO_SHARED_VERSION:
+      return { versions: policy.versions.filter((version) => version >= rule.minVersion).map(versionName) };
+    case FAULT_TLS_NO_SHARED_SUITE:
+      return { suites: policy.suites.map(suiteName) };
+    case FAULT_HELLO_NOT_POST_QUANTUM:
+      return { groups: policy.groups.filter(isPostQuantum).map(groupName) };
+    case FAULT_TLS_NO_SHARED_GROUP:
+      return { groups: policy.groups.map(groupName) };
+    case FAULT_TLS_NO_SHARED_SIGNATURE:
+      return { signatureSchemes: policy.signatureSchemes.map(schemeName) };
+    case FAULT_HELLO_NO_SHARED_PROTOCOL:
+      return { alpn: site.alpnBytes.map((name) => Buffer.from(name).latin1Slice()) };
+    default:
+      return null;
+  }
+}
