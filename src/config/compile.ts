@@ -2,7 +2,7 @@
  * A checked configuration becomes a plan: certificates read and checked, names looked up, slots given out, every
  * reference an index. Reads certificate and key files and asks the resolver; opens no socket, changes nothing.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { CERTIFICATES_MAX, LISTENERS_MAX, TARGETS_MAX } from '../base/limits.ts';
@@ -61,7 +61,7 @@ export interface CompileOptions {
 
 export interface Compiled {
   readonly plan: Plan;
-  /** Chains and keys, as bytes; the caller zeroes those that a CertificatePlan's `keyBlob` names once they are sent. */
+  /** Chains, keys, authorities and lists of networks, as bytes; the caller zeroes those that a CertificatePlan's `keyBlob` names once they are sent. */
   readonly blobs: readonly Buffer[];
   readonly warnings: readonly Finding[];
   /** What is worth knowing to who checks a file, and of no interest each time it is loaded. */
@@ -234,7 +234,7 @@ class Compiler {
 
   #add(file: CertificateFile, source: string): number {
     const { chain, key, warnings: _warnings, ...rest } = file;
-    const chainFingerprint = createHash('sha256').update(chain).digest('hex');
+    const chainFingerprint = hash('sha256', chain);
     const same = this.#byChain.get(chainFingerprint);
     if (same !== undefined) {
       key.fill(0);
@@ -255,6 +255,7 @@ class Compiler {
       const rules = await compileListenerRules(this.#loaded, index, upstreamIndex, {
         error: (path, message) => this.#error(path, message),
         warn: (path, message) => this.#warn(path, message),
+        addBlob: (bytes) => this.#blobs.push(bytes) - 1,
       });
       const tls = listener.tls;
       const clients = await this.#clients(index);
