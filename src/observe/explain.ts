@@ -20,7 +20,7 @@ import type { KeyType } from '../base/key-type.ts';
 import type { ClientHello } from '../hello/client-hello.ts';
 import { groupName, schemeName, suiteName, versionName } from '../hello/names.ts';
 import { Agreement, offersPostQuantum, refusalUnder } from '../hello/negotiate.ts';
-import { allPolicies, findPolicy } from '../hello/policies.ts';
+import { allPolicies, findPolicy, policyOf } from '../hello/policies.ts';
 import { type Policy, underFloor, weaknessOf } from '../hello/policy.ts';
 import { choiceFor } from '../plan/certificate-choice.ts';
 import { addressText, type ListenerPlan, type Plan, type TlsPlan, type TlsRulePlan } from '../plan/plan.ts';
@@ -79,10 +79,17 @@ function explainListener(
   if (choice === null) {
     const why = `it asks for ${hello.serverName() ?? 'no name'}, which no certificate is for, and the listener is strict`;
     const remedies = ['tls.strict: false', 'tls.certificates: one for this name'];
-    return { ...at, policy: tls.rules[0]!.policy, ...NOTHING, reason: faultOf(FAULT_HELLO_UNKNOWN_NAME).reason, why, remedies };
+    return {
+      ...at,
+      policy: policyOf(tls.rules[0]!.policy).name,
+      ...NOTHING,
+      reason: faultOf(FAULT_HELLO_UNKNOWN_NAME).reason,
+      why,
+      remedies,
+    };
   }
   const { rule } = choice;
-  const policy = findPolicy(rule.policy)!;
+  const policy = policyOf(rule.policy);
   const certificates = choice.group.map((index) => plan.certificates[index]!);
   const keys = certificates.map(({ keyType }) => keyType);
   const agreement = new Agreement();
