@@ -3,12 +3,14 @@ import { spawn } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { LOAD_CORE, type Mode, type Running } from './contenders.ts';
+import { type Certificate, LOAD_CORE, type Mode, type Running } from './contenders.ts';
 import { cpuSeconds, memoryBytes, runToEnd } from './process.ts';
 import { percentile, readH2loadLog, readWrk } from './statistics.ts';
 
 export interface Setting {
   readonly directory: string;
+  /** What clients show where they must. */
+  readonly client: Pick<Certificate, 'chain' | 'key'>;
   /** Seconds of load for one figure. */
   readonly seconds: number;
   /** Requests a second that nginx does at most here, for the open loop; measured first. */
@@ -73,24 +75,32 @@ interface Handshakes {
   readonly resumed: number;
 }
 
-async function client(mode: 'full' | 'resumed' | 'echo', running: Running, count: number, parallel: number): Promise<Handshakes> {
-  const args = [process.execPath, CLIENT, mode, String(running.port), String(count), String(parallel)];
+async function client(
+  mode: 'full' | 'resumed' | 'echo',
+  running: Running,
+  count: number,
+  parallel: number,
+  own: readonly string[] = [],
+): Promise<Handshakes> {
+  const args = [process.execPath, CLIENT, mode, String(running.port), String(count), String(parallel), ...own];
   return JSON.parse(await runToEnd(LOAD_CORE, args, 180_000)) as Handshakes;
 }
 
 /** Full handshakes, by a client of our own: wrk keeps its session over a close, and would resume it. */
-function fullCase(name: string, title: string, goal: number, certificate: Case['certificate']): Case {
+function fullCase(name: string, title: string, goal: number | null, certificate: Case['certificate'], mode: Mode = 'http'): Case {
+  const own = ({ client: { chain, key } }: Setting): readonly string[] => (mode === 'mutual' ? [chain, key] : []);
   return {
     name,
     title,
     unit: 'us',
     certificate,
+    mode,
     goal,
-    warm: async (running) => void (await client('full', running, 1_500, 8)),
-    measure: async (running) => {
+    warm: async (running, setting) => void (await client('full', running, 1_500, 8, own(setting))),
+    measure: async (running, setting) => {
       const pids = running.pids();
       const before = cpuSeconds(pids);
-      const { handshakes, resumed } = await client('full', running, 1_500, 8);
+      const { handshakes, resumed } = await client('full', running, 1_500, 8, own(setting));
       if (resumed > 0) throw new Error(`${resumed} of ${handshakes} handshakes were resumed`);
       return ((cpuSeconds(pids) - before) / handshakes) * 1e6;
     },
@@ -266,6 +276,7 @@ export const CASES: readonly Case[] = [
   perRequest('bulk-1m', 'bulk, 1 MiB bodies, CPU per GB', 0.75, '/1m', 16, BULK),
   fullCase('handshake-p256', 'full TLS 1.3 handshake, ECDSA P-256, one request each', 0.6, 'p256'),
   fullCase('handshake-rsa2048', 'full TLS 1.3 handshake, RSA-2048, one request each', 0.8, 'rsa2048'),
+  fullCase('handshake-client-certificate', 'full TLS 1.3 handshake, both sides ECDSA P-256, one request each', null, 'p256', 'mutual'),
   resumedCase,
   crowdedCase,
   uploadCase,

@@ -18,10 +18,15 @@ export const LOAD_CORE = 1;
 export interface Certificate {
   readonly chain: string;
   readonly key: string;
+  /** PEM of who vouches for clients, in the mode in which they show certificates. */
+  readonly clientAuthority: string;
 }
 
-/** What a contender is: a proxy of HTTP, one that terminates TLS and knows no more, or one that passes TLS through by its name. */
-export type Mode = 'http' | 'tcp' | 'passthrough';
+/**
+ * What a contender is: a proxy of HTTP, one to clients that must show a certificate and of which the server is told, one that terminates TLS and
+ * knows no more, or one that passes TLS through by its name.
+ */
+export type Mode = 'http' | 'mutual' | 'tcp' | 'passthrough';
 
 export interface Contender {
   readonly name: string;
@@ -30,7 +35,8 @@ export interface Contender {
   start(directory: string, certificate: Certificate, origin: number, mode: Mode): Promise<Running>;
 }
 
-const EVERY_MODE: readonly Mode[] = ['http', 'tcp', 'passthrough'];
+const EVERY_MODE: readonly Mode[] = ['http', 'mutual', 'tcp', 'passthrough'];
+const HTTP_MODES: readonly Mode[] = ['http', 'mutual'];
 /** Where Debian puts nginx's module for streams. */
 const STREAM_MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so';
 
@@ -47,8 +53,9 @@ export function nginx(): Contender {
     start: async (directory, certificate, origin, mode) => {
       const port = await freePort(20_100);
       const config = join(directory, 'nginx.conf');
-      const text =
-        mode === 'http' ? nginxConfig(directory, certificate, origin, port) : nginxStream(directory, certificate, origin, port, mode);
+      const text = HTTP_MODES.includes(mode)
+        ? nginxConfig(directory, certificate, origin, port, mode)
+        : nginxStream(directory, certificate, origin, port, mode);
       writeFileSync(config, text);
       return await serving(
         port,
@@ -58,7 +65,8 @@ export function nginx(): Contender {
   };
 }
 
-function nginxConfig(directory: string, { chain, key }: Certificate, origin: number, port: number): string {
+function nginxConfig(directory: string, { chain, key, clientAuthority }: Certificate, origin: number, port: number, mode: Mode): string {
+  const isMutual = mode === 'mutual';
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((each) => `${each}_temp_path ${directory}/${each};`).join(' ');
   return `worker_processes 1; daemon off; user root; pid ${directory}/pid; worker_rlimit_nofile 65536;
 events { worker_connections 20000; }
@@ -74,11 +82,13 @@ http {
   server {
     listen 127.0.0.1:${port} ssl backlog=4096;
     ssl_certificate ${chain}; ssl_certificate_key ${key}; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets on; ssl_session_timeout 1h;
+    ${isMutual ? `ssl_verify_client on; ssl_client_certificate ${clientAuthority};` : ''}
     location / {
       proxy_pass http://origin; proxy_http_version 1.1;
       proxy_set_header Host $http_host; proxy_set_header Connection $connection_upgrade; proxy_set_header Upgrade $http_upgrade;
       proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $http_host;
       proxy_set_header X-Forwarded-Port $server_port; proxy_set_header X-Real-IP $remote_addr; proxy_set_header X-Request-ID $request_id;
+      ${isMutual ? 'proxy_set_header Client-Cert $ssl_client_escaped_cert;' : ''}
     }
   }
 }
@@ -147,13 +157,22 @@ export function haproxy(): Contender {
       const port = await freePort(20_200);
       const pem = bothInOne(directory, certificate);
       const config = join(directory, 'haproxy.cfg');
-      writeFileSync(config, mode === 'http' ? haproxyConfig(pem, origin, port) : haproxyTcp(pem, origin, port, mode));
+      writeFileSync(
+        config,
+        HTTP_MODES.includes(mode)
+          ? haproxyConfig(pem, certificate.clientAuthority, origin, port, mode)
+          : haproxyTcp(pem, origin, port, mode),
+      );
       return await serving(port, start(PROXY_CORE, ['haproxy', '-db', '-f', config], join(directory, 'access.log')));
     },
   };
 }
 
-function haproxyConfig(pem: string, origin: number, port: number): string {
+function haproxyConfig(pem: string, clientAuthority: string, origin: number, port: number, mode: Mode): string {
+  const [verify, told] =
+    mode === 'mutual'
+      ? [` verify required ca-file ${clientAuthority}`, '  http-request set-header Client-Cert :%[ssl_c_der,base64]:\n']
+      : ['', ''];
   return `global
   nbthread 1
   maxconn 8000
@@ -171,9 +190,9 @@ defaults
   log-format '{"time":"%T","client":"%ci","tls":"%sslv","cipher":"%sslc","sni":"%[ssl_fc_sni]","request":%{+Q}r,"status":%ST,"bytes":%B,"duration":%Ta,"upstream":"%s","requestId":"%ID"}'
   unique-id-format %{+X}o%pid%rt%Ts
 frontend web
-  bind 127.0.0.1:${port} ssl crt ${pem} alpn http/1.1
+  bind 127.0.0.1:${port} ssl crt ${pem} alpn http/1.1${verify}
   unique-id-header X-Request-ID
-  http-request set-header X-Forwarded-For %[src]
+${told}  http-request set-header X-Forwarded-For %[src]
   http-request set-header X-Real-IP %[src]
   http-request set-header X-Forwarded-Proto https
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
@@ -225,9 +244,12 @@ export function tollgate(name: string, command: readonly string[]): Contender {
       const port = await freePort(20_300);
       const config = join(directory, 'tollgate.yaml');
       mkdirSync(join(directory, 'run'), { mode: 0o700 });
-      const tls = `tls: { certificates: [{ certificate: ${certificate.chain}, key: ${certificate.key} }] }`;
+      const certificates = `certificates: [{ certificate: ${certificate.chain}, key: ${certificate.key} }]`;
+      const tls = `tls: { ${certificates} }`;
+      const clients = `clientCertificates: { authorities: ${certificate.clientAuthority}, forward: { chain: false, details: false } }`;
       const does: Readonly<Record<Mode, string>> = {
         http: `${tls}\n    routes: [{ to: origin }]`,
+        mutual: `tls: { ${certificates}, ${clients} }\n    routes: [{ to: origin }]`,
         tcp: `protocol: tcp\n    ${tls}\n    routes: [{ to: origin }]`,
         passthrough: 'passthrough: [{ match: { sni: localhost }, to: origin }]',
       };

@@ -54,11 +54,12 @@ async function bench(): Promise<void> {
   for (const program of ['nginx', 'haproxy', 'hitch', 'wrk', 'h2load', 'openssl', 'taskset']) mustHave(program);
   const certificates = makeCertificates();
   const origin = await startOrigin(join(directory, 'origin'), certificates.p256);
-  const setting: Setting = { directory, seconds, nginxTop: 0 };
+  const setting: Setting = { directory, client: certificates.client, seconds, nginxTop: 0 };
   const results: CaseResult[] = [];
   for (const [kind, mode] of [
     ['p256', 'http'],
     ['rsa2048', 'http'],
+    ['p256', 'mutual'],
     ['p256', 'tcp'],
     ['p256', 'passthrough'],
   ] as const) {
@@ -140,14 +141,24 @@ async function topRate(running: Running | undefined): Promise<number> {
   return rate;
 }
 
-function makeCertificates(): Record<'p256' | 'rsa2048', Certificate> {
+/** Those of servers sign themselves; the client's has an authority. */
+function makeCertificates(): Record<'p256' | 'rsa2048' | 'client', Certificate> {
+  const at = (name: string): string => join(directory, name);
+  const openssl = (...args: readonly string[]): void => void execFileSync('openssl', args, { stdio: 'pipe' });
+  const p256 = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  const [clientAuthority, authorityKey] = [at('authority.pem'), at('authority.key')];
+  openssl('req', '-x509', ...p256, '-days', '2', '-subj', '/CN=Clients', '-keyout', authorityKey, '-out', clientAuthority);
   const make = (name: string, ...key: readonly string[]): Certificate => {
-    const [chain, keyPath] = [join(directory, `${name}.pem`), join(directory, `${name}.key`)];
+    const [chain, keyPath] = [at(`${name}.pem`), at(`${name}.key`)];
     const subject = ['-x509', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-    execFileSync('openssl', ['req', ...subject, '-newkey', ...key, '-keyout', keyPath, '-out', chain], { stdio: 'pipe' });
-    return { chain, key: keyPath };
+    openssl('req', ...subject, '-newkey', ...key, '-keyout', keyPath, '-out', chain);
+    return { chain, key: keyPath, clientAuthority };
   };
-  return { p256: make('p256', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'), rsa2048: make('rsa2048', 'rsa:2048') };
+  const client = { chain: at('client.pem'), key: at('client.key'), clientAuthority };
+  openssl('req', ...p256, '-subj', '/CN=client', '-keyout', client.key, '-out', at('client.csr'));
+  const signed = ['-CA', clientAuthority, '-CAkey', authorityKey, '-CAcreateserial', '-days', '2'];
+  openssl('x509', '-req', '-in', at('client.csr'), ...signed, '-out', client.chain);
+  return { p256: make('p256', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'), rsa2048: make('rsa2048', 'rsa:2048'), client };
 }
 
 function tollgates(): Contender[] {

@@ -1,11 +1,12 @@
 /**
- * A load of its own process: `tls-client.ts MODE PORT COUNT PARALLEL`. Modes: `full` and `resumed` handshakes, one request and a clean
+ * A load of its own process: `tls-client.ts MODE PORT COUNT PARALLEL [CERTIFICATE KEY]`. Modes: `full` and `resumed` handshakes, one request and a clean
  * close each; `idle`, connections that make one request and then stay until standard input ends; `echo`, messages there and back through
  * a tunnel that an upgrade made. Its own CPU does not count: the proxy's does. Prints one line of JSON.
  */
+import { readFileSync } from 'node:fs';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 
-const [mode = '', portText = '', countText = '', parallelText = ''] = process.argv.slice(2);
+const [mode = '', portText = '', countText = '', parallelText = '', certificate, key] = process.argv.slice(2);
 const port = Number(portText);
 const count = Number(countText);
 const parallel = Number(parallelText);
@@ -14,6 +15,9 @@ const KEPT_REQUEST = `GET / HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`;
 
 /** The same key exchange with everyone: a contender that knows X25519MLKEM768 would otherwise do more work, and be punished for it. */
 const SAME = { minVersion: 'TLSv1.3', ecdhCurve: 'X25519' } as const;
+
+/** What this client shows of itself; nothing when it has been given none. */
+const OWN = certificate === undefined || key === undefined ? {} : { cert: readFileSync(certificate), key: readFileSync(key) };
 
 interface Visit {
   readonly resumed: boolean;
@@ -28,6 +32,7 @@ function visit(ticket: Buffer | undefined): Promise<Visit> {
       servername: 'localhost',
       rejectUnauthorized: false,
       ...SAME,
+      ...OWN,
     };
     const socket = connect(ticket === undefined ? options : { ...options, session: ticket });
     let next: Buffer | undefined;

@@ -44,6 +44,11 @@ export const NEEDED_PROGRAMS: readonly NeededProgram[] = Object.freeze([
   { command: 'groff', package: 'groff-base' },
   { command: 'systemd-analyze', package: 'systemd' },
   { command: 'java', package: 'openjdk-17-jdk-headless' },
+  { command: 'gnutls-cli', package: 'gnutls-bin' },
+  { command: 'python3', package: 'python3' },
+  { command: 'chromium', package: 'chromium' },
+  { command: 'certutil', package: 'libnss3-tools' },
+  { command: 'testssl', package: 'testssl.sh' },
 ]);
 
 /** Servers live in sbin, which an ordinary user's PATH leaves out. */

@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import type { Server } from 'node:tls';
 import type { EngineName } from '../src/base/engine-name.ts';
 import { faultOf } from '../src/base/faults.ts';
 import { TestRandom } from '../src/base/test-random.ts';
@@ -13,9 +12,10 @@ import { type HelloDescription, writeClientHello } from '../src/hello/hello-writ
 import { KNOWN_CLIENTS } from '../src/hello/known-clients.ts';
 import { groupName, schemeName, suiteName, versionName } from '../src/hello/names.ts';
 import { Agreement, negotiate } from '../src/hello/negotiate.ts';
-import { allPolicies } from '../src/hello/policies.ts';
+import { allPolicies, policyOf } from '../src/hello/policies.ts';
 import type { Policy } from '../src/hello/policy.ts';
-import { opensslServer } from './support/openssl-server.ts';
+import { SERVABLE_SUITES } from '../src/hello/servable.ts';
+import { OWN_POLICIES } from './support/own-policies.ts';
 import { ProbeServer } from './support/probe-server.ts';
 import { type KeyKind, selfSigned } from './support/test-certificate.ts';
 import { type Answer, PROBE_SHARES, probe } from './support/tls-probe.ts';
@@ -40,6 +40,9 @@ const AWS_SAMPLE = [
 const SERVABLE = allPolicies().filter(({ requirePostQuantum }) => !requirePostQuantum);
 const PRESETS = allPolicies().filter(({ name }) => name.includes('@'));
 const SAMPLE = SERVABLE.filter(({ name }) => name.includes('@') || AWS_SAMPLE.includes(name));
+
+/** Lists as a configuration may have them, in orders of their own. */
+const OWN = OWN_POLICIES.map(policyOf);
 
 /** The two in the same words, so that a difference is read at a glance. */
 function predicted(client: HelloDescription, policy: Policy, keys: readonly KeyKind[], engine: EngineName): string {
@@ -74,45 +77,28 @@ interface Case {
   readonly keys: readonly KeyKind[];
 }
 
-/** Gives the port of a server with this policy and these certificates; called when they change. */
-type Serve = (policy: Policy, keys: readonly KeyKind[]) => Promise<number>;
-
-async function compare(engine: EngineName, cases: Iterable<Case>, serve: Serve, repeat: string): Promise<number> {
+async function compare(engine: EngineName, cases: Iterable<Case>, repeat: string): Promise<number> {
   const wrong: string[] = [];
   let compared = 0;
   let using = '';
-  let port = 0;
   for (const { client, policy, keys } of cases) {
     const use = `${policy.name} ${keys}`;
-    if (use !== using) port = await serve(policy, keys);
+    if (use !== using) {
+      server.use(
+        engine,
+        policy,
+        keys.map((key) => selfSigned(key)),
+      );
+    }
     using = use;
     const expected = predicted(client, policy, keys, engine);
-    const answer = seen(await probe(port, client), keys);
+    const answer = seen(await probe(server.port, client), keys);
     compared++;
     if (answer === expected) continue;
     wrong.push(`${client.id ?? JSON.stringify(client)} on ${policy.name} with ${keys}: expected ${expected}; seen ${answer}`);
   }
   assert.deepEqual(wrong.slice(0, 10), [], `${wrong.length} of ${compared} differ; ${repeat}`);
   return compared;
-}
-
-async function serveS2n(policy: Policy, keys: readonly KeyKind[]): Promise<number> {
-  const names = keys.map((key) => selfSigned(key));
-  server.use(policy.s2n!, names);
-  return server.port;
-}
-
-let openssl: Server | null = null;
-after(() => openssl?.close());
-
-async function serveOpenssl(policy: Policy, keys: readonly KeyKind[]): Promise<number> {
-  openssl?.close();
-  const opened = await opensslServer(
-    policy,
-    keys.map((key) => selfSigned(key)),
-  );
-  openssl = opened.server;
-  return opened.port;
 }
 
 function* known(policies: readonly Policy[]): Generator<Case> {
@@ -135,31 +121,31 @@ const seed = Number(process.env.TOLLGATE_SEED ?? Date.now() % 2 ** 31);
 const repeat = `TOLLGATE_SEED=${seed} repeats it`;
 
 test('negotiate() says what s2n does with every known client, under every preset and a choice of AWS policies', async (t) => {
-  const compared = await compare('s2n', known(SAMPLE), serveS2n, 'all of them, always');
+  const compared = await compare('s2n', known(SAMPLE), 'all of them, always');
   t.diagnostic(`${compared} negotiations compared`);
   assert.ok(compared >= 100);
 });
 
 test('negotiate() says what s2n does with clients at random', async (t) => {
   t.diagnostic(`seed ${seed}`);
-  await compare('s2n', random(seed, SERVABLE), serveS2n, repeat);
+  await compare('s2n', random(seed, SERVABLE), repeat);
 });
 
-test('negotiate() says what OpenSSL does with every known client, under every preset', async (t) => {
-  const compared = await compare('openssl', known(PRESETS), serveOpenssl, 'all of them, always');
+test('negotiate() says what OpenSSL does with every known client, under every preset and own lists', async (t) => {
+  const compared = await compare('openssl', known([...PRESETS, ...OWN]), 'all of them, always');
   t.diagnostic(`${compared} negotiations compared`);
   assert.ok(compared >= 100);
 });
 
 test('negotiate() says what OpenSSL does with clients at random', async (t) => {
   t.diagnostic(`seed ${seed}`);
-  await compare('openssl', random(seed, PRESETS), serveOpenssl, repeat);
+  await compare('openssl', random(seed, [...PRESETS, ...OWN]), repeat);
 });
 
 /** Suites, groups and schemes that policies know, and some that none does. */
-const SUITES = [...new Set([...allPolicies().flatMap(({ suites }) => suites), 0x0033, 0x009e, 0x1304, 0xcca8, 0x0a0a])];
+const SUITES = [...new Set([...allPolicies().flatMap(({ suites }) => suites), ...SERVABLE_SUITES, 0x0033, 0x009e, 0x1304, 0xcca8, 0x0a0a])];
 const GROUPS = [...PROBE_SHARES.keys()];
-const OTHER_GROUPS = [0x0016, 0x001e, 0x0100, 0x2a2a];
+const OTHER_GROUPS = [0x0016, 0x0100, 0x2a2a];
 const SCHEMES = [...new Set([...allPolicies().flatMap(({ signatureSchemes }) => signatureSchemes), 0x0807, 0x0808, 0x0202])];
 
 function randomClient(random: TestRandom): HelloDescription {

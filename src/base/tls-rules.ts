@@ -6,3 +6,10 @@ export interface TlsRules {
   readonly groups: readonly number[];
   readonly signatureSchemes: readonly number[];
 }
+
+/** A policy made of a configuration's own lists, as a plan carries it. */
+export interface OwnPolicy extends TlsRules {
+  /** For people: of which preset it is, and what is its own. */
+  readonly name: string;
+  readonly requirePostQuantum: boolean;
+}

@@ -15,7 +15,8 @@ export function explanationText(about: string, explanation: Explanation): string
 }
 
 function listenerLines(each: ListenerExplanation): string[] {
-  const head = `  ${each.listener}  ${each.address}  ${each.policy} (${each.engine})`;
+  const by = each.policy === null ? '' : `  ${each.policy} (${each.engine})`;
+  const head = `  ${each.listener}  ${each.address}${each.passedThrough ? '' : by}`;
   if (!each.ok) {
     return [
       `${head}  refused: ${each.reason}`,
@@ -23,6 +24,9 @@ function listenerLines(each: ListenerExplanation): string[] {
       ...each.remedies.map((remedy) => `    would change it: ${remedy}`),
     ];
   }
+  const route = each.route === null ? 'none' : `${each.route} (${each.action}${each.upstream === null ? '' : ` to ${each.upstream}`})`;
+  const notes = each.notes.map((note) => `    note: ${note}`);
+  if (each.passedThrough) return [`${head}  passed through`, ...columns([['route', route]]).map((line) => `    ${line}`), ...notes];
   const { certificate } = each;
   const rows = [
     ['certificate', `${certificate!.source} (${certificate!.keyType})`],
@@ -31,9 +35,9 @@ function listenerLines(each: ListenerExplanation): string[] {
     ['group', each.group ?? 'none: RSA key exchange'],
     ['signature', each.signatureScheme ?? 'none, or as old versions prescribe'],
     ['protocol', each.alpn ?? 'none agreed'],
-    ['route', each.route === null ? 'none' : `${each.route} (${each.action})`],
+    ['route', route],
   ];
-  return [`${head}  served`, ...columns(rows).map((line) => `    ${line}`), ...each.notes.map((note) => `    note: ${note}`)];
+  return [`${head}  served`, ...columns(rows).map((line) => `    ${line}`), ...notes];
 }
 
 export function clientsText(): string {

@@ -3,6 +3,7 @@
  * All errors at once, each at its place. Opens no file.
  */
 import { resolve } from 'node:path';
+import type { z } from 'zod';
 import type { ListenAddress, TargetAddress } from '../plan/plan.ts';
 import { type TargetSpec, UNIX_PATH_BYTES_MAX } from './addresses.ts';
 import type { SourceFile } from './assemble.ts';
@@ -56,7 +57,7 @@ export function checkConfig(source: Source): LoadedConfig {
     findings.push({ file: place.file, line: place.line, column: place.column, severity: 'error', setting: settingText(path), message });
   };
   const result = schema.safeParse(source.value);
-  const issues = (result.error?.issues ?? []).map((issue) => ({
+  const issues = (result.error?.issues ?? []).flatMap(deepest).map((issue) => ({
     ...issue,
     path: issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part)),
   }));
@@ -82,6 +83,13 @@ export function checkConfig(source: Source): LoadedConfig {
   if (findings.length > 0 || config === undefined) throw new ConfigError('config_invalid', unrepeated(findings));
   const { file, where, directoryOf, written, value, sources, secretFiles, readAtMs } = source;
   return { file, config, where, directoryOf, written, value, sources, secretFiles, readAtMs };
+}
+
+/** Of a setting that has several forms, what is wrong inside of the one that was meant; else its own sentence. */
+function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue];
+  const meant = issue.errors.find((form) => form.some(({ path, code }) => path.length > 0 || code === 'unrecognized_keys'));
+  return meant === undefined ? [issue] : meant.map((each) => ({ ...each, path: [...issue.path, ...each.path] }));
 }
 
 function isMisspeltAs(found: SettingPath, wanted: SettingPath): boolean {

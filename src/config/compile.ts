@@ -5,10 +5,11 @@
 import { hash } from 'node:crypto';
 import { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import type { EngineName } from '../base/engine-name.ts';
 import { CERTIFICATES_MAX, LISTENERS_MAX, TARGETS_MAX } from '../base/limits.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { versionName } from '../hello/names.ts';
-import { findPolicy } from '../hello/policies.ts';
+import { policyOf } from '../hello/policies.ts';
 import { isPostQuantum, weaknessOf } from '../hello/policy.ts';
 import { kindOfKey } from '../plan/certificate-choice.ts';
 import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
@@ -31,6 +32,7 @@ import { compileClients } from './compile-clients.ts';
 import { compileAccessLog, compileErrorLog } from './compile-logs.ts';
 import { compileListenerRules, type ListenerRules } from './compile-routes.ts';
 import { ConfigError, type Finding, inFileOrder, type SettingPath, settingText } from './findings.ts';
+import { compilePolicy, lackAtBest } from './own-policy.ts';
 import { inPlaces, UNPLACED } from './places.ts';
 import { serverMaySpeakFirst } from './protocol-references.ts';
 import { type Resolve, resolveHost } from './resolve-host.ts';
@@ -276,7 +278,7 @@ class Compiler {
       const isTcp = listener.protocol === 'tcp';
       if (tls !== undefined && complete) this.#uncovered(index, rules, [...certificates]);
       const alpn = isTcp ? (tls?.alpn ?? []) : ALPN;
-      const tlsPlan = tls === undefined ? null : this.#tls(tls, ['listeners', index, 'tls'], [...certificates], clients, alpn);
+      const tlsPlan = tls === undefined ? null : this.#tls(tls, ['listeners', index, 'tls'], [...certificates], complete, clients, alpn);
       const { backlog, fastOpen, deferAccept, userTimeout, keepAlive } = listener.socket;
       const { addresses, ipv6Optional } = listener.address;
       for (const address of addresses) {
@@ -305,6 +307,7 @@ class Compiler {
     tls: TlsConfig,
     path: SettingPath,
     certificates: readonly number[],
+    complete: boolean,
     clients: readonly (ClientCertificatesPlan | null)[],
     alpn: readonly string[],
   ): TlsPlan {
@@ -324,15 +327,44 @@ class Compiler {
       const names = each.match.map(({ host }) => host);
       return { names, ...this.#rule(rule, [...path, 'names', at]), clients: clients[at + 1] ?? null };
     });
+    if (complete) this.#unservable([own, ...byName], path, certificates, engine);
     const { strict, compressCertificates } = tls;
     return { engine, engineReason: reason, certificates, strict, alpn, compressCertificates, rules: [own, ...byName] };
   }
 
+  /** Versions that a policy has, and that no client could come in by: no certificate of the listener is for its suites and schemes. */
+  #unservable(
+    rules: readonly Omit<TlsRulePlan, 'clients'>[],
+    path: SettingPath,
+    certificates: readonly number[],
+    engine: EngineName,
+  ): void {
+    const keys = [...new Set(certificates.map((index) => this.#certificates[index]!.keyType))];
+    const told = new Set<string>();
+    for (const [at, { policy: compiled, minVersion }] of rules.entries()) {
+      const policy = policyOf(compiled);
+      const id = `${JSON.stringify(compiled)} ${minVersion}`;
+      if (told.has(id)) continue;
+      told.add(id);
+      const lacks = new Map<string, string[]>();
+      for (const version of policy.versions.filter((each) => each >= minVersion)) {
+        const lack = lackAtBest(policy, version, keys, engine);
+        if (lack !== null) lacks.set(lack, [...(lacks.get(lack) ?? []), versionName(version)]);
+      }
+      for (const [lack, versions] of lacks) {
+        const sentence = `${policy.name} has no ${lack} for ${versions.join(', ')} and a certificate with a key of ${keys.join(' or ')}`;
+        this.#warn([...path, ...(at === 0 ? [] : ['names', at - 1]), 'policy'], `${sentence}: no client comes in by it`);
+      }
+    }
+  }
+
   /** A policy, its floor, and the one that only reports. Settings that leave nobody are errors. */
   #rule(rule: RuleConfig, path: SettingPath): Omit<TlsRulePlan, 'names' | 'clients'> {
-    // The schema takes no other names.
-    const policy = findPolicy(rule.policy)!;
-    const report = rule.report === undefined ? null : findPolicy(rule.report)!;
+    const error = (at: SettingPath, message: string): void => this.#error(at, message);
+    const compiled = compilePolicy(rule.policy, [...path, 'policy'], error);
+    const report = rule.report === undefined ? null : compilePolicy(rule.report, [...path, 'report'], error);
+    // Lists that do not go together have been told of: the rest is read under the default.
+    const policy = policyOf(compiled ?? 'intermediate');
     const { minimumVersion = 0, requirePostQuantum = policy.requirePostQuantum, tickets } = rule;
     if (minimumVersion > policy.maxVersion) {
       const end = versionName(policy.maxVersion);
@@ -344,7 +376,7 @@ class Compiler {
     const weak = weaknessOf(policy);
     if (weak !== null) this.#warn([...path, 'policy'], `${policy.name} allows ${weak}; it is for clients that have nothing better`);
     const minVersion = Math.max(policy.minVersion, minimumVersion);
-    return { policy: policy.name, minVersion, requirePostQuantum, report: report?.name ?? null, tickets };
+    return { policy: compiled ?? policy.name, minVersion, requirePostQuantum, report, tickets };
   }
 
   /** The one libssl that is named; null: node's own. */

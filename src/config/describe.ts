@@ -50,7 +50,12 @@ function defOf<Def>(type: z.core.$ZodType): Def {
   return type._zod.def as unknown as Def;
 }
 
+/** Of a setting that may be a section or something else, the section's. */
 function shapeOf(type: z.core.$ZodType): Readonly<Record<string, z.core.$ZodType>> | null {
+  if (type._zod.def.type === 'union') {
+    const section = defOf<{ options: z.core.$ZodType[] }>(type).options.find(({ _zod }) => _zod.def.type === 'object');
+    return section === undefined ? null : shapeOf(section);
+  }
   return type._zod.def.type === 'object' ? defOf<{ shape: Record<string, z.core.$ZodType> }>(type).shape : null;
 }
 
@@ -149,7 +154,7 @@ function short(expand: (value: unknown) => unknown): Json[] {
 }
 
 function plainJson(type: z.core.$ZodType): Json {
-  const shape = shapeOf(type);
+  const shape = type._zod.def.type === 'union' ? null : shapeOf(type);
   if (shape !== null) {
     const required = Object.entries(shape).flatMap(([key, member]) => {
       const { fallback, optional } = bare(member);

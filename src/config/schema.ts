@@ -19,7 +19,6 @@ import {
   TARGETS_MAX,
   WORKERS_MAX,
 } from '../base/limits.ts';
-import { policyNames } from '../hello/policies.ts';
 import { isTypePattern } from '../http/compression-rules.ts';
 import type { ListenAddress } from '../plan/plan.ts';
 import { hostName, LISTEN_FORMS, parseListenAddress, parseTargetAddress, TARGET_FORMS } from './addresses.ts';
@@ -28,6 +27,7 @@ import { fieldEdits, fieldNames, template } from './fields.ts';
 import { log } from './logging.ts';
 import { networkList } from './networks.ts';
 import { HOST_FORMS, PATH_FORMS, parseHostPattern, parseNamePattern, parsePathPattern, SNI_FORMS } from './patterns.ts';
+import { policy } from './policy-setting.ts';
 import {
   about,
   choice,
@@ -110,15 +110,6 @@ const certificate = section(
   }
 });
 
-/** As a list that has a first: so zod wants its choices. */
-const [FIRST_POLICY = '', ...OTHER_POLICIES] = policyNames();
-const POLICY_NAMES: readonly [string, ...string[]] = [FIRST_POLICY, ...OTHER_POLICIES];
-const policy = () =>
-  choice(
-    POLICY_NAMES,
-    ['old', 'fips', 'custom'],
-    `${POLICY_NAMES.filter((name) => /^[a-z\d-]+$/.test(name)).join(', ')}, and what 'tollgate policies' lists`,
-  );
 const minimumVersion = () =>
   z
     .union([z.literal(1.2), z.literal(1.3), z.literal('1.2'), z.literal('1.3')], { error: (issue) => wrong(issue.input, '1.2 or 1.3') })
@@ -153,7 +144,7 @@ const nameRules = section({
 const tls = section(
   {
     policy: about(
-      'What is offered: versions, cipher suites, groups, signature schemes (docs/policies.md). A name without a version is the newest.',
+      'What is offered: versions, cipher suites, groups, signature schemes (docs/policies.md). A name without a version is the newest; own lists are served by openssl.',
       policy().prefault('intermediate'),
     ),
     minimumVersion: about('What a client must speak at least, where that is more than the policy wants.', minimumVersion().optional()),
@@ -184,7 +175,7 @@ const tls = section(
       protocolNames().optional(),
     ),
   },
-  ['clients', 'acme', 'ciphers', 'versions', 'groups', 'ocsp', 'earlyData', 'requireName'],
+  ['clients', 'acme', 'ocsp', 'earlyData', 'requireName'],
 );
 
 const sniPattern = parsed(SNI_FORMS, (text) => unwrapped(parseNamePattern(text)));

@@ -25,8 +25,10 @@ export interface EngineChoice {
 
 /** `fastProblem`: why the fast engine cannot be had; null: it can. */
 export function chooseEngine(tls: TlsSettings, fastProblem: string | null): EngineChoice {
+  const policies = [tls, ...tls.names].map(({ policy = tls.policy }) => policy);
   const needs = [
-    ...([tls, ...tls.names].some(({ policy = tls.policy }) => findPolicy(policy)?.s2n === null) ? ['this policy (tls.policy)'] : []),
+    ...(policies.some((policy) => typeof policy !== 'string') ? ['own lists (tls.policy)'] : []),
+    ...(policies.some((policy) => typeof policy === 'string' && findPolicy(policy)?.s2n === null) ? ['this policy (tls.policy)'] : []),
     ...(tls.library === undefined ? [] : ['another library (tls.library)']),
     ...([tls, ...tls.names].some(({ clientCertificates }) => (clientCertificates?.mode ?? 'off') !== 'off')
       ? ['client certificates (clientCertificates)']

@@ -454,6 +454,21 @@ export const KNOWN_CLIENTS: readonly KnownClient[] = Object.freeze([
   },
   {
     id: 'java-17',
+    about: 'Java 17.0.21 (HttpClient): without RSA key exchange and SHA-1',
+    legacyVersion: 0x0303,
+    versions: codes('0304 0303'),
+    suites: codes(
+      '1302 1301 1303 c02c c02b cca9 c030 cca8 c02f 009f ccaa 00a3 009e 00a2 c024 c028 c023 c027 006b 006a 0067 0040 ' +
+        'c00a c014 c009 c013 0039 0038 0033 0032 00ff',
+    ),
+    groups: codes('001d 0017 0018 0019 001e 0100 0101 0102 0103 0104'),
+    keyShares: codes('001d 0017'),
+    signatureSchemes: codes('0403 0503 0603 0807 0808 0804 0805 0806 0809 080a 080b 0401 0501 0601 0402 0303 0301 0302'),
+    alpn: ['h2', 'http/1.1'],
+    extensions: codes('0000 0005 000a 000b 0010 0011 0017 0023 000d 002b 002d 0032 0033'),
+  },
+  {
+    id: 'java-17-old',
     about: 'Java 17.0.15 (HttpClient)',
     legacyVersion: 0x0303,
     versions: codes('0304 0303'),

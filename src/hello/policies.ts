@@ -2,6 +2,8 @@
  * Policies by name: our presets, each in versions that never change, and AWS's. Why each preset is what it is: docs/decisions, 0007.
  * A name without a version is the newest one.
  */
+import { assert } from '../base/assert.ts';
+import type { OwnPolicy } from '../base/tls-rules.ts';
 import { AWS_POLICIES } from './aws-policies.ts';
 import { codes, makePolicy, type Policy } from './policy.ts';
 
@@ -93,6 +95,14 @@ for (const policy of [...PRESETS, ...AWS_POLICIES]) BY_NAME.set(policy.name, pol
 /** The policy that a setting names, or undefined. Names have case. */
 export function findPolicy(name: string): Policy | undefined {
   return BY_NAME.get(name);
+}
+
+/** What a plan means: a name that there is, or lists of the configuration's own, which OpenSSL serves. */
+export function policyOf(policy: string | OwnPolicy): Policy {
+  if (typeof policy !== 'string') return makePolicy({ ...policy, about: 'own lists', s2n: null });
+  const found = BY_NAME.get(policy);
+  assert(found !== undefined, 'a plan names policies that there are');
+  return found;
 }
 
 /** Every name that a setting may have: presets without their version, presets with it, AWS's. */

@@ -20,19 +20,23 @@ import type { KeyType } from '../base/key-type.ts';
 import type { ClientHello } from '../hello/client-hello.ts';
 import { groupName, schemeName, suiteName, versionName } from '../hello/names.ts';
 import { Agreement, offersPostQuantum, refusalUnder } from '../hello/negotiate.ts';
-import { allPolicies, findPolicy } from '../hello/policies.ts';
+import { allPolicies, findPolicy, policyOf } from '../hello/policies.ts';
 import { type Policy, underFloor, weaknessOf } from '../hello/policy.ts';
 import { choiceFor } from '../plan/certificate-choice.ts';
-import { addressText, type ListenerPlan, type Plan, type TlsPlan, type TlsRulePlan } from '../plan/plan.ts';
+import { addressText, type ListenerPlan, type Plan, type TcpRoutePlan, type TlsPlan, type TlsRulePlan } from '../plan/plan.ts';
+import { NameTable } from '../route/name-table.ts';
 import { NO_ROUTE, RouteTable } from '../route/route-table.ts';
 
 /** What one listener would do. */
 export interface ListenerExplanation {
   readonly listener: string;
   readonly address: string;
-  readonly policy: string;
-  readonly engine: EngineName;
+  /** Null: the listener terminates nothing. */
+  readonly policy: string | null;
+  readonly engine: EngineName | null;
   readonly ok: boolean;
+  /** The client's TLS goes to a server as it is: what is said of TLS below is that server's affair, and null. */
+  readonly passedThrough: boolean;
   /** The certificate that is shown, or would be. */
   readonly certificate: { readonly source: string; readonly keyType: KeyType; readonly names: readonly string[] } | null;
   readonly version: string | null;
@@ -43,8 +47,10 @@ export interface ListenerExplanation {
   readonly signatureScheme: string | null;
   readonly alpn: string | null;
   readonly route: string | null;
-  /** What the route does: `to web`, `redirect`, `respond`. */
+  /** What the route does: `forward`, `redirect`, `respond`; `carry`, what is inside of TLS or TLS as it is. */
   readonly action: string | null;
+  /** Where it leads to. */
+  readonly upstream: string | null;
   /** As in the log of handshakes; null: served. */
   readonly reason: string | null;
   /** One sentence for a person. */
@@ -60,9 +66,42 @@ const ADVISED = ['modern', 'intermediate', 'legacy', 'CloudFront-TLS-1-0-2016'];
 
 /** `host` in lower case, without a final dot; `path` as in a request. */
 export function explain(plan: Plan, hello: ClientHello, host: string, path: string, nowMs: number): ListenerExplanation[] {
-  return plan.listeners.flatMap((listener) =>
-    listener.tls === null ? [] : [explainListener(plan, listener, listener.tls, hello, host, path, nowMs)],
-  );
+  return plan.listeners.flatMap((listener) => {
+    const passed = passage(plan, listener, hello);
+    if (passed !== null) return [passed];
+    return listener.tls === null ? [] : [explainListener(plan, listener, listener.tls, hello, host, path, nowMs)];
+  });
+}
+
+/** What is said of a client that is passed through, or that a listener which only does that has no entry for; null: it is terminated, or speaks no TLS. */
+function passage(plan: Plan, listener: ListenerPlan, hello: ClientHello): ListenerExplanation | null {
+  const { tls, passthrough } = listener;
+  if (passthrough.length === 0) return null;
+  const at = {
+    ...NOTHING,
+    listener: listener.name,
+    address: addressText(listener.address),
+    policy: tls === null ? null : policyOf(tls.rules[0]!.policy).name,
+    engine: tls?.engine ?? null,
+    remedies: [],
+  };
+  const entry = passthrough[new NameTable(passthrough.map(({ match }) => match)).find(hello.serverName(), hello)];
+  if (entry !== undefined) {
+    const notes = [`its TLS goes to ${plan.upstreams[entry.upstream]!.name} as it is: version, certificate and all else are that server's`];
+    return { ...at, ok: true, passedThrough: true, reason: null, why: null, ...carried(plan, entry), notes };
+  }
+  if (tls !== null) return null;
+  const why = `it asks for ${hello.serverName() ?? 'no name'}${offeredBy(hello)}, which no entry of passthrough is for, and the listener terminates nothing`;
+  const remedies = ['passthrough: an entry for this name', 'tls: certificates, to terminate it'];
+  return { ...at, reason: faultOf(FAULT_HELLO_UNKNOWN_NAME).reason, why, remedies };
+}
+
+function offeredBy(hello: ClientHello): string {
+  return hello.alpnCount === 0 ? '' : ` and by ALPN for ${hello.alpnNames().join(', ')}`;
+}
+
+function carried(plan: Plan, { name, upstream }: TcpRoutePlan): Routed {
+  return { route: name, action: 'carry', upstream: plan.upstreams[upstream]!.name };
 }
 
 function explainListener(
@@ -79,10 +118,17 @@ function explainListener(
   if (choice === null) {
     const why = `it asks for ${hello.serverName() ?? 'no name'}, which no certificate is for, and the listener is strict`;
     const remedies = ['tls.strict: false', 'tls.certificates: one for this name'];
-    return { ...at, policy: tls.rules[0]!.policy, ...NOTHING, reason: faultOf(FAULT_HELLO_UNKNOWN_NAME).reason, why, remedies };
+    return {
+      ...at,
+      policy: policyOf(tls.rules[0]!.policy).name,
+      ...NOTHING,
+      reason: faultOf(FAULT_HELLO_UNKNOWN_NAME).reason,
+      why,
+      remedies,
+    };
   }
   const { rule } = choice;
-  const policy = findPolicy(rule.policy)!;
+  const policy = policyOf(rule.policy);
   const certificates = choice.group.map((index) => plan.certificates[index]!);
   const keys = certificates.map(({ keyType }) => keyType);
   const agreement = new Agreement();
@@ -94,24 +140,26 @@ function explainListener(
     const why = whyNot(fault, tls, rule, policy, hello, keys);
     return { ...base, ...NOTHING, reason: faultOf(fault).reason, why, remedies };
   }
-  const route = routeFor(listener, host, path);
+  const protocol = sharedProtocol(tls, hello);
+  const route = listener.tcpRoutes === null ? routeFor(plan, listener, host, path) : tcpRouteFor(plan, listener.tcpRoutes, hello, protocol);
   const notes: string[] = [];
   if (shown!.notAfterMs < nowMs) notes.push('the certificate has expired: clients refuse it');
   if (shown!.notBeforeMs > nowMs) notes.push('the certificate is not valid yet: clients refuse it');
   if (!covers(shown!.names, host)) notes.push(`the certificate is not for ${host}: clients refuse it`);
   if (agreement.retried) notes.push('one round trip more: the client sends no key for this group at first');
+  if (route === null && listener.tcpRoutes !== null) notes.push('no route is for it: the connection is closed behind the handshake');
   return {
     ...base,
     ok: true,
+    passedThrough: false,
     certificate: { source: shown!.source, keyType: shown!.keyType, names: shown!.names },
     version: versionName(agreement.version),
     suite: suiteName(agreement.suite),
     group: agreement.group === 0 ? null : groupName(agreement.group),
     retried: agreement.retried,
     signatureScheme: agreement.scheme === 0 ? null : schemeName(agreement.scheme),
-    alpn: sharedProtocol(tls, hello),
-    route: route?.name ?? null,
-    action: route?.action ?? null,
+    alpn: protocol,
+    ...(route ?? { route: null, action: null, upstream: null }),
     reason: null,
     why: null,
     remedies: [],
@@ -121,6 +169,7 @@ function explainListener(
 
 const NOTHING = Object.freeze({
   ok: false,
+  passedThrough: false,
   certificate: null,
   version: null,
   suite: null,
@@ -130,6 +179,7 @@ const NOTHING = Object.freeze({
   alpn: null,
   route: null,
   action: null,
+  upstream: null,
   notes: [],
 });
 
@@ -138,7 +188,7 @@ function refusal(tls: TlsPlan, rule: TlsRulePlan, policy: Policy, hello: ClientH
   const version = hello.maxVersion();
   if (version < rule.minVersion) return version < policy.minVersion ? FAULT_HELLO_NO_SHARED_VERSION : FAULT_HELLO_BELOW_VERSION;
   if (rule.requirePostQuantum && !offersPostQuantum(hello, policy)) return FAULT_HELLO_NOT_POST_QUANTUM;
-  if (hello.alpnCount > 0 && sharedProtocol(tls, hello) === null) return FAULT_HELLO_NO_SHARED_PROTOCOL;
+  if (hello.alpnCount > 0 && tls.alpn.length > 0 && sharedProtocol(tls, hello) === null) return FAULT_HELLO_NO_SHARED_PROTOCOL;
   return refusalUnder(hello, underFloor(policy, rule.minVersion, rule.requirePostQuantum), keys, tls.engine, out);
 }
 
@@ -146,12 +196,21 @@ function sharedProtocol(tls: TlsPlan, hello: ClientHello): string | null {
   return tls.alpn.find((name) => hello.offersAlpn(Buffer.from(name, 'latin1'))) ?? null;
 }
 
-function routeFor(listener: ListenerPlan, host: string, path: string): { readonly name: string; readonly action: string } | null {
+type Routed = Pick<ListenerExplanation, 'route' | 'action' | 'upstream'>;
+
+function routeFor(plan: Plan, listener: ListenerPlan, host: string, path: string): Routed | null {
   const bytes = Buffer.from(`${host}${path}`, 'latin1');
   const index = new RouteTable(listener.routes).find(bytes, 0, host.length, host.length, bytes.length);
   if (index === NO_ROUTE) return null;
   const { name, action } = listener.routes[index]!;
-  return { name, action: action.kind };
+  return { route: name, action: action.kind, upstream: action.kind === 'forward' ? plan.upstreams[action.upstream]!.name : null };
+}
+
+/** By the name that was asked for and the protocol that was agreed. */
+function tcpRouteFor(plan: Plan, routes: readonly TcpRoutePlan[], hello: ClientHello, protocol: string | null): Routed | null {
+  const agreed = { offersAlpn: (each: Uint8Array): boolean => Buffer.from(each).toString('latin1') === protocol };
+  const route = routes[new NameTable(routes.map(({ match }) => match)).find(hello.serverName(), agreed)];
+  return route === undefined ? null : carried(plan, route);
 }
 
 function covers(names: readonly string[], host: string): boolean {

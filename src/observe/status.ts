@@ -1,5 +1,6 @@
 /** What `tollgate status` and `/status` tell: one object for programs, one text for people, from the shared table. */
 import { FAULTS } from '../base/faults.ts';
+import { policyOf } from '../hello/policies.ts';
 import {
   C_CONNECTIONS,
   C_CONNECTIONS_OPEN,
@@ -113,7 +114,7 @@ export function makeStatus(source: StatusSource): Status {
       protocol: tls === null ? 'http' : 'https',
       engine: tls === null ? null : fellBack ? 'openssl' : tls.engine,
       engineReason: tls === null ? null : fellBack && tls.engine === 's2n' ? 'the fast engine cannot be loaded' : tls.engineReason,
-      policy: tls === null ? null : tls.rules[0]!.policy,
+      policy: tls === null ? null : policyOf(tls.rules[0]!.policy).name,
     })),
     upstreams: plan.upstreams.map(({ name, targets }) => ({
       name,

@@ -8,6 +8,7 @@
 import type { EngineName } from '../base/engine-name.ts';
 import type { FieldEditsPlan, TemplatePlan } from '../base/field-edits-plan.ts';
 import type { KeyType } from '../base/key-type.ts';
+import type { OwnPolicy } from '../base/tls-rules.ts';
 import type { ClientCertificatesPlan } from './client-certificates.ts';
 import type { AccessLogPlan, ErrorLogPlan } from './log-plan.ts';
 
@@ -154,14 +155,14 @@ export interface TlsPlan {
 export interface TlsRulePlan {
   /** Exact, or `*.example.com`; empty for the listener's own. */
   readonly names: readonly string[];
-  /** With its version where there is one: hello/policies.ts knows what it allows. */
-  readonly policy: string;
+  /** A name, with its version where there is one, of which hello/policies.ts knows what it allows; or lists that the configuration has. */
+  readonly policy: string | OwnPolicy;
   /** What a client must speak at least, as on the wire: no lower than the policy's. */
   readonly minVersion: number;
   /** Clients that offer no group with ML-KEM are refused. */
   readonly requirePostQuantum: boolean;
   /** A policy whose refusals are only counted and logged; null: none. */
-  readonly report: string | null;
+  readonly report: string | OwnPolicy | null;
   /** Session tickets (TLS 1.2 and 1.3). */
   readonly tickets: boolean;
   /** Null: clients are not asked for a certificate. */

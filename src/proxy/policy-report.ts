@@ -16,7 +16,9 @@ const agreement = new Agreement();
 export function reportPolicy(client: ClientConnection, owner: NameOwner, report: Policy, nowMs: number): void {
   const { context, site } = client;
   const { hello, counters } = context;
-  const fault = refusalUnder(hello, report, keysAt(owner, nowMs), owner.engine, agreement);
+  // What only OpenSSL has would be served by it.
+  const engine = report.s2n === null ? 'openssl' : owner.engine;
+  const fault = refusalUnder(hello, report, keysAt(owner, nowMs), engine, agreement);
   if (fault === 0) {
     counters[C_REPORT_SERVED]!++;
     return;

@@ -8,7 +8,7 @@
 import { assert } from '../base/assert.ts';
 import type { EngineName } from '../base/engine-name.ts';
 import type { KeyType } from '../base/key-type.ts';
-import { findPolicy } from '../hello/policies.ts';
+import { policyOf } from '../hello/policies.ts';
 import { type Policy, underFloor } from '../hello/policy.ts';
 import { addCandidate, RuleNames, spansOf, wildcardOf } from '../plan/certificate-choice.ts';
 import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
@@ -190,12 +190,6 @@ export function keysAt(owner: NameOwner, nowMs: number): readonly KeyType[] {
   return spanAt(owner, nowMs).keys;
 }
 
-function policyOf(name: string): Policy {
-  const policy = findPolicy(name);
-  assert(policy !== undefined, 'a plan names policies that there are');
-  return policy;
-}
-
 function spanAt({ spans }: NameOwner, nowMs: number): Span {
   let i = 0;
   while (nowMs >= spans[i]!.untilMs) i++;
@@ -224,10 +218,20 @@ function contextOptions(parts: TableParts, tls: TlsPlan, rule: TlsRulePlan, grou
     assert(certificate !== undefined && chainPem !== undefined && keyPem !== undefined, 'a plan carries its certificates');
     return { chainPem, keyPem, plan: certificate };
   });
-  const { policy, minVersion, requirePostQuantum, tickets } = rule;
-  const rules = underFloor(policyOf(policy), minVersion, requirePostQuantum);
+  const { minVersion, requirePostQuantum, tickets } = rule;
+  const policy = policyOf(rule.policy);
+  const rules = underFloor(policy, minVersion, requirePostQuantum);
   const { alpn, compressCertificates } = tls;
-  return { ruleSet, policy, rules, certificates, alpn, tickets, clients: clientRules(rule.clients, parts), compressCertificates };
+  return {
+    ruleSet,
+    policy: policy.name,
+    rules,
+    certificates,
+    alpn,
+    tickets,
+    clients: clientRules(rule.clients, parts),
+    compressCertificates,
+  };
 }
 
 function newContext({ engine, staples }: TableParts, options: ContextOptions): TlsContext {

@@ -7,6 +7,7 @@
 import type { HelloDescription } from '../../src/hello/hello-writer.ts';
 import { GROUP_NAMES, SCHEME_NAMES } from '../../src/hello/names.ts';
 import { keyOfScheme } from '../../src/hello/scheme-traits.ts';
+import { SERVABLE_SUITES } from '../../src/hello/servable.ts';
 import { SUITE_NAMES } from '../../src/hello/suite-names.ts';
 import type { KeyKind, SelfSigned } from './test-certificate.ts';
 import { selfSigned } from './test-certificate.ts';
@@ -42,9 +43,10 @@ const OUTSIDE = [
   'SEED',
   'GOST',
 ];
-const SUITES = [...SUITE_NAMES.entries()]
+const CLASSES = [...SUITE_NAMES.entries()]
   .filter(([suite, name]) => suite !== 0x00ff && suite !== 0x5600 && firstOfItsClass(name))
   .map(([suite]) => suite);
+const SUITES = [...new Set([...CLASSES, ...SERVABLE_SUITES])];
 const NEW_SUITES = [0x1301, 0x1302, 0x1303, 0x1304, 0x1305];
 const OLD_SUITES = SUITES.filter((suite) => !NEW_SUITES.includes(suite));
 /** Forward-secret ones, by the key they want. */
@@ -96,8 +98,11 @@ export function newHello(change: Partial<HelloDescription> = {}): HelloDescripti
   };
 }
 
-/** Asks `serve`'s server. `kinds`: keys that it can have a certificate of. */
-export async function probePolicy(serve: Serve, kinds: readonly KeyKind[]): Promise<Allowed> {
+/**
+ * Asks `serve`'s server. `kinds`: keys that it can have a certificate of. `every`: every suite that own lists may have, and not only the first of
+ * each class that no preset has.
+ */
+export async function probePolicy(serve: Serve, kinds: readonly KeyKind[], every: boolean): Promise<Allowed> {
   const ask = async (kind: KeyKind, hello: HelloDescription): Promise<Answer> => await probe(await serve(selfSigned(kind)), hello);
   const versions: number[] = [];
   // An RSA key serves the oldest suites, and so the oldest versions.
@@ -109,7 +114,7 @@ export async function probePolicy(serve: Serve, kinds: readonly KeyKind[]): Prom
   if (first !== null) versions.push(TLS13);
 
   const suites: number[] = [];
-  for (const suite of SUITES) {
+  for (const suite of every ? SUITES : CLASSES) {
     const isNew = NEW_SUITES.includes(suite);
     if (isNew ? first === null : !versions.some((version) => version <= TLS12)) continue;
     const kind = isNew ? first! : SUITE_NAMES.get(suite)!.includes('ECDSA') ? 'p256' : 'rsa';

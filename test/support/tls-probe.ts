@@ -48,7 +48,9 @@ const SILENCE_MS = 20_000;
 class ClientKeys {
   readonly shares = new Map<number, Buffer>();
   readonly #x25519 = generateKeyPairSync('x25519');
+  readonly #x448 = generateKeyPairSync('x448');
   readonly #ecdh = new Map<number, ECDH>();
+  readonly #mlkem512 = generateKeyPairSync('ml-kem-512');
   readonly #mlkem768 = generateKeyPairSync('ml-kem-768');
   readonly #mlkem1024 = generateKeyPairSync('ml-kem-1024');
 
@@ -66,6 +68,8 @@ class ClientKeys {
     const mlkem768 = rawKey(this.#mlkem768.publicKey, 1_184);
     const mlkem1024 = rawKey(this.#mlkem1024.publicKey, 1_568);
     this.shares.set(0x1d, x25519);
+    this.shares.set(0x1e, rawKey(this.#x448.publicKey, 56));
+    this.shares.set(0x200, rawKey(this.#mlkem512.publicKey, 800));
     this.shares.set(0x201, mlkem768);
     this.shares.set(0x202, mlkem1024);
     this.shares.set(0x11ec, Buffer.concat([mlkem768, x25519]));
@@ -81,6 +85,10 @@ class ClientKeys {
         return this.#ecdh.get(group)!.computeSecret(share);
       case 0x1d:
         return this.#agree(share);
+      case 0x1e:
+        return agreed(this.#x448.privateKey, 'X448', share);
+      case 0x200:
+        return decapsulate(this.#mlkem512.privateKey, share);
       case 0x201:
         return decapsulate(this.#mlkem768.privateKey, share);
       case 0x202:
@@ -97,9 +105,15 @@ class ClientKeys {
   }
 
   #agree(share: Buffer): Buffer {
-    const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x: share.toString('base64url') }, format: 'jwk' });
-    return diffieHellman({ privateKey: this.#x25519.privateKey, publicKey });
+    return agreed(this.#x25519.privateKey, 'X25519', share);
   }
+}
+
+function agreed(privateKey: KeyObject, crv: string, share: Buffer): Buffer {
+  return diffieHellman({
+    privateKey,
+    publicKey: createPublicKey({ key: { kty: 'OKP', crv, x: share.toString('base64url') }, format: 'jwk' }),
+  });
 }
 
 function rawKey(key: KeyObject, bytes: number): Buffer {
@@ -225,7 +239,7 @@ function hashOf(suite: number): 'sha256' | 'sha384' {
 /** The server's encrypted messages, RFC 8446, sections 5.2 and 7.1. */
 class SealedFlight {
   readonly #wire: Wire;
-  readonly #cipher: 'aes-128-gcm' | 'aes-256-gcm' | 'chacha20-poly1305';
+  readonly #cipher: string;
   readonly #key: Buffer;
   readonly #iv: Buffer;
   #records = 0;
@@ -239,8 +253,8 @@ class SealedFlight {
     const derived = expand(hash, hmac(hash, zeros, zeros), 'derived', createHash(hash).digest(), bytes);
     const handshake = hmac(hash, derived, secret);
     const server = expand(hash, handshake, 's hs traffic', createHash(hash).update(transcript).digest(), bytes);
-    this.#cipher = suite === 0x1301 ? 'aes-128-gcm' : suite === 0x1302 ? 'aes-256-gcm' : 'chacha20-poly1305';
-    this.#key = expand(hash, server, 'key', Buffer.alloc(0), suite === 0x1301 ? 16 : 32);
+    this.#cipher = CIPHERS.get(suite)!;
+    this.#key = expand(hash, server, 'key', Buffer.alloc(0), this.#cipher.startsWith('aes-128') ? 16 : 32);
     this.#iv = expand(hash, server, 'iv', Buffer.alloc(0), 12);
   }
 
@@ -270,11 +284,19 @@ class SealedFlight {
     const sealed = record.subarray(5);
     const options = { authTagLength: 16 };
     const decipher = createDecipheriv(this.#cipher as 'aes-128-gcm', this.#key, nonce, options);
-    decipher.setAAD(record.subarray(0, 5));
     decipher.setAuthTag(sealed.subarray(sealed.length - 16));
+    // CCM wants the length beforehand; the others do not mind.
+    decipher.setAAD(record.subarray(0, 5), { plaintextLength: sealed.length - 16 });
     return Buffer.concat([decipher.update(sealed.subarray(0, sealed.length - 16)), decipher.final()]);
   }
 }
+
+const CIPHERS: ReadonlyMap<number, string> = new Map([
+  [0x1301, 'aes-128-gcm'],
+  [0x1302, 'aes-256-gcm'],
+  [0x1303, 'chacha20-poly1305'],
+  [0x1304, 'aes-128-ccm'],
+]);
 
 function hmac(hash: string, key: Buffer, data: Buffer): Buffer {
   return createHmac(hash, key).update(data).digest();
