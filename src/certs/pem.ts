@@ -1,6 +1,5 @@
 /**
  * PEM blocks as bytes (RFC 7468): finds them without turning a file into a string, since the file may hold a private key.
- * Does not decode them.
  */
 
 export interface PemBlock {
@@ -30,20 +29,29 @@ export function pemBlocks(bytes: Buffer): readonly (PemBlock | undefined)[] {
     if (end < 0 || labelEnd - labelAt > LABEL_BYTES_MAX) return [...blocks, undefined];
     const endLabel = end + END.length;
     const close = bytes.indexOf(DASHES, endLabel);
-    if (close < 0 || !bytes.subarray(labelAt, labelEnd).equals(bytes.subarray(endLabel, close))) return [...blocks, undefined];
+    if (close < 0 || bytes.compare(bytes, endLabel, close, labelAt, labelEnd) !== 0) return [...blocks, undefined];
     at = close + DASHES.length;
     blocks.push({ label: bytes.toString('latin1', labelAt, labelEnd), bytes: bytes.subarray(begin, at) });
   }
 }
 
-/** `blocks` one after the other, a line each end, in memory of its own. */
-export function joinPem(blocks: readonly PemBlock[]): Buffer {
-  const joined = Buffer.alloc(blocks.reduce((sum, block) => sum + block.bytes.length + 1, 0));
-  let at = 0;
+/** What a block that is no secret holds; what is no base64 in it is passed over. */
+export function derOf({ label, bytes }: PemBlock): Uint8Array {
+  const from = BEGIN.length + label.length + DASHES.length;
+  return Buffer.from(bytes.latin1Slice(from, bytes.length - from + 2), 'base64');
+}
+
+/** `blocks` one after the other, a line each end: into `all`, from `at` on; by itself, in memory of its own. */
+export function joinPem(blocks: readonly PemBlock[], all: Buffer = Buffer.alloc(joinedBytes(blocks)), from = 0): Buffer {
+  let at = from;
   for (const { bytes } of blocks) {
-    joined.set(bytes, at);
+    all.set(bytes, at);
     at += bytes.length;
-    joined[at++] = 0x0a;
+    all[at++] = 0x0a;
   }
-  return joined;
+  return all.subarray(from, at);
+}
+
+export function joinedBytes(blocks: readonly PemBlock[]): number {
+  return blocks.reduce((sum, { bytes }) => sum + bytes.length + 1, 0);
 }

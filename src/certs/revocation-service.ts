@@ -2,7 +2,6 @@
  * Everything that feeds the judges of client certificates: lists that a plan names, lists and responders that certificates name. Tells of
  * lists as they come, and answers what workers ask. Opens no socket to clients and decides nothing: who comes in is the judge's affair.
  */
-import { X509Certificate } from 'node:crypto';
 import { REVOCATION_LISTS_MAX } from '../base/limits.ts';
 import type { RevocationListView } from '../plan/client-certificates.ts';
 import type { RevocationAnswer } from '../plan/messages.ts';
@@ -11,7 +10,7 @@ import { type Certificate, readCertificate } from '../x509/certificate.ts';
 import { issuerKeyOf } from '../x509/issuer-key.ts';
 import { ListSource } from './list-source.ts';
 import { OcspClient } from './ocsp-client.ts';
-import { pemBlocks } from './pem.ts';
+import { derOf, pemBlocks } from './pem.ts';
 
 /** Distribution points of one certificate that are tried. */
 const POINTS_MAX = 4;
@@ -186,7 +185,7 @@ export function readAuthorities(pem: Uint8Array | undefined): Certificate[] {
   if (pem === undefined) return [];
   return pemBlocks(Buffer.from(pem.buffer, pem.byteOffset, pem.length)).flatMap((block) => {
     if (block?.label !== 'CERTIFICATE') return [];
-    const certificate = readCertificate(new X509Certificate(block.bytes).raw);
+    const certificate = readCertificate(derOf(block));
     return certificate === null ? [] : [certificate];
   });
 }

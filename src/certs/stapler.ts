@@ -4,9 +4,9 @@
  * says "good" is shown.
  */
 import type { Plan } from '../plan/plan.ts';
-import type { Certificate } from '../x509/certificate.ts';
+import { type Certificate, readCertificate } from '../x509/certificate.ts';
 import { askResponder } from './ocsp-client.ts';
-import { readAuthorities } from './revocation-service.ts';
+import { derOf, pemBlocks } from './pem.ts';
 
 /** Questions on their way at once. */
 const IN_FLIGHT_MAX = 16;
@@ -64,9 +64,9 @@ export class Stapler {
     }
     for (const { fingerprint, names, chainBlob } of plan.certificates) {
       if (this.#entries.has(fingerprint)) continue;
-      const [leaf, issuer] = readAuthorities(blobs[chainBlob]);
-      const responder = leaf?.ocspUris.find((uri) => uri.startsWith('http:'));
-      if (leaf === undefined || issuer === undefined || responder === undefined) continue;
+      const found = whomToAsk(blobs[chainBlob]);
+      if (found === null) continue;
+      const { leaf, issuer, responder } = found;
       const entry: Entry = { fingerprint, names, leaf, issuer, responder, response: null, endsMs: 0, failures: 0, timer: null };
       this.#entries.set(fingerprint, entry);
       this.#queue.push(entry);
@@ -128,4 +128,16 @@ export class Stapler {
     entry.timer.unref();
     this.#next();
   }
+}
+
+/** Null: nobody can be asked. Reads no more of a chain than it must: there may be ten thousand. */
+function whomToAsk(chain: Uint8Array | undefined): Pick<Entry, 'leaf' | 'issuer' | 'responder'> | null {
+  if (chain === undefined) return null;
+  const [first, second] = pemBlocks(Buffer.from(chain.buffer, chain.byteOffset, chain.length));
+  if (first === undefined || second === undefined) return null;
+  const leaf = readCertificate(derOf(first));
+  const responder = leaf?.ocspUris.find((uri) => uri.startsWith('http:'));
+  if (leaf === null || responder === undefined) return null;
+  const issuer = readCertificate(derOf(second));
+  return issuer === null ? null : { leaf, issuer, responder };
 }

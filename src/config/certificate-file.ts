@@ -1,12 +1,12 @@
 /**
- * One certificate with its chain and key, read from two PEM files (or twice from one) and checked against each other.
+ * One certificate with its chain and key, read from two PEM files (or one that has both) and checked against each other.
  * Key bytes stay bytes in memory of their own, never text; no message of this file quotes what it read.
  */
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readBoundedFile } from '../base/bounded-file.ts';
+import { createPrivateKey, hash, type KeyObject, X509Certificate } from 'node:crypto';
+import { type FileBytes, readBoundedFile } from '../base/bounded-file.ts';
 import { KEY_TYPES, type KeyType } from '../base/key-type.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
-import { joinPem, type PemBlock, pemBlocks } from '../certs/pem.ts';
+import { joinedBytes, joinPem, type PemBlock, pemBlocks } from '../certs/pem.ts';
 import { readCertificate } from '../x509/certificate.ts';
 import { hostName } from './addresses.ts';
 import { checkChain } from './chain.ts';
@@ -20,6 +20,8 @@ const CHAIN_MAX = 16;
 const EXPIRY_WARNING_MS = 14 * 86_400_000;
 const DAY_MS = 86_400_000;
 const RSA_BITS_MIN = 2_048;
+/** The extension of RFC 7633, as DER has it: 1.3.6.1.5.5.7.1.24. */
+const TLS_FEATURE = Buffer.of(6, 8, 0x2b, 6, 1, 5, 5, 7, 1, 24);
 const CURVES: readonly string[] = ['prime256v1', 'secp384r1', 'secp521r1'];
 
 export interface CertificateFile {
@@ -55,38 +57,76 @@ export class CertificateFileError extends TollgateError {
   }
 }
 
-/** Reads and checks the pair. Throws CertificateFileError with what is wrong with either. */
+/** Reads and checks the pair; a file that has both is read once. Throws CertificateFileError with what is wrong with either. */
 export async function readCertificateFile(certificatePath: string, keyPath: string, nowMs: number): Promise<CertificateFile> {
   const problems: CertificateProblem[] = [];
   const warnings: CertificateProblem[] = [];
-  const chain = await readChain(certificatePath).catch((error) => note(problems, 'certificate', error));
-  const key = await readKey(keyPath, warnings).catch((error) => note(problems, 'key', error));
-  if (chain !== undefined && key !== undefined) matchKey(chain, key, certificatePath, keyPath, problems);
-  if (chain !== undefined && problems.length === 0) checkDates(chain.certificates[0]!, certificatePath, nowMs, warnings);
-  if (chain === undefined || key === undefined || problems.length > 0) {
-    key?.pem.fill(0);
-    throw new CertificateFileError(problems);
+  const first = await readPem(certificatePath, 'certificate', problems);
+  const second = certificatePath === keyPath ? first : await readPem(keyPath, 'key', problems);
+  try {
+    const chain = attempt(problems, 'certificate', first, (file) => parseChain(file, certificatePath));
+    const key = attempt(problems, 'key', second, (file) => parseKey(file, keyPath, warnings));
+    if (chain !== undefined && key !== undefined) matchKey(chain, key, certificatePath, keyPath, problems);
+    if (chain === undefined || key === undefined || problems.length > 0) throw new CertificateFileError(problems);
+    return checked(chain, key, certificatePath, nowMs, warnings);
+  } finally {
+    first?.bytes.fill(0);
+    second?.bytes.fill(0);
   }
+}
+
+interface PemFile extends FileBytes {
+  readonly blocks: readonly (PemBlock | undefined)[];
+}
+
+async function readPem(path: string, setting: CertificateProblem['setting'], problems: CertificateProblem[]): Promise<PemFile | undefined> {
+  try {
+    const { bytes, mode } = await readBoundedFile(path, PEM_BYTES_MAX);
+    return { bytes, mode, blocks: pemBlocks(bytes) };
+  } catch (error) {
+    return note(problems, setting, error);
+  }
+}
+
+/** What `parse` makes of a file that could be read. */
+function attempt<Result>(
+  problems: CertificateProblem[],
+  setting: CertificateProblem['setting'],
+  file: PemFile | undefined,
+  parse: (file: PemFile) => Result,
+): Result | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return parse(file);
+  } catch (error) {
+    return note(problems, setting, error);
+  }
+}
+
+/** A chain and its key, looked at more closely. */
+function checked(chain: Chain, key: Key, path: string, nowMs: number, warnings: CertificateProblem[]): CertificateFile {
+  const leaf = chain.certificates[0]!;
+  checkDates(leaf, path, nowMs, warnings);
   const notes: CertificateProblem[] = [];
-  for (const { severity, message } of checkChain(chain.certificates, certificatePath, nowMs)) {
+  for (const { severity, message } of checkChain(chain.certificates, path, nowMs)) {
     (severity === 'note' ? notes : warnings).push({ setting: 'certificate', message });
   }
-  const leaf = chain.certificates[0]!;
-  checkStapling(chain, certificatePath, warnings);
+  const der = leaf.raw;
+  checkStapling(der, chain.certificates.length, path, warnings);
   const names = dnsNames(leaf);
   if (names.length === 0)
-    warnings.push({
-      setting: 'certificate',
-      message: `${certificatePath} has no DNS name; it is used only for clients that match no other`,
-    });
+    warnings.push({ setting: 'certificate', message: `${path} has no DNS name; it is used only for clients that match no other` });
+  // One piece of memory for both: with ten thousand of them, making it is a good part of the work.
+  const chainBytes = joinedBytes(chain.blocks);
+  const memory = Buffer.alloc(chainBytes + joinedBytes([key.block]));
   return {
-    fingerprint: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
+    fingerprint: hash('sha256', der),
     names,
     notBeforeMs: leaf.validFromDate.getTime(),
     notAfterMs: leaf.validToDate.getTime(),
     keyType: keyTypeOf(key.object),
-    chain: chain.pem,
-    key: key.pem,
+    chain: joinPem(chain.blocks, memory),
+    key: joinPem([key.block], memory, chainBytes),
     warnings,
     notes,
   };
@@ -102,22 +142,12 @@ function keyTypeOf(key: KeyObject): KeyType {
 }
 
 interface Chain {
-  readonly pem: Buffer;
+  /** Views of the file. */
+  readonly blocks: readonly PemBlock[];
   readonly certificates: readonly X509Certificate[];
 }
 
-async function readChain(path: string): Promise<Chain> {
-  const { bytes } = await readBoundedFile(path, PEM_BYTES_MAX);
-  try {
-    return parseChain(bytes, path);
-  } finally {
-    // Many keep the key in the same file.
-    bytes.fill(0);
-  }
-}
-
-function parseChain(bytes: Buffer, path: string): Chain {
-  const all = pemBlocks(bytes);
+function parseChain({ bytes, blocks: all }: PemFile, path: string): Chain {
   const blocks = all.filter((block) => block?.label === 'CERTIFICATE') as PemBlock[];
   if (all.includes(undefined)) throw invalid(`${path} is cut short: a PEM block has no end`);
   if (blocks.length === 0) throw invalid(`${path} ${insteadOf('certificate', bytes, all)}`);
@@ -130,7 +160,7 @@ function parseChain(bytes: Buffer, path: string): Chain {
       throw invalid(`certificate ${index + 1} of ${path} cannot be read`, error);
     }
   });
-  return { pem: joinPem(blocks), certificates };
+  return { blocks, certificates };
 }
 
 /** What a file has in place of what it should have. */
@@ -144,38 +174,35 @@ function insteadOf(wanted: string, bytes: Buffer, blocks: readonly (PemBlock | u
 }
 
 interface Key {
-  readonly pem: Buffer;
+  /** A view of the file. */
+  readonly block: PemBlock;
   readonly object: KeyObject;
 }
 
-async function readKey(path: string, warnings: CertificateProblem[]): Promise<Key> {
-  const { bytes, mode } = await readBoundedFile(path, PEM_BYTES_MAX);
+function parseKey({ bytes, mode, blocks: all }: PemFile, path: string, warnings: CertificateProblem[]): Key {
+  const blocks = all.filter((block) => block?.label.endsWith('PRIVATE KEY')) as PemBlock[];
+  if (blocks.length === 0) {
+    if (all.includes(undefined)) throw invalid(`${path} is cut short: a PEM block has no end`);
+    throw invalid(`${path} ${insteadOf('private key', bytes, all)}`);
+  }
+  if (blocks.length > 1) throw invalid(`${path} holds ${blocks.length} private keys; one is expected`);
+  const block = blocks[0]!;
+  if (block.label.startsWith('ENCRYPTED') || block.bytes.includes('Proc-Type: 4,ENCRYPTED')) {
+    throw invalid(`the key in ${path} is encrypted, which is not available yet; decrypt it with 'openssl pkey -in OLD -out NEW'`);
+  }
+  const object = privateKey(block, path);
+  checkKind(object, path);
+  if ((mode & 0o004) !== 0)
+    warnings.push({ setting: 'key', message: `every user of this machine may read ${path}; run 'chmod 600' on it` });
+  return { block, object };
+}
+
+function privateKey(block: PemBlock, path: string): KeyObject {
   try {
-    const all = pemBlocks(bytes);
-    const blocks = all.filter((block) => block?.label.endsWith('PRIVATE KEY')) as PemBlock[];
-    if (blocks.length === 0) {
-      if (all.includes(undefined)) throw invalid(`${path} is cut short: a PEM block has no end`);
-      throw invalid(`${path} ${insteadOf('private key', bytes, all)}`);
-    }
-    if (blocks.length > 1) throw invalid(`${path} holds ${blocks.length} private keys; one is expected`);
-    const block = blocks[0]!;
-    if (block.label.startsWith('ENCRYPTED') || block.bytes.includes('Proc-Type: 4,ENCRYPTED')) {
-      throw invalid(`the key in ${path} is encrypted, which is not available yet; decrypt it with 'openssl pkey -in OLD -out NEW'`);
-    }
-    const pem = joinPem([block]);
-    try {
-      const object = createPrivateKey(pem);
-      checkKind(object, path);
-      if ((mode & 0o004) !== 0)
-        warnings.push({ setting: 'key', message: `every user of this machine may read ${path}; run 'chmod 600' on it` });
-      return { pem, object };
-    } catch (error) {
-      pem.fill(0);
-      // OpenSSL's own words say nothing of use to a person, and are not passed on.
-      throw error instanceof TollgateError ? error : invalid(`the private key in ${path} cannot be read`);
-    }
-  } finally {
-    bytes.fill(0);
+    return createPrivateKey(block.bytes);
+  } catch {
+    // OpenSSL's own words say nothing of use to a person, and are not passed on.
+    throw invalid(`the private key in ${path} cannot be read`);
   }
 }
 
@@ -224,12 +251,13 @@ function checkDates(leaf: X509Certificate, path: string, nowMs: number, warnings
 }
 
 /** RFC 7633: a client that reads this refuses the certificate without an OCSP response. */
-function checkStapling({ certificates }: Chain, path: string, warnings: CertificateProblem[]): void {
-  const leaf = readCertificate(certificates[0]!.raw);
+function checkStapling(der: Uint8Array, certificates: number, path: string, warnings: CertificateProblem[]): void {
+  // Few have it: no other is read for it.
+  const leaf = Buffer.from(der.buffer, der.byteOffset, der.length).includes(TLS_FEATURE) ? readCertificate(der) : null;
   if (leaf === null || !leaf.mustStaple) return;
   const lacks = leaf.ocspUris.every((uri) => !uri.startsWith('http:'))
     ? 'names no responder that could be asked by http'
-    : certificates.length < 2
+    : certificates < 2
       ? 'stands without its issuer, whose responder could be asked'
       : null;
   const message =

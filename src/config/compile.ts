@@ -2,7 +2,7 @@
  * A checked configuration becomes a plan: certificates read and checked, names looked up, slots given out, every
  * reference an index. Reads certificate and key files and asks the resolver; opens no socket, changes nothing.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { CERTIFICATES_MAX, LISTENERS_MAX, TARGETS_MAX } from '../base/limits.ts';
@@ -234,7 +234,7 @@ class Compiler {
 
   #add(file: CertificateFile, source: string): number {
     const { chain, key, warnings: _warnings, ...rest } = file;
-    const chainFingerprint = createHash('sha256').update(chain).digest('hex');
+    const chainFingerprint = hash('sha256', chain);
     const same = this.#byChain.get(chainFingerprint);
     if (same !== undefined) {
       key.fill(0);
