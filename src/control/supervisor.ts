@@ -307,7 +307,7 @@ export class Supervisor {
       const ready = this.#seats.flatMap(({ worker }) => (worker?.ready === true ? [worker] : []));
       this.#applying = { planId: plan.id, waiting: new Set(ready), resolve, reject };
       if (ready.length === 0) resolve();
-      for (const worker of ready) worker.tell({ type: 'plan', plan: this.#plan }, blobs);
+      for (const worker of ready) worker.tellPlan(this.#plan, blobs);
       late = setTimeout(() => reject(new TollgateError('reload', 'a worker does not answer')), APPLY_MS);
       await promise;
       for (const blob of before.blobs) blob.fill(0);
@@ -325,7 +325,7 @@ export class Supervisor {
       for (const blob of blobs) blob.fill(0);
       if (this.#applying !== null) {
         for (const worker of this.#all()) worker.handLogs(before.logs);
-        for (const { worker } of this.#seats) if (worker?.ready === true) worker.tell({ type: 'plan', plan: before.plan }, before.blobs);
+        for (const { worker } of this.#seats) if (worker?.ready === true) worker.tellPlan(before.plan, before.blobs);
       }
       this.#keeper.commit(before.plan);
       throw error;
@@ -491,7 +491,7 @@ export class Supervisor {
     const { keys, secrets } = this.#keys.all;
     worker.tell({ type: 'tickets', keys }, secrets);
     this.#status.welcome(worker);
-    worker.tell({ type: 'plan', plan: this.#plan }, this.#blobs);
+    worker.tellPlan(this.#plan, this.#blobs);
     for (const { slot: target, host } of namedTargets(this.#plan)) this.#tellAddresses(worker, target, host);
   }
 
@@ -535,7 +535,7 @@ export class Supervisor {
     if (message.type === 'adopted' && applying === null && message.planId !== this.#plan.id) {
       // It was born while a change was tried that has been taken back since.
       worker.handLogs(this.#logs!);
-      worker.tell({ type: 'plan', plan: this.#plan }, this.#blobs);
+      worker.tellPlan(this.#plan, this.#blobs);
       return;
     }
     if (message.type === 'refused') {

@@ -5,6 +5,8 @@ import { DESCRIPTORS_PER_MESSAGE, openHandoffPair, sendDescriptors } from '../na
 import { closeFd } from '../native/listen-sockets.ts';
 import type { RevocationListView } from '../plan/client-certificates.ts';
 import type { ToWorker } from '../plan/messages.ts';
+import type { Plan } from '../plan/plan.ts';
+import { planParts, planWithoutParts } from '../plan/plan-parts.ts';
 import type { WorkerLink } from './control-server.ts';
 import type { LogFiles } from './log-files.ts';
 import { isProcess, startTimeOf } from './process-identity.ts';
@@ -127,6 +129,12 @@ export class WorkerProcess {
 
   tell(message: ToWorker, blobs?: readonly Uint8Array[]): void {
     this.link?.send(message, blobs);
+  }
+
+  /** Has it run `plan`; it copies what it needs of `blobs`. */
+  tellPlan(plan: Plan, blobs: readonly Uint8Array[]): void {
+    for (const each of planParts(plan, blobs)) this.tell(each.part, each.blobs);
+    this.tell({ type: 'plan', plan: planWithoutParts(plan) });
   }
 
   /** The control connection ended. A child's end is told by the system; another process's is looked for. */

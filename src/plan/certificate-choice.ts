@@ -32,14 +32,17 @@ export class RuleNames {
 /** For each name the certificates that are for it, in the listener's order. */
 export function candidatesByName(plan: Plan, tls: TlsPlan): Map<string, number[]> {
   const byName = new Map<string, number[]>();
-  for (const index of tls.certificates) {
-    for (const name of plan.certificates[index]?.names ?? []) {
-      const candidates = byName.get(name);
-      if (candidates === undefined) byName.set(name, [index]);
-      else if (!candidates.includes(index)) candidates.push(index);
-    }
-  }
+  for (const index of tls.certificates) addCandidate(byName, plan.certificates, index);
   return byName;
+}
+
+/** One certificate more: for who does it in slices. */
+export function addCandidate(byName: Map<string, number[]>, certificates: readonly CertificatePlan[], index: number): void {
+  for (const name of certificates[index]?.names ?? []) {
+    const candidates = byName.get(name);
+    if (candidates === undefined) byName.set(name, [index]);
+    else if (!candidates.includes(index)) candidates.push(index);
+  }
 }
 
 export interface GroupSpan {

@@ -2,6 +2,7 @@
 import type { RevocationListView, RevocationPlan, RevocationVerdict } from './client-certificates.ts';
 import type { LogOutput } from './log-plan.ts';
 import type { ListenAddress, Plan, TargetAddress } from './plan.ts';
+import type { PlanPart } from './plan-parts.ts';
 import type { SpanRecord } from './span-record.ts';
 
 /** The first message of every connection says who calls. */
@@ -22,7 +23,9 @@ export interface WorkerHello {
 
 /** Supervisor to worker. */
 export type ToWorker =
-  /** Run this plan. Its certificates and keys are the frame's blobs. Answered by `adopted` or `refused`. */
+  /** Certificates and keys of the plan that is told next. */
+  | PlanPart
+  /** Run this plan, whose parts have come (plan-parts.ts). Answered by `adopted` or `refused`. */
   | { readonly type: 'plan'; readonly plan: Plan }
   /** Ticket keys, newest first; blob n is key n (32 bytes of secret). Sent before the first plan, and on rotation. */
   | { readonly type: 'tickets'; readonly keys: readonly TicketKey[] }
@@ -58,6 +61,7 @@ export type FromWorker =
   /** `fastProblem`: why the fast TLS engine could not be loaded, so that the complete one serves in its place; null: it was, or is not asked for. */
   | { readonly type: 'adopted'; readonly planId: number; readonly ms: number; readonly fastProblem: string | null }
   | { readonly type: 'refused'; readonly planId: number; readonly error: string }
+  /** Without its certificates. */
   | { readonly type: 'running'; readonly plan: Plan | null }
   /** Everything goes to the log descriptors that were handed over with this number; the ones before are closed. */
   | { readonly type: 'reopened'; readonly serial: number }

@@ -10,7 +10,7 @@ import type { EngineName } from '../base/engine-name.ts';
 import type { KeyType } from '../base/key-type.ts';
 import { findPolicy } from '../hello/policies.ts';
 import { type Policy, underFloor } from '../hello/policy.ts';
-import { candidatesByName, RuleNames, spansOf, wildcardOf } from '../plan/certificate-choice.ts';
+import { addCandidate, RuleNames, spansOf, wildcardOf } from '../plan/certificate-choice.ts';
 import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
 import type { CertificatePlan, ListenerPlan, Plan, TlsPlan, TlsRulePlan } from '../plan/plan.ts';
 import type { ContextPool, SharedContext } from './context-pool.ts';
@@ -74,42 +74,47 @@ export class CertificateTable {
     let whole = false;
     try {
       const rules = new RuleNames(tls.rules);
-      const candidates = candidatesByName(parts.plan, tls);
+      const candidates = new Map<string, number[]>();
+      for (const index of tls.certificates) {
+        addCandidate(candidates, parts.plan.certificates, index);
+        yield;
+      }
+      const texts = tls.rules.map((rule) => rulesText(parts.engine, listener, tls, rule));
       const owners = new Map<string, NameOwner>();
       const first = [tls.certificates[0]!];
       // A name with rules of its own may be one that a wildcard certificate is for, or none.
       for (const name of new Set([...candidates.keys(), ...rules.names])) {
         const own = candidates.get(name) ?? candidates.get(wildcardOf(name)) ?? first;
         const rule = rules.find(name);
-        const id = `${tls.rules.indexOf(rule)} ${own.join(',')}`;
+        const ruleIndex = tls.rules.indexOf(rule);
+        const id = `${ruleIndex} ${own.join(',')}`;
         let owner = owners.get(id);
         if (owner === undefined) {
-          owner = yield* table.#own(parts, listener, tls, rule, own);
+          owner = yield* table.#own(parts, tls, rule, texts[ruleIndex]!, own);
           owners.set(id, owner);
         }
         if (name.startsWith('*.')) table.#wildcards.set(name.slice(2), owner);
         else table.#exact.set(name, owner);
       }
-      table.#fallback = owners.get(`0 ${first.join(',')}`) ?? (yield* table.#own(parts, listener, tls, tls.rules[0]!, first));
+      table.#fallback = owners.get(`0 ${first.join(',')}`) ?? (yield* table.#own(parts, tls, tls.rules[0]!, texts[0]!, first));
       whole = true;
       return table;
     } finally {
-      // Left in the middle, by an error or because nobody wants it any more.
-      if (!whole) table.retire();
+      if (!whole) yield* table.retire();
     }
   }
 
   *#own(
     parts: TableParts,
-    listener: ListenerPlan,
     tls: TlsPlan,
     rule: TlsRulePlan,
+    text: string,
     candidates: readonly number[],
   ): Generator<undefined, NameOwner, undefined> {
     const { certificates } = parts.plan;
     const spans: Span[] = [];
     for (const { untilMs, group, valid } of spansOf(certificates, candidates, parts.nowMs)) {
-      const ruleSet = ruleSetOf(parts.engine, listener, tls, rule, group, certificates);
+      const ruleSet = ruleSetOf(text, group, certificates);
       const shared = this.#pool.take(ruleSet, () => newContext(parts, contextOptions(parts, tls, rule, group, ruleSet)));
       // Taken once, however many names it serves.
       if (this.#taken.has(ruleSet)) this.#pool.giveBack(ruleSet);
@@ -166,10 +171,12 @@ export class CertificateTable {
     for (const id of this.#taken) this.#pool.staple(id, fingerprint, response);
   }
 
-  /** Gives its contexts back. Once. */
-  retire(): void {
-    for (const id of this.#taken) this.#pool.giveBack(id);
-    this.#taken.clear();
+  /** Gives its contexts back, once; yields behind each, since those that nobody else has are freed. */
+  *retire(): Generator<undefined, void, undefined> {
+    for (const id of this.#taken) {
+      this.#pool.giveBack(id);
+      yield;
+    }
   }
 }
 
@@ -196,26 +203,16 @@ function spanAt({ spans }: NameOwner, nowMs: number): Span {
 }
 
 /** What tells this rule set from every other: tickets of one are worth nothing to another, and those that have the same share a context. */
-function ruleSetOf(
-  engine: TlsEngine,
-  listener: ListenerPlan,
-  tls: TlsPlan,
-  rule: TlsRulePlan,
-  group: readonly number[],
-  certificates: readonly CertificatePlan[],
-): string {
+function ruleSetOf(text: string, group: readonly number[], certificates: readonly CertificatePlan[]): string {
+  return `${text} ${group.map((index) => certificates[index]!.chainFingerprint).join()}`;
+}
+
+/** All of that but the certificates: the same for ten thousand of them. */
+function rulesText(engine: TlsEngine, listener: ListenerPlan, tls: TlsPlan, rule: TlsRulePlan): string {
   // What is only reported changes nothing for a client that returns.
   const { names: _names, report: _report, clients, ...rest } = rule;
   const { alpn, compressCertificates } = tls;
-  return JSON.stringify([
-    engine.name,
-    listener.name,
-    rest,
-    alpn,
-    compressCertificates,
-    clients?.id ?? null,
-    group.map((index) => certificates[index]!.chainFingerprint),
-  ]);
+  return JSON.stringify([engine.name, listener.name, rest, alpn, compressCertificates, clients?.id ?? null]);
 }
 
 function contextOptions(parts: TableParts, tls: TlsPlan, rule: TlsRulePlan, group: readonly number[], ruleSet: string): ContextOptions {

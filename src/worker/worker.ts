@@ -40,16 +40,9 @@ import {
   observe,
 } from '../plan/counters.ts';
 import type { Frame } from '../plan/frame.ts';
-import {
-  type ConnectionFilter,
-  type ConnectionView,
-  type FromWorker,
-  HANDOFF_FD,
-  TABLE_FD,
-  type ToWorker,
-  type WorkerArguments,
-} from '../plan/messages.ts';
+import { type ConnectionFilter, type ConnectionView, HANDOFF_FD, TABLE_FD, type ToWorker, type WorkerArguments } from '../plan/messages.ts';
 import { addressText, type ListenAddress, type Plan } from '../plan/plan.ts';
+import { PlanParts, planWithoutParts, type WholePlan } from '../plan/plan-parts.ts';
 import {
   monotonicS,
   S_HEARTBEAT_S,
@@ -77,6 +70,7 @@ import { Upstream } from '../upstream/upstream.ts';
 import { ControlChannel } from './control-channel.ts';
 import { ProcessGauges } from './process-gauges.ts';
 import { Shortage } from './shortage.ts';
+import { Slices, type Work } from './slices.ts';
 import { WorkerLogs } from './worker-logs.ts';
 
 /** Ticks between two looks at memory and the wall clock. */
@@ -85,9 +79,6 @@ const SLOW_TICKS = 10;
 const TRIM_RESTED = 512;
 /** Time between two trims at least. Milliseconds. */
 const TRIM_EVERY_MS = 10_000;
-
-/** How long a plan that is being adopted keeps the loop at a time. Milliseconds. */
-const SLICE_MS = 2;
 
 /** A plan made runnable. */
 interface Running {
@@ -130,8 +121,10 @@ export class Worker {
   /** OCSP responses to show with certificates, by fingerprint. */
   readonly #staples = new Map<string, Buffer>();
   readonly #contexts = new ContextPool(this.#keys);
-  /** Plans that are to run, the one under way first, and the upstreams made for it. */
-  readonly #toAdopt: { readonly plan: Plan; readonly blobs: readonly Buffer[] }[] = [];
+  readonly #parts = new PlanParts();
+  /** Plans are adopted in the order in which they came, each in slices: whoever is connected does not wait for ten thousand certificates. */
+  readonly #slices = new Slices();
+  /** Upstreams of the plan that is being adopted. */
   #building: readonly Upstream[] = [];
   #sockets: HeldSocket[] = [];
   /** Socket slots it accepts from. */
@@ -187,9 +180,11 @@ export class Worker {
       case 'tickets':
         this.#keys.replace(message.keys, blobs);
         return;
+      case 'part':
+        this.#parts.add(message, blobs);
+        return;
       case 'plan':
-        this.#toAdopt.push({ plan: message.plan, blobs: copied(blobs) });
-        if (this.#toAdopt.length === 1) this.#adoptNext();
+        this.#slices.add(this.#adopt(this.#parts.take(message.plan)));
         return;
       case 'accept':
         this.#slots = new Set(message.slots);
@@ -224,7 +219,7 @@ export class Worker {
         this.#watchClosely(message.client, message.route, message.forMs);
         return;
       case 'describe':
-        this.#control.send({ type: 'running', plan: this.#running?.plan ?? null });
+        this.#control.send({ type: 'running', plan: this.#running === null ? null : planWithoutParts(this.#running.plan) });
         return;
       case 'drain':
         this.#drain(message.drainMs);
@@ -234,40 +229,18 @@ export class Worker {
 
   // --- plans ------------------------------------------------------------------------------------------------------------
 
-  /** Plans are adopted in the order in which they came, each in slices: whoever is connected does not wait for ten thousand certificates. */
-  #adoptNext(): void {
-    const next = this.#toAdopt[0];
-    if (next === undefined) return;
-    const { plan, blobs } = next;
+  *#adopt({ plan, blobs, memory }: WholePlan): Work {
     const startMs = performance.now();
-    const done = (answer: FromWorker): void => {
+    try {
+      this.#run(yield* this.#build(plan, blobs));
+      const ms = Math.round(performance.now() - startMs);
+      this.#control.send({ type: 'adopted', planId: plan.id, ms, fastProblem: this.#engines.fastProblem });
+    } catch (error) {
+      this.#control.send({ type: 'refused', planId: plan.id, error: error instanceof Error ? error.message : 'unknown error' });
+    } finally {
       this.#building = [];
-      for (const blob of blobs) blob.fill(0);
-      this.#toAdopt.shift();
-      this.#control.send(answer);
-      this.#adoptNext();
-    };
-    const build = this.#build(plan, blobs);
-    const go = (): void => {
-      try {
-        const untilMs = performance.now() + SLICE_MS;
-        for (;;) {
-          const step = build.next();
-          if (step.done === true) {
-            this.#run(step.value);
-            const { fastProblem } = this.#engines;
-            done({ type: 'adopted', planId: plan.id, ms: Math.round(performance.now() - startMs), fastProblem });
-            return;
-          }
-          if (performance.now() >= untilMs) break;
-        }
-      } catch (error) {
-        done({ type: 'refused', planId: plan.id, error: error instanceof Error ? error.message : 'unknown error' });
-        return;
-      }
-      setImmediate(go);
-    };
-    go();
+      for (const all of memory) all.fill(0);
+    }
   }
 
   *#build(plan: Plan, blobs: readonly Buffer[]): Generator<undefined, Running, undefined> {
@@ -289,7 +262,7 @@ export class Worker {
         yield;
       }
     } catch (error) {
-      for (const site of sites.values()) site.certificates?.retire();
+      for (const site of sites.values()) if (site.certificates !== null) yield* site.certificates.retire();
       throw error;
     }
     return { plan, sites, upstreams };
@@ -323,7 +296,7 @@ export class Worker {
     this.#shortage.allow(plan.limits.memoryBytesMax);
     this.#context.tracing = plan.tracing === null ? null : new Tracing(plan.tracing, this.#spans);
     for (const upstream of before?.upstreams ?? []) upstream.retire();
-    for (const site of before?.sites.values() ?? []) site.certificates?.retire();
+    for (const site of before?.sites.values() ?? []) if (site.certificates !== null) this.#slices.add(site.certificates.retire());
     const judges = new Set([...running.sites.values()].flatMap((site) => [...site.judges.values()]));
     for (const [id, judge] of this.#judges) if (!judges.has(judge)) this.#judges.delete(id);
     if (before !== null) this.#moveConnections(running);
@@ -615,16 +588,6 @@ export class Worker {
     this.#spans.drop();
     this.#logs.end(() => this.#control.end({ type: 'drained' }, () => process.exit(0)));
   }
-}
-
-/** The frame's own are zeroed when its message was heard. */
-function copied(blobs: readonly Buffer[]): readonly Buffer[] {
-  const all = Buffer.concat(blobs);
-  let at = 0;
-  return blobs.map(({ length }) => {
-    at += length;
-    return all.subarray(at - length, at);
-  });
 }
 
 /** The channel on which a supervisor hands descriptors over. */
