@@ -1,6 +1,8 @@
 /** Who may come in, as a plan: networks written in the configuration, and those of files. */
+import { hash } from 'node:crypto';
 import { TollgateError } from '../base/tollgate-error.ts';
-import type { AccessPlan } from '../plan/plan.ts';
+import { packNetworks } from '../plan/network-list.ts';
+import { ACCESS_ALLOWED, ACCESS_DENIED, type AccessPlan } from '../plan/plan.ts';
 import type { SettingPath } from './findings.ts';
 import { readNetworkFile } from './networks.ts';
 import type { Config } from './schema.ts';
@@ -11,10 +13,15 @@ export interface Report {
   warn(path: SettingPath, message: string): void;
 }
 
+/** Where it is told, and where bytes go that a plan has beside it: answers the index there. */
+export interface AccessReport extends Report {
+  addBlob(bytes: Buffer): number;
+}
+
 export async function accessOf(
   access: Config['listeners'][number]['access'],
   path: SettingPath,
-  report: Report,
+  report: AccessReport,
 ): Promise<AccessPlan | null> {
   if (access === undefined) return null;
   let complete = true;
@@ -33,5 +40,15 @@ export async function accessOf(
   const allow = [...access.allow, ...(await file('allowFile'))];
   const deny = [...access.deny, ...(await file('denyFile'))];
   if (complete && allow.length + deny.length === 0) report.warn(path, 'no network stands in it: everybody may come in');
-  return { allow, deny };
+  const networks = Buffer.from(
+    packNetworks([
+      ...allow.map((network) => ({ network, verdict: ACCESS_ALLOWED })),
+      ...deny.map((network) => ({ network, verdict: ACCESS_DENIED })),
+    ]),
+  );
+  return {
+    networksBlob: report.addBlob(networks),
+    fingerprint: hash('sha256', networks),
+    openToOthers: deny.length > 0 || allow.length === 0,
+  };
 }

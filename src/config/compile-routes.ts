@@ -20,7 +20,7 @@ import type {
   RoutePlan,
 } from '../plan/plan.ts';
 import type { LoadedConfig } from './check.ts';
-import { accessOf, type Report } from './compile-access.ts';
+import { type AccessReport, accessOf, type Report } from './compile-access.ts';
 import { compileTcpRoutes } from './compile-tcp.ts';
 import type { SettingPath } from './findings.ts';
 import { PasswordFileError, readPasswordFile } from './password-file.ts';
@@ -55,7 +55,7 @@ export async function compileListenerRules(
   loaded: LoadedConfig,
   index: number,
   upstreams: ReadonlyMap<string, number>,
-  report: Report,
+  report: AccessReport,
 ): Promise<ListenerRules> {
   const listener = loaded.config.listeners[index]!;
   const routes: RoutePlan[] = [];

@@ -1,6 +1,6 @@
 /** Where connections go that are carried as they are: routes of tcp listeners, and TLS that is passed through. As plans. */
 import type { NameMatch, TcpRoutePlan } from '../plan/plan.ts';
-import { accessOf, type Report } from './compile-access.ts';
+import { type AccessReport, accessOf } from './compile-access.ts';
 import type { SettingPath } from './findings.ts';
 import type { Config } from './schema.ts';
 
@@ -13,7 +13,7 @@ export async function compileTcpRoutes(
   path: SettingPath,
   prefix: string,
   upstreams: ReadonlyMap<string, number>,
-  report: Report,
+  report: AccessReport,
 ): Promise<readonly TcpRoutePlan[]> {
   const plans: TcpRoutePlan[] = [];
   for (const [at, entry] of entries.entries()) {

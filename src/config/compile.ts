@@ -61,7 +61,7 @@ export interface CompileOptions {
 
 export interface Compiled {
   readonly plan: Plan;
-  /** Chains and keys, as bytes; the caller zeroes those that a CertificatePlan's `keyBlob` names once they are sent. */
+  /** Chains, keys, authorities and lists of networks, as bytes; the caller zeroes those that a CertificatePlan's `keyBlob` names once they are sent. */
   readonly blobs: readonly Buffer[];
   readonly warnings: readonly Finding[];
   /** What is worth knowing to who checks a file, and of no interest each time it is loaded. */
@@ -255,6 +255,7 @@ class Compiler {
       const rules = await compileListenerRules(this.#loaded, index, upstreamIndex, {
         error: (path, message) => this.#error(path, message),
         warn: (path, message) => this.#warn(path, message),
+        addBlob: (bytes) => this.#blobs.push(bytes) - 1,
       });
       const tls = listener.tls;
       const clients = await this.#clients(index);

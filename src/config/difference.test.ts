@@ -40,6 +40,11 @@ test('difference() tells what only the files behind the settings say', () => {
   assert.deepEqual(between({}, {}, renewed), ['~ shop.pem: another certificate, valid until 2030-01-02']);
   const lists = [{ listeners: [{ name: 'web', access: 1 }] }, { listeners: [{ name: 'web', access: 2 }] }] as const;
   assert.deepEqual(between({}, {}, lists), ['~ listeners.web: what its files or names say']);
+  const moved = [
+    { listeners: [{ name: 'web', access: { networksBlob: 1 } }] },
+    { listeners: [{ name: 'web', access: { networksBlob: 3 } }] },
+  ];
+  assert.deepEqual(between({}, {}, moved as unknown as typeof lists), []);
 });
 
 test('difference() has a bound', () => {

@@ -10,10 +10,10 @@
 import { assert } from '../base/assert.ts';
 import { readAddress } from '../base/ip-address.ts';
 import { C_LIMIT_CLIENTS } from '../plan/counters.ts';
+import { NetworkList } from '../plan/network-list.ts';
 import type { ClientsPlan, RatePlan } from '../plan/plan.ts';
 import { CLIENT_ALL, CLIENT_OVERFLOW, CLIENT_SLOTS, CLIENT_WAYS, type ClientMemory } from '../plan/table.ts';
 import { halfSipHash } from './half-siphash.ts';
-import { NetworkList } from './network-list.ts';
 
 /** Finest count of time: units a millisecond. Slow rates are counted in coarser ones, so that a debt fits into 32 bits that wrap. */
 const UNITS_MS = 256;
@@ -44,7 +44,7 @@ export class ClientTable {
     this.#memory = memory;
     this.#share = memory.shares[worker]!;
     this.isLimited = limits.connections !== null || limits.handshakes !== null || limits.requests !== null;
-    this.#exempt = limits.exempt.length === 0 ? null : new NetworkList(limits.exempt.map((network) => ({ network, verdict: 1 })));
+    this.#exempt = limits.exempt.length === 0 ? null : NetworkList.of(limits.exempt.map((network) => ({ network, verdict: 1 })));
     this.#connections = limits.connections ?? Number.POSITIVE_INFINITY;
     this.#handshakes = limits.handshakes === null ? null : new Bucket(memory.handshakes, limits.handshakes);
     this.#requests = limits.requests === null ? null : new Bucket(memory.requests, limits.requests);

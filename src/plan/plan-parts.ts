@@ -7,7 +7,7 @@ import type { CertificatePlan, Plan } from './plan.ts';
 /** Of one part. */
 const CERTIFICATES_MAX = 64;
 const BLOBS_MAX = 128;
-/** Blobs of one part, unless one of them is larger. Bytes. */
+/** Blobs of one part, or a piece of one. Bytes. */
 const BLOB_BYTES_MAX = 262_144;
 
 /** What comes before its plan. Its blobs follow those of the part before. */
@@ -15,6 +15,8 @@ export interface PlanPart {
   readonly type: 'part';
   readonly planId: number;
   readonly certificates: readonly CertificatePlan[];
+  /** 0: its blobs are whole. Else it has one, a piece of a blob that is so long; the others come next. Bytes. */
+  readonly pieceOf: number;
 }
 
 export interface WholePlan {
@@ -24,22 +26,33 @@ export interface WholePlan {
   readonly memory: readonly Buffer[];
 }
 
+interface Part {
+  readonly part: PlanPart;
+  readonly blobs: readonly Uint8Array[];
+}
+
 /** The parts of `plan`, in order; the plan follows, as `planWithoutParts` gives it. */
-export function* planParts(
-  { id: planId, certificates }: Plan,
-  blobs: readonly Uint8Array[],
-): Generator<{ readonly part: PlanPart; readonly blobs: readonly Uint8Array[] }, void, undefined> {
+export function* planParts({ id: planId, certificates: all }: Plan, blobs: readonly Uint8Array[]): Generator<Part, void, undefined> {
   let listed = 0;
   let given = 0;
-  while (listed < certificates.length || given < blobs.length) {
-    const from = given;
-    for (let bytes = 0; given < blobs.length && given - from < BLOBS_MAX; given++) {
-      bytes += blobs[given]!.length;
-      if (bytes > BLOB_BYTES_MAX && given > from) break;
+  const partOf = (pieceOf: number): PlanPart => {
+    const certificates = all.slice(listed, listed + CERTIFICATES_MAX);
+    listed += certificates.length;
+    return { type: 'part', planId, certificates, pieceOf };
+  };
+  while (listed < all.length || given < blobs.length) {
+    const next = blobs[given];
+    if (next !== undefined && next.length > BLOB_BYTES_MAX) {
+      for (let at = 0; at < next.length; at += BLOB_BYTES_MAX)
+        yield { part: partOf(next.length), blobs: [next.subarray(at, at + BLOB_BYTES_MAX)] };
+      given++;
+      continue;
     }
-    const some = certificates.slice(listed, listed + CERTIFICATES_MAX);
-    listed += some.length;
-    yield { part: { type: 'part', planId, certificates: some }, blobs: blobs.slice(from, given) };
+    const from = given;
+    let bytes = 0;
+    while (given < blobs.length && given - from < BLOBS_MAX && bytes + blobs[given]!.length <= BLOB_BYTES_MAX)
+      bytes += blobs[given++]!.length;
+    yield { part: partOf(0), blobs: blobs.slice(from, given) };
   }
 }
 
@@ -53,12 +66,31 @@ export class PlanParts {
   #certificates: CertificatePlan[] = [];
   #blobs: Buffer[] = [];
   #memory: Buffer[] = [];
+  /** Bytes of the last blob that have not come yet. */
+  #missing = 0;
 
   /** Copies `blobs`, each part's into memory of its own. */
-  add({ planId, certificates }: PlanPart, blobs: readonly Uint8Array[]): void {
+  add({ planId, certificates, pieceOf }: PlanPart, blobs: readonly Uint8Array[]): void {
     if (planId !== this.#planId) this.#drop();
     this.#planId = planId;
     for (const certificate of certificates) this.#certificates.push(certificate);
+    if (pieceOf > 0) this.#addPiece(blobs[0]!, pieceOf);
+    else this.#addWhole(blobs);
+  }
+
+  #addPiece(piece: Uint8Array, bytes: number): void {
+    if (this.#missing === 0) {
+      const whole = Buffer.alloc(bytes);
+      this.#memory.push(whole);
+      this.#blobs.push(whole);
+      this.#missing = bytes;
+    }
+    const whole = this.#blobs.at(-1)!;
+    whole.set(piece, whole.length - this.#missing);
+    this.#missing -= piece.length;
+  }
+
+  #addWhole(blobs: readonly Uint8Array[]): void {
     // Not from Node's pool: keys must not share a slab with strangers.
     const all = Buffer.alloc(blobs.reduce((sum, { length }) => sum + length, 0));
     this.#memory.push(all);
@@ -89,5 +121,6 @@ export class PlanParts {
     this.#certificates = [];
     this.#blobs = [];
     this.#memory = [];
+    this.#missing = 0;
   }
 }

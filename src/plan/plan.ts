@@ -99,11 +99,18 @@ export interface ForwardingPlan {
   readonly trustedProxies: readonly string[];
 }
 
-/** Networks, canonical. The longest prefix decides, a tie is a denial; with `allow` alone nobody else may. */
+/** Who may come in. The longest prefix decides, a tie is a denial. */
 export interface AccessPlan {
-  readonly allow: readonly string[];
-  readonly deny: readonly string[];
+  /** The list (network-list.ts), its verdicts ACCESS_ALLOWED and ACCESS_DENIED: an index into the frame's blobs. */
+  readonly networksBlob: number;
+  /** SHA-256 of the list, hex: what makes two lists the same. */
+  readonly fingerprint: string;
+  /** Whether somebody in no network may come in: unless only friends are listed. */
+  readonly openToOthers: boolean;
 }
+
+export const ACCESS_ALLOWED = 1;
+export const ACCESS_DENIED = 2;
 
 export interface ErrorPagePlan {
   readonly status: number;
@@ -352,6 +359,15 @@ export interface RatePlan {
 /** What listeners, and names on them, ask of clients' certificates. */
 export function clientRulesOf(plan: Plan): readonly ClientCertificatesPlan[] {
   return plan.listeners.flatMap(({ tls }) => tls?.rules.flatMap(({ clients }) => clients ?? []) ?? []);
+}
+
+/** Every list of `plan`, as often as it is named. */
+export function accessPlansOf(plan: Plan): readonly AccessPlan[] {
+  const all = plan.listeners.flatMap(({ access, routes, tcpRoutes, passthrough }) => [
+    access,
+    ...[...routes, ...(tcpRoutes ?? []), ...passthrough].map((route) => route.access),
+  ]);
+  return all.filter((access) => access !== null);
 }
 
 /** One text form for an address, the same everywhere it is shown or compared. */

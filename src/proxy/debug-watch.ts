@@ -3,7 +3,7 @@
  * line of JSON each, `event: "debug"`; bounded in time and in rate. Cold: while nobody watches, the event path pays one comparison.
  */
 import { LOG_LINE_BYTES_MAX } from '../base/limits.ts';
-import type { NetworkList } from '../guard/network-list.ts';
+import type { NetworkList } from '../plan/network-list.ts';
 import type { LogWriter } from '../record/log-writer.ts';
 
 /** Lines in one second of one worker; what was left out is said in the next. */

@@ -1,5 +1,5 @@
 /** One route of a listener, ready to run: what is done with its requests. Immutable; a new plan makes new ones. */
-import { AccessList } from '../guard/access-list.ts';
+import type { AccessList, AccessLists } from '../guard/access-list.ts';
 import { PasswordTable } from '../guard/passwords.ts';
 import { basicChallenge } from '../http/basic-auth.ts';
 import { type CompressionPolicy, compileTypes } from '../http/compression-rules.ts';
@@ -75,14 +75,14 @@ export class Route {
   readonly requestEdits: FieldEdits | null;
   readonly responseEdits: FieldEdits | null;
 
-  constructor(plan: RoutePlan, upstreams: readonly Upstream[], answers: LocalAnswers, hsts: string | null) {
+  constructor(plan: RoutePlan, upstreams: readonly Upstream[], lists: AccessLists, answers: LocalAnswers, hsts: string | null) {
     const { action } = plan;
     this.name = plan.name;
     this.countersAt = plan.slot * ROUTE_PLACES;
     this.forward = action.kind === 'forward' ? new ForwardAction(action, upstreams[action.upstream]!) : null;
     this.redirect = action.kind === 'redirect' ? new RedirectAction(action.status, action.location, answers) : null;
     this.answer = action.kind === 'respond' ? answers.make(action.status, action.contentType, action.body) : null;
-    this.access = plan.access === null ? null : new AccessList(plan.access.allow, plan.access.deny);
+    this.access = lists.find(plan.access);
     const { basicAuth, forwardAuth } = plan;
     this.passwords = basicAuth === null ? null : new PasswordTable(basicAuth.users);
     this.challenge = basicAuth === null ? null : answers.challenge(Buffer.from(basicChallenge(basicAuth.realm)).toString('latin1'));

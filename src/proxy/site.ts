@@ -1,9 +1,9 @@
 /** A listener's rules as one plan has them: certificates, routes, upstreams. Immutable; a new plan makes a new one. */
-import { AccessList } from '../guard/access-list.ts';
+import type { AccessList, AccessLists } from '../guard/access-list.ts';
 import type { ClientJudge } from '../guard/client-judge.ts';
-import { NetworkList } from '../guard/network-list.ts';
 import { LocalAnswers } from '../http/local-answers.ts';
 import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
+import { NetworkList } from '../plan/network-list.ts';
 import { addressText, type ForwardingPlan, type ListenerPlan, type Plan } from '../plan/plan.ts';
 import { RouteTable } from '../route/route-table.ts';
 import type { CertificateTable } from '../tls/certificate-table.ts';
@@ -50,6 +50,7 @@ export class Site {
     listener: ListenerPlan,
     certificates: CertificateTable | null,
     upstreams: readonly Upstream[],
+    lists: AccessLists,
     judgeOf: (clients: ClientCertificatesPlan) => ClientJudge,
   ) {
     const { address, tls } = listener;
@@ -60,13 +61,13 @@ export class Site {
     this.alpnBytes = (tls?.alpn ?? []).map((name) => Uint8Array.from(Buffer.from(name, 'latin1')));
     this.routes = new RouteTable(listener.routes);
     this.answers = new LocalAnswers(listener.errorPages, listener.hsts === null ? '' : `Strict-Transport-Security: ${listener.hsts}\r\n`);
-    this.routeList = listener.routes.map((route) => new Route(route, upstreams, this.answers, listener.hsts));
+    this.routeList = listener.routes.map((route) => new Route(route, upstreams, lists, this.answers, listener.hsts));
     this.forwarding = listener.forwarding;
-    this.access = listener.access === null ? null : new AccessList(listener.access.allow, listener.access.deny);
+    this.access = lists.find(listener.access);
     const { trustedProxies } = listener.forwarding;
     this.#trusted = networkList(trustedProxies);
-    this.tcpRoutes = listener.tcpRoutes === null ? null : new TcpRoutes(listener.tcpRoutes, upstreams);
-    this.passthrough = listener.passthrough.length === 0 ? null : new TcpRoutes(listener.passthrough, upstreams);
+    this.tcpRoutes = listener.tcpRoutes === null ? null : new TcpRoutes(listener.tcpRoutes, upstreams, lists);
+    this.passthrough = listener.passthrough.length === 0 ? null : new TcpRoutes(listener.passthrough, upstreams, lists);
     this.#proxies = networkList(listener.proxyProtocol?.from ?? []);
     this.requiresProxyHeader = listener.proxyProtocol?.required ?? false;
     this.scheme = tls === null ? 'http' : 'https';
@@ -98,5 +99,5 @@ export class Site {
 
 /** Null when there are none. */
 function networkList(networks: readonly string[]): NetworkList | null {
-  return networks.length === 0 ? null : new NetworkList(networks.map((network) => ({ network, verdict: 1 })));
+  return networks.length === 0 ? null : NetworkList.of(networks.map((network) => ({ network, verdict: 1 })));
 }

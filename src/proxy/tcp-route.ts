@@ -1,5 +1,5 @@
 /** Rules about connections that are carried as they are, ready to run. Immutable; a new plan makes new ones. */
-import { AccessList } from '../guard/access-list.ts';
+import type { AccessList, AccessLists } from '../guard/access-list.ts';
 import type { TcpRoutePlan } from '../plan/plan.ts';
 import { NameTable, type Offered } from '../route/name-table.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -10,10 +10,10 @@ export class TcpRoute {
   /** Null: everybody may. */
   readonly access: AccessList | null;
 
-  constructor(plan: TcpRoutePlan, upstreams: readonly Upstream[]) {
+  constructor(plan: TcpRoutePlan, upstreams: readonly Upstream[], lists: AccessLists) {
     this.name = plan.name;
     this.upstream = upstreams[plan.upstream]!;
-    this.access = plan.access === null ? null : new AccessList(plan.access.allow, plan.access.deny);
+    this.access = lists.find(plan.access);
   }
 }
 
@@ -21,9 +21,9 @@ export class TcpRoutes {
   readonly #table: NameTable;
   readonly #list: readonly TcpRoute[];
 
-  constructor(plans: readonly TcpRoutePlan[], upstreams: readonly Upstream[]) {
+  constructor(plans: readonly TcpRoutePlan[], upstreams: readonly Upstream[], lists: AccessLists) {
     this.#table = new NameTable(plans.map(({ match }) => match));
-    this.#list = plans.map((plan) => new TcpRoute(plan, upstreams));
+    this.#list = plans.map((plan) => new TcpRoute(plan, upstreams, lists));
   }
 
   /** The rule for a client that asked for `name` and offers, or agreed to, `offered`; null: there is none. */

@@ -12,9 +12,9 @@ import {
   FAULT_PROXY_HEADER_REQUIRED,
 } from '../base/faults.ts';
 import { HANDSHAKES_PER_TURN } from '../base/limits.ts';
+import { AccessLists } from '../guard/access-list.ts';
 import { ClientJudge, type JudgeClock } from '../guard/client-judge.ts';
 import { ClientTable, NOBODY } from '../guard/client-table.ts';
-import { NetworkList } from '../guard/network-list.ts';
 import { RevocationLists } from '../guard/revocation-lists.ts';
 import { connectHandoff, DESCRIPTORS_PER_MESSAGE, receiveDescriptors, sendDescriptors } from '../native/handoff.ts';
 import { trimHeap } from '../native/memory.ts';
@@ -41,6 +41,7 @@ import {
 } from '../plan/counters.ts';
 import type { Frame } from '../plan/frame.ts';
 import { type ConnectionFilter, type ConnectionView, HANDOFF_FD, TABLE_FD, type ToWorker, type WorkerArguments } from '../plan/messages.ts';
+import { NetworkList } from '../plan/network-list.ts';
 import { addressText, type ListenAddress, type Plan } from '../plan/plan.ts';
 import { PlanParts, planWithoutParts, type WholePlan } from '../plan/plan-parts.ts';
 import {
@@ -239,13 +240,17 @@ export class Worker {
       this.#control.send({ type: 'refused', planId: plan.id, error: error instanceof Error ? error.message : 'unknown error' });
     } finally {
       this.#building = [];
-      for (const all of memory) all.fill(0);
+      for (const all of memory) {
+        all.fill(0);
+        yield;
+      }
     }
   }
 
   *#build(plan: Plan, blobs: readonly Buffer[]): Generator<undefined, Running, undefined> {
     const upstreams = plan.upstreams.map((upstream) => new Upstream(upstream, this.#reactor, this.#row));
     this.#building = upstreams;
+    const lists = yield* AccessLists.load(plan, blobs);
     const sites = new Map<string, Site>();
     const shared = { pool: this.#contexts, plan, blobs, nowMs: Date.now() };
     try {
@@ -258,7 +263,7 @@ export class Worker {
             ? null
             : { ...shared, engine, staples: this.#staples, judgeOf: (clients: ClientCertificatesPlan) => judgeOf(clients).judge };
         const certificates = tls === null || parts === null ? null : yield* CertificateTable.build(parts, listener, tls);
-        sites.set(addressText(listener.address), new Site(plan, listener, certificates, upstreams, judgeOf));
+        sites.set(addressText(listener.address), new Site(plan, listener, certificates, upstreams, lists, judgeOf));
         yield;
       }
     } catch (error) {
@@ -331,7 +336,7 @@ export class Worker {
   }
 
   #connections(filter: ConnectionFilter, close: boolean, most: number): { total: number; list: ConnectionView[] } {
-    const clients = filter.client === null ? null : new NetworkList([{ network: filter.client, verdict: 1 }]);
+    const clients = filter.client === null ? null : NetworkList.of([{ network: filter.client, verdict: 1 }]);
     const meant: ClientConnection[] = [];
     this.#reactor.forEach((watched) => {
       if (!(watched instanceof ClientConnection)) return;
@@ -348,7 +353,7 @@ export class Worker {
   #watchClosely(client: string | null, route: string | null, forMs: number): void {
     const context = this.#context;
     if (context === null) return;
-    const clients = client === null ? null : new NetworkList([{ network: client, verdict: 1 }]);
+    const clients = client === null ? null : NetworkList.of([{ network: client, verdict: 1 }]);
     context.debug = forMs === 0 ? null : new DebugWatch(this.#logs, clients, route, this.#reactor.nowMs + forMs);
   }
 
