@@ -75,3 +75,11 @@ test('RouteTable is not got past by another spelling of a path', () => {
   assert.equal(find(table, 'a.test', '/admin/../public'), 2);
   assert.equal(find(table, 'a.test', '/public?/admin/'), 2);
 });
+
+test('RouteTable takes an encoded question mark for a part of the path', () => {
+  const table = new RouteTable([route(null, '/exact'), route(null, '/x/*'), route(null, '/*')]);
+  assert.equal(find(table, 'a.test', '/exact%3Fb'), 2);
+  assert.equal(find(table, 'a.test', '/%65xact?b'), 0);
+  assert.equal(find(table, 'a.test', '/exact?%3F'), 0);
+  assert.equal(find(table, 'a.test', '/x/%3Fb'), 1);
+});

@@ -17,6 +17,10 @@ interface Entry {
 
 export const NO_ROUTE = -1;
 
+const QUESTION = 0x3f;
+/** No byte. */
+const NO_QUERY = -1;
+
 export class RouteTable {
   /** By exact host, with the routes for any host merged in, in order. */
   readonly #exact = new Map<string, readonly Entry[]>();
@@ -63,9 +67,9 @@ export class RouteTable {
     const entries = this.#exact.size + this.#suffixes.size === 0 ? this.#any : this.#entriesOf(buf, hostStart, hostEnd);
     if (this.#hasPaths && !isNormalPath(buf, pathStart, pathEnd)) {
       const end = writeNormalPath(this.#normal, buf, pathStart, pathEnd);
-      return firstMatch(entries, this.#normal, 0, end);
+      return firstMatch(entries, this.#normal, 0, end, NO_QUERY);
     }
-    return firstMatch(entries, buf, pathStart, pathEnd);
+    return firstMatch(entries, buf, pathStart, pathEnd, QUESTION);
   }
 
   /** Requests of one connection, and most of one worker, name the same host as the one before: that costs a comparison. */
@@ -98,17 +102,18 @@ export class RouteTable {
   }
 }
 
-function firstMatch(entries: readonly Entry[], buf: Buffer, pathStart: number, pathEnd: number): number {
+/** `behind`: the byte that may follow a whole path. In one that was decoded a "?" is a part of it: RFC 3986, section 2.2. */
+function firstMatch(entries: readonly Entry[], buf: Buffer, pathStart: number, pathEnd: number, behind: number): number {
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i]!;
-    if (entry.path === null || matches(entry, entry.path, buf, pathStart, pathEnd)) return entry.index;
+    if (entry.path === null || matches(entry, entry.path, buf, pathStart, pathEnd, behind)) return entry.index;
   }
   return NO_ROUTE;
 }
 
-function matches(entry: Entry, path: Uint8Array, buf: Buffer, start: number, end: number): boolean {
+function matches(entry: Entry, path: Uint8Array, buf: Buffer, start: number, end: number, behind: number): boolean {
   const length = path.length;
   if (end - start < length) return false;
   for (let i = 0; i < length; i++) if (buf[start + i] !== path[i]) return false;
-  return entry.isPrefix || start + length === end || buf[start + length] === 0x3f;
+  return entry.isPrefix || start + length === end || buf[start + length] === behind;
 }
