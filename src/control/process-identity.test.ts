@@ -22,6 +22,28 @@ test('startTimeOf() tells one process from another of its number, whatever its n
   assert.equal(isProcess(child.pid!, started!), false);
 });
 
+test('isProcess() takes nobody for dead because it cannot look', async () => {
+  const script = `
+    import { openSync } from 'node:fs';
+    import { isProcess, startTimeOf } from ${JSON.stringify(new URL('process-identity.ts', import.meta.url).href)};
+    const mine = startTimeOf(process.pid);
+    try {
+      for (;;) openSync('/dev/null');
+    } catch {}
+    let code = 'none';
+    try {
+      startTimeOf(process.pid);
+    } catch (error) {
+      code = error.code;
+    }
+    process.exitCode = code === 'EMFILE' && isProcess(process.pid, mine) && !isProcess(process.pid, mine, false) ? 0 : 1;
+  `;
+  const child = spawn('/bin/sh', ['-c', 'ulimit -n 64; exec "$0" --input-type=module -e "$1"', process.execPath, script], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  assert.deepEqual(await once(child, 'exit'), [0, null]);
+});
+
 test('livingWorkers() reads the list that was left, and takes nonsense for none', (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'tollgate-list-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));

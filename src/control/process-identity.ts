@@ -10,21 +10,38 @@ export interface ProcessIdentity {
   readonly startTime: string;
 }
 
-/** When process `pid` was started; null when there is none, or it has ended and only waits to be noticed. proc(5), /proc/pid/stat. */
+/**
+ * When process `pid` was started; null when there is none, or it has ended and only waits to be noticed. proc(5), /proc/pid/stat. Throws when
+ * that cannot be found out, as without descriptors: nobody is dead because we cannot look.
+ */
 export function startTimeOf(pid: number): string | null {
   if (!Number.isInteger(pid) || pid <= 0) return null;
+  const text = statOf(pid);
+  if (text === null) return null;
+  // The second field is the program's name in brackets, and may hold anything.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
+}
+
+function statOf(pid: number): string | null {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The second field is the program's name in brackets, and may hold anything.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
-  } catch {
-    return null;
+    return readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch (error) {
+    // It ended before, or while, it was read.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH') return null;
+    throw error;
   }
 }
 
-export function isProcess(pid: number, startTime: string): boolean {
-  return startTime !== '' && startTimeOf(pid) === startTime;
+/** Whether it is there. `unknown` is the answer when that cannot be found out: who would act on its death passes true, who would kill it false. */
+export function isProcess(pid: number, startTime: string, unknown = true): boolean {
+  if (startTime === '') return false;
+  try {
+    return startTimeOf(pid) === startTime;
+  } catch {
+    return unknown;
+  }
 }
 
 /** Leaves a list of workers in a runtime directory. */

@@ -37,7 +37,6 @@ export class WorkerProcess {
   readonly row: number;
   readonly generation: number;
   readonly pid: number;
-  readonly startTime: string;
   readonly startedMs = performance.now();
   /** It has adopted the plan, and may accept. */
   ready = false;
@@ -49,6 +48,7 @@ export class WorkerProcess {
   readonly #onExit: (how: string) => void;
   readonly #child: ChildProcess | null;
   #handoff: number;
+  #startTime = '';
   #ended = false;
 
   private constructor(
@@ -62,10 +62,21 @@ export class WorkerProcess {
     this.row = row;
     this.generation = generation;
     this.pid = pid;
-    this.startTime = startTimeOf(pid) ?? '';
     this.#child = child;
     this.#handoff = handoff;
     this.#onExit = onExit;
+    void this.startTime;
+  }
+
+  /** See ProcessIdentity; '' when there is no such process, or that cannot be found out for now. */
+  get startTime(): string {
+    if (this.#startTime !== '') return this.#startTime;
+    try {
+      this.#startTime = startTimeOf(this.pid) ?? '';
+    } catch {
+      // Asked again: descriptors come back.
+    }
+    return this.#startTime;
   }
 
   /** Starts a process and hands it the sockets. `onExit` is called once, with what ended it, and not before this returns. */
@@ -156,7 +167,7 @@ export class WorkerProcess {
   kill(signal: NodeJS.Signals): void {
     if (this.#ended) return;
     if (this.#child !== null) this.#child.kill(signal);
-    else if (isProcess(this.pid, this.startTime)) process.kill(this.pid, signal);
+    else if (isProcess(this.pid, this.startTime, false)) process.kill(this.pid, signal);
   }
 
   /** It goes on without us: its end is somebody else's affair. */
