@@ -38,6 +38,8 @@ let blocked: NativeMemory;
 const configs = new HandleTable();
 const connections = new HandleTable();
 const spares: number[] = [];
+/** Connections that were not kept because there were spares enough. */
+let sparesRefused = 0;
 
 /** Loads and initialises the library. Throws one error that names the file, and the first function it lacks. */
 export function loadS2n(path: string): void {
@@ -222,6 +224,7 @@ export function closeTls(handle: number): boolean {
     return true;
   }
   s2n.s2n_connection_free(pointer);
+  sparesRefused++;
   return false;
 }
 
@@ -324,6 +327,6 @@ export function agreedProtocol(handle: number): string {
 }
 
 /** TLS connections open, and kept for reuse. */
-export function tlsCounts(): { open: number; spare: number } {
-  return { open: connections.size, spare: spares.length };
+export function tlsCounts(): { open: number; spare: number; sparesRefused: number } {
+  return { open: connections.size, spare: spares.length, sparesRefused };
 }

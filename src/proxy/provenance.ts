@@ -15,6 +15,8 @@ import { RequestSpan } from './request-span.ts';
 import type { RequestValues } from './request-values.ts';
 import type { Tracing } from './tracing.ts';
 
+const UNASKED = -2;
+
 export class Provenance {
   #client: ClientConnection | null = null;
   #requestId: Uint8Array = new Uint8Array(0);
@@ -22,12 +24,15 @@ export class Provenance {
   #said: ForwardedClient | null = null;
   /** What servers are told of the trace. */
   #traceSampled: number = SAMPLED_AS_RECEIVED;
+  /** Where the client's traceparent begins in the head as it was read last, as takeTraceparent says; UNASKED: nobody has asked. */
+  #traceparentAt: number = UNASKED;
 
   reset(client: ClientConnection, requestId: Uint8Array): void {
     this.#client = client;
     this.#requestId = requestId;
     this.#said = null;
     this.#traceSampled = SAMPLED_AS_RECEIVED;
+    this.#traceparentAt = UNASKED;
   }
 
   /** The client's address. */
@@ -56,6 +61,7 @@ export class Provenance {
 
   /** Fields of the X-Forwarded family that we do not write ourselves go on when a trusted proxy sent them: for a head that was read again. */
   keepRelayedFields(head: MessageHead): void {
+    this.#traceparentAt = UNASKED;
     if (this.#said === null) return;
     for (let i = 0; i < head.fieldCount; i++) {
       if (head.fields[i * FIELD_STRIDE] === FIELD_X_FORWARDED_OTHER) head.dropped[i] = 0;
@@ -66,6 +72,7 @@ export class Provenance {
   trace(tracing: Tracing, head: MessageHead, startMs: number): RequestSpan | null {
     const { context, site } = this.#client!;
     const from = site.forwarding.traceparent ? takeTraceparent(context.bytes, head) : -1;
+    this.#traceparentAt = from;
     const sampled = tracing.samples(context.bytes, from, this.#requestId);
     this.#traceSampled = sampled ? SAMPLED : NOT_SAMPLED;
     return sampled ? new RequestSpan(tracing.spans, this.#client!, this, head, from, this.#requestId, startMs) : null;
@@ -96,7 +103,10 @@ export class Provenance {
     forwarding.forwardedFor = said?.forwardedFor ?? '';
     forwarding.forwardedHost = said?.host ?? '';
     forwarding.forwarded = site.forwarding.forwarded ? this.#forwardedValue(head) : '';
-    forwarding.traceparentAt = site.forwarding.traceparent ? takeTraceparent(bytes, head) : TRACE_OFF;
+    // A head that is read again has it elsewhere.
+    const known = this.#traceparentAt;
+    this.#traceparentAt = UNASKED;
+    forwarding.traceparentAt = site.forwarding.traceparent ? (known === UNASKED ? takeTraceparent(bytes, head) : known) : TRACE_OFF;
     forwarding.traceSampled = this.#traceSampled;
     forwarding.clientFields = this.#client!.clientFields;
     forwarding.traceSpan = CLIENT_SPAN;

@@ -3,6 +3,7 @@
  * cannot be loaded, the complete one takes its place.
  */
 import type { EngineName } from '../base/engine-name.ts';
+import { tlsCounts } from '../native/s2n.ts';
 import type { TlsEngine } from './engine.ts';
 import { OpensslEngine } from './openssl-engine.ts';
 import { S2nEngine } from './s2n-engine.ts';
@@ -28,6 +29,11 @@ export class TlsEngines {
   /** Why the fast engine could not be loaded; null: it was, or nobody asked for it. */
   get fastProblem(): string | null {
     return this.#fastProblem;
+  }
+
+  /** Sessions whose memory was not kept for another because enough was. */
+  get sparesRefused(): number {
+    return tlsCounts().sparesRefused;
   }
 
   /**

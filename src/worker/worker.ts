@@ -34,6 +34,7 @@ import {
   C_LIMIT_MEMORY,
   C_LIMIT_PASSWORDS,
   C_LIMIT_REVOCATION,
+  C_LIMIT_SPARE_SESSIONS,
   C_TLS_FALLBACK,
   C_TURNS,
   H_LOOP_LAG,
@@ -551,6 +552,7 @@ export class Worker {
         this.#context.unixOffsetMs = Date.now() - performance.now();
         counters[C_LIMIT_COMPRESSORS] = this.#context.compressors.refused;
         counters[C_LIMIT_PASSWORDS] = this.#context.passwords.busy;
+        counters[C_LIMIT_SPARE_SESSIONS] = this.#engines.sparesRefused;
         counters[C_LIMIT_REVOCATION] = this.#desk.refused + this.#listsRefused;
       }
       this.#trim();
