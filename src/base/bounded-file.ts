@@ -39,7 +39,7 @@ export async function readBoundedFile(path: string, bytesMax: number): Promise<F
     const step = status.isFile() ? readNow : readWhenThere;
     return { bytes: await readAll(fd, path, step, Math.min(status.size, bytesMax), bytesMax), mode: status.mode & 0o7777 };
   } catch (error) {
-    throw error instanceof TollgateError ? error : new TollgateError('file_unreadable', reason(path, error), error);
+    throw error instanceof TollgateError ? error : new TollgateError('file_unreadable', fileProblem(path, error), error);
   } finally {
     if (fd >= 0) closeSync(fd);
   }
@@ -67,7 +67,8 @@ async function readAll(fd: number, path: string, step: Read, expected: number, b
   return buffer.subarray(0, length);
 }
 
-function reason(path: string, error: unknown): string {
+/** Why `path` could not be read, in a sentence about it: `error` is what the system said. */
+export function fileProblem(path: string, error: unknown): string {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOENT':
       return `there is no file ${path}${whatIsMissing(path)}`;

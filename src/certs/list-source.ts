@@ -3,6 +3,7 @@
  * and as often as asked, with back-off when it does not answer. A list that is of no use changes nothing: the one before goes on.
  */
 import { stat } from 'node:fs/promises';
+import { fileProblem } from '../base/bounded-file.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { CRL_BYTES_MAX } from './crl-reader.ts';
@@ -107,7 +108,7 @@ export class ListSource {
   /** Null: the file is as it was. */
   async #readFile(): Promise<RevocationList | null> {
     const { mtimeMs, size, ino } = await stat(this.place).catch((error: NodeJS.ErrnoException) => {
-      throw new TollgateError('crl_invalid', `the revocation list ${this.place} cannot be used: ${error.code}`, error);
+      throw new TollgateError('crl_invalid', `the revocation list ${this.place} cannot be used: ${fileProblem(this.place, error)}`, error);
     });
     const seen = `${mtimeMs} ${size} ${ino}`;
     if (seen === this.#seen) {

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
+import { fileProblem } from '../base/bounded-file.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { closeFd } from '../native/listen-sockets.ts';
 import { UnsealedMemory } from '../native/sealed-memory.ts';
@@ -87,7 +88,7 @@ export async function readRevocationList(path: string, issuers: readonly Certifi
     }
     return reader.end(listId(path));
   } catch (error) {
-    const why = error instanceof TollgateError ? error.message : ((error as NodeJS.ErrnoException).code ?? String(error));
+    const why = error instanceof TollgateError ? error.message : fileProblem(path, error);
     throw new TollgateError('crl_invalid', `the revocation list ${path} cannot be used: ${why}`, error);
   } finally {
     reader.close();

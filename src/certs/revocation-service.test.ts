@@ -72,7 +72,7 @@ test('RevocationService reads the files of a plan, reads them again when they ch
   writeFileSync(at('a.crl'), authority.list({ thisUpdateMs: Date.now() - 3_600_000 }));
   await until(() => heard.problems.some((each) => each.includes('older than the one before')));
   rmSync(at('a.crl'));
-  await until(() => heard.problems.some((each) => each.includes('ENOENT')));
+  await until(() => heard.problems.some((each) => each.includes('there is no file')));
   assert.equal(made.lists.length, 1);
   made.keepOnly(planWith([]));
   assert.deepEqual(heard.kept, [[]]);

@@ -98,7 +98,9 @@ export const clientCertificates = section(
             duration(SECOND_MS, 7 * DAY_MS).prefault('10m'),
           ),
         },
-        ['delta', 'crls'],
+        ['delta'],
+        undefined,
+        { crls: 'crl' },
       ).optional(),
     ),
     forward: about(
@@ -113,7 +115,9 @@ export const clientCertificates = section(
       }).prefault({}),
     ),
   },
-  ['names', 'ca', 'crl', 'verify'],
+  [],
+  undefined,
+  { ca: 'authorities', crl: 'revocation.crl', names: 'allow.names', verify: 'mode' },
 );
 
 export type ClientCertificateSettings = z.output<typeof clientCertificates>;

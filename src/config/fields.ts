@@ -19,6 +19,7 @@ export function fieldNameProblem(name: string): string | undefined {
   const rules = nameRules(id);
   const lower = name.toLowerCase();
   if (lower === 'host') return `what the server is told as Host is set by the route's 'host'`;
+  if (lower === 'trailer') return `${name} names fields behind the body, which go through as they come: it is not to be changed`;
   if (lower === 'traceparent') return `traceparent is set by the listener's 'traceparent'`;
   if ((rules & RULE_FRAMING) !== 0) return `${name} says where a message ends or goes: it is not to be changed`;
   if ((rules & RULE_HOP) !== 0) return `${name} is between two neighbours (hop by hop): it never goes through`;

@@ -28,10 +28,14 @@ export function namedFiles({ listeners }: Config): readonly NamedFile[] {
       add(key, ...here, 'tls', 'certificates', at, 'key');
       add(directory, ...here, 'tls', 'certificates', at, 'directory');
     }
+    add(tls?.library, ...here, 'tls', 'library');
     for (const [at, rules] of [tls, ...(tls?.names ?? [])].entries()) {
       const path = at === 0 ? [...here, 'tls'] : [...here, 'tls', 'names', at - 1];
       for (const [number, file] of (rules?.clientCertificates?.authorities ?? []).entries()) {
         add(file, ...path, 'clientCertificates', 'authorities', number);
+      }
+      for (const [number, place] of (rules?.clientCertificates?.revocation?.crl ?? []).entries()) {
+        if (!place.startsWith('http:')) add(place, ...path, 'clientCertificates', 'revocation', 'crl', number);
       }
     }
     for (const [status, file] of Object.entries(errorPages)) add(file, ...here, 'errorPages', status);

@@ -21,20 +21,33 @@ function expecting(expected: string) {
 }
 
 /**
- * A mapping with the settings of `shape`, and no others. `later` names what the design has and this version has not.
+ * A mapping with the settings of `shape`, and no others. `later` names what the design has and this version has not,
+ * `elsewhere` what others call a setting of this section, and which it is.
  * Unknown keys give one issue with a sentence a line, in the order of its `keys` (see check.ts).
  */
-export function section<Shape extends z.ZodRawShape>(shape: Shape, later: readonly string[] = [], expected?: string) {
+export function section<Shape extends z.ZodRawShape>(
+  shape: Shape,
+  later: readonly string[] = [],
+  expected?: string,
+  elsewhere: Readonly<Record<string, string>> = {},
+) {
   const names = Object.keys(shape);
   return z.strictObject(shape, {
     error: (issue: Issue) => {
       if (issue.code !== 'unrecognized_keys') return wrong(issue.input, expected ?? `a mapping of ${listed(names)}`);
-      return (issue.keys ?? []).map((key) => unknownSetting(key, names, later)).join('\n');
+      return (issue.keys ?? []).map((key) => unknownSetting(key, names, later, elsewhere)).join('\n');
     },
   });
 }
 
-function unknownSetting(key: string, names: readonly string[], later: readonly string[]): string {
+function unknownSetting(
+  key: string,
+  names: readonly string[],
+  later: readonly string[],
+  elsewhere: Readonly<Record<string, string>>,
+): string {
+  const meant = Object.hasOwn(elsewhere, key) ? elsewhere[key] : undefined;
+  if (meant !== undefined) return `unknown setting ${shown(key)}; it is called '${meant}' here`;
   if (later.includes(key)) return `'${key}' is not available yet`;
   if (key === '<<') return "merge keys ('<<') are not read; use an alias ('*name') for a value as a whole";
   const near = nearest(key, [...names, ...later]);

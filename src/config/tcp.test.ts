@@ -58,7 +58,7 @@ routes:
       name: 'mail/passthrough/1',
       match: { sni: '*.far.example', alpn: ['h2'] },
       upstream: 1,
-      access: { allow: ['192.0.2.0/24'], deny: [] },
+      access: { ...listener.passthrough[0]!.access, networksBlob: 2, openToOthers: false },
     },
   ]);
   assert.deepEqual(listener.proxyProtocol, { from: ['10.0.0.0/8'], required: false });
@@ -86,6 +86,16 @@ test('lists of networks of what passes through lie beside the file, and are watc
     join(directory, 'ours.txt'),
     join(directory, 'bad.txt'),
   ]);
+});
+
+test('revocation lists and a libssl of ones own are watched, what is fetched is not', async () => {
+  const clients = '{ authorities: ca.pem, revocation: { crl: [own.crl, "http://crl.example/x.crl"] } }';
+  const listener = `tls: { certificates: [{ certificate: c.pem, key: c.key }], library: libssl.so, clientCertificates: ${clients} }\nroutes: [{ to: imap }]`;
+  const text = `listeners:\n  - name: a\n    address: 127.0.0.1:1\n    ${listener.replace('\n', '\n    ')}\n${UPSTREAMS}`;
+  assert.deepEqual(
+    filesOf(await parseConfig(text, join(directory, 'site.yaml'))),
+    ['site.yaml', 'c.pem', 'c.key', 'libssl.so', 'ca.pem', 'own.crl'].map((name) => join(directory, name)),
+  );
 });
 
 const CASES: readonly (readonly [name: string, listener: string, ...found: readonly string[]])[] = [

@@ -3,6 +3,7 @@
  * libraries' symbol tables and loads nothing: a worker does that, and what then fails is told by it.
  */
 import { readFileSync, statSync } from 'node:fs';
+import { fileProblem } from '../base/bounded-file.ts';
 import type { EngineName } from '../base/engine-name.ts';
 import { findPolicy } from '../hello/policies.ts';
 import { readElfExports } from '../native/elf.ts';
@@ -57,7 +58,8 @@ export function fastEngineProblem(path: () => string = s2nLibraryPath): string |
     if (seen?.id !== id) seen = { id, problem: problemOf(file) };
     return seen.problem;
   } catch (error) {
-    return `${file === '' ? 'its package' : file} cannot be read (${error instanceof Error ? error.message : String(error)})`;
+    const message = systemProblem(file, error);
+    return file === '' ? `its package cannot be read (${message})` : message;
   }
 }
 
@@ -80,6 +82,12 @@ export function opensslLibraryProblem(path: string): string | null {
     const missing = Object.keys(OPENSSL_SYMBOLS).find((name) => name.startsWith('SSL_') && !functions.has(name));
     return missing === undefined ? null : `it does not export ${missing}: it is no libssl of OpenSSL 3`;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return systemProblem(path, error);
   }
+}
+
+/** What the system says of a file, or what we found in it. */
+function systemProblem(path: string, error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return path !== '' && 'syscall' in error ? fileProblem(path, error) : error.message;
 }
