@@ -1,10 +1,12 @@
 /**
  * Configurations of other programs and what becomes of them: `test/golden/import/NAME/`, with the result in `NAME.yaml` beside it, its remarks
- * as comments. `npm run goldens` writes the results anew.
+ * as comments. In `refused/` each file stands for itself: nothing is made of any, and `refused.txt` says why. `npm run goldens` writes the
+ * results anew.
  */
 import { cpSync, existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { TollgateError } from '../src/base/tollgate-error.ts';
 import { importConfig } from '../src/config/import/import-config.ts';
 import { noteText } from '../src/config/import/notes.ts';
 
@@ -18,9 +20,10 @@ export interface ImportGolden {
 }
 
 export function importGoldens(): readonly ImportGolden[] {
-  return globSync('*/', { cwd: IMPORTS })
+  const made = globSync('*/', { cwd: IMPORTS })
+    .filter((folder) => !folder.startsWith('refused'))
     .sort()
-    .map((folder) => {
+    .map((folder): ImportGolden => {
       const source = ['nginx.conf', 'haproxy.cfg'].map((file) => join(IMPORTS, folder, file)).find((file) => existsSync(file))!;
       return {
         name: `import/${folder.replace(/\/$/, '')}`,
@@ -39,4 +42,25 @@ export function importGoldens(): readonly ImportGolden[] {
         },
       };
     });
+  return [...made, REFUSED];
+}
+
+const REFUSED: ImportGolden = {
+  name: 'import/refused',
+  path: join(IMPORTS, 'refused.txt'),
+  make: async () => {
+    const said: string[] = [];
+    for (const file of globSync('refused/*', { cwd: IMPORTS }).sort()) said.push(`${file}: ${await refusal(join(IMPORTS, file))}\n`);
+    return said.join('').replaceAll(IMPORTS, '/DIR');
+  },
+};
+
+async function refusal(path: string): Promise<string> {
+  try {
+    await importConfig(path, null);
+    return 'NOT REFUSED';
+  } catch (error) {
+    if (!(error instanceof TollgateError)) throw error;
+    return error.message;
+  }
 }
