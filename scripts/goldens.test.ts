@@ -101,7 +101,7 @@ const NEVER_SAID: Readonly<Record<string, readonly RegExp[]>> = {
 /** No part of what is said of a file: the texts of commands, and what is made of the schema. */
 const NO_MESSAGES: readonly string[] = ['describe.ts', 'make-password.ts', 'difference.ts', 'free-port.ts'];
 
-// Not src/config/import: `check` never says what stands there. Its remarks are read in goldens of their own (import-goldens.ts), and in its tests.
+// Not src/config/import: `check` never says what stands there. Its sentences are in goldens of their own (import-goldens.test.ts).
 test('every sentence that configuration code can say is said in a golden', () => {
   const said = [
     ...[ERRORS, HOST].flatMap((folder) =>

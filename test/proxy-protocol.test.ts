@@ -4,7 +4,8 @@ import { type TestContext, test } from 'node:test';
 import { leaf } from './support/certificates.ts';
 import { Client, exchange } from './support/client.ts';
 import { httpOrigin, rawOrigin } from './support/origin.ts';
-import { haproxy, nginx, ports } from './support/proxies.ts';
+import { ports } from './support/program.ts';
+import { haproxy, nginx } from './support/proxies.ts';
 import { Plain, tcpTollgate, tls } from './support/tcp.ts';
 import { type Tollgate, until } from './support/tollgate.ts';
 

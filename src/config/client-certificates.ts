@@ -98,7 +98,7 @@ export const clientCertificates = section(
             duration(SECOND_MS, 7 * DAY_MS).prefault('10m'),
           ),
         },
-        ['delta'],
+        [],
         undefined,
         { crls: 'crl' },
       ).optional(),

@@ -74,7 +74,7 @@ export class TestAuthority {
   /** `extensions`: more lines of an openssl extension section. */
   constructor(name = '/O=Test/CN=Authority', kind: 'ec' | 'rsa' = 'ec', issuer?: TestAuthority, extensions: readonly string[] = []) {
     this.#kind = kind;
-    const made = request(
+    const made = certified(
       name,
       kind,
       ['basicConstraints=critical,CA:true', 'keyUsage=critical,keyCertSign,cRLSign', 'subjectKeyIdentifier=hash', ...extensions],
@@ -92,7 +92,7 @@ export class TestAuthority {
 
   /** A leaf. `extensions`: lines of an openssl extension section. */
   issue(subject: string, extensions: readonly string[] = ['extendedKeyUsage=clientAuth'], days = 30): MadeClient {
-    const { pem, keyPem } = request(subject, 'ec', ['basicConstraints=CA:false', ...extensions], {
+    const { pem, keyPem } = certified(subject, 'ec', ['basicConstraints=CA:false', ...extensions], {
       issuer: this,
       serial: this.#serial++,
       days,
@@ -122,17 +122,20 @@ export class TestAuthority {
   }
 }
 
-interface RequestOptions {
-  readonly issuer: TestAuthority | undefined;
+interface SignOptions {
+  /** Undefined: it signs itself. */
+  readonly issuer: { readonly pem: string | Buffer; readonly keyPem: string | Buffer } | undefined;
   readonly serial: number | undefined;
+  /** From now; below 0: it is over. */
   readonly days: number;
 }
 
-function request(
+/** A key, and a certificate for it with these lines of an openssl extension section. */
+export function certified(
   subject: string,
   kind: 'ec' | 'rsa',
   extensions: readonly string[],
-  options: RequestOptions,
+  options: SignOptions,
 ): { pem: string; keyPem: string } {
   const directory = mkdtempSync(join(tmpdir(), 'tollgate-authority-'));
   const at = (name: string): string => join(directory, name);

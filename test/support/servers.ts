@@ -1,12 +1,8 @@
 /** Real web servers as origins: Apache, nginx, Caddy, gunicorn, each with a private configuration on a port of its own, ended with the test. */
-import { spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { freePort } from '../../src/config/free-port.ts';
-import { until } from './tollgate.ts';
+import { ports, startProgram } from './program.ts';
 
 /** What every server has: /small and /large; /moved leads to /small; /cookies sets two; what else there is is missing. */
 export interface Content {
@@ -18,44 +14,16 @@ export interface Content {
 export const KEPT_S = 1;
 export const KEPT_REQUESTS = 3;
 
-let nextPort = 43_000 + (process.pid % 500) * 20;
-
 async function start(t: TestContext, content: Content, commandOf: (directory: string, port: number) => readonly string[]): Promise<number> {
-  const directory = mkdtempSync(join(tmpdir(), 'tollgate-test-server-'));
-  // Some of them give up root, and must still read their files.
-  chmodSync(directory, 0o755);
-  mkdirSync(join(directory, 'www'));
-  writeFileSync(join(directory, 'www/small'), content.small);
-  writeFileSync(join(directory, 'www/large'), content.large);
-  const port = await freePort(nextPort);
-  nextPort = port + 1;
-  const [command = '', ...args] = commandOf(directory, port);
-  let output = '';
-  const env = { ...process.env, HOME: directory, XDG_CONFIG_HOME: directory, XDG_DATA_HOME: directory };
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env, cwd: directory });
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (data) => {
-      output += String(data);
-    });
-  }
-  t.after(async () => {
-    if (child.exitCode === null && child.signalCode === null) {
-      const gone = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGTERM');
-      const late = setTimeout(() => child.kill('SIGKILL'), 5_000);
-      await gone;
-      clearTimeout(late);
-    }
-    rmSync(directory, { recursive: true, force: true });
+  const [port = 0] = await ports(1);
+  await startProgram(t, port, (directory) => {
+    // Some of them give up root, and must still read their files.
+    chmodSync(directory, 0o755);
+    mkdirSync(join(directory, 'www'));
+    writeFileSync(join(directory, 'www/small'), content.small);
+    writeFileSync(join(directory, 'www/large'), content.large);
+    return commandOf(directory, port);
   });
-  await until(async () => {
-    if (child.exitCode !== null) throw new Error(`${command} ended with ${child.exitCode}: ${output.slice(-500)}`);
-    return await new Promise<boolean>((resolve) => {
-      const socket = connect(port, '127.0.0.1');
-      socket.once('connect', () => resolve(socket.destroy() !== undefined));
-      socket.once('error', () => resolve(false));
-    });
-  }, 20_000);
   return port;
 }
 

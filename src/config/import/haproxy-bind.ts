@@ -1,6 +1,7 @@
 /** HAProxy's bind lines: addresses, and what is spoken there. Looks into folders of certificates, since Tollgate names each file. */
 import { access, readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { fileProblem } from '../../base/bounded-file.ts';
 import { CERTIFICATES_MAX } from '../../base/limits.ts';
 import { TollgateError } from '../../base/tollgate-error.ts';
 import type { DraftTls } from './draft.ts';
@@ -96,6 +97,9 @@ const QUIET = [
   ],
 ];
 
+const CLIENT_CERTIFICATES = "see the listener's tls.clientCertificates";
+const PROXY_PROTOCOL = "name them in the listener's proxyProtocol";
+
 export interface Bind {
   readonly line: Line;
   readonly address: string;
@@ -139,13 +143,13 @@ export async function readBind(line: Line, context: BindContext): Promise<readon
   }
   const verify = value('verify');
   const closed = tls !== null && verify === 'required';
-  if (closed) notes.add('untranslated', line, 'client certificates are not asked for: everybody is answered 403');
-  else if (verify === 'optional') notes.add('untranslated', line, 'client certificates are not asked for');
+  if (closed) notes.add('untranslated', line, 'client certificates are not translated: everybody is answered 403', CLIENT_CERTIFICATES);
+  else if (verify === 'optional') notes.add('untranslated', line, 'client certificates are not translated', CLIENT_CERTIFICATES);
   for (const { name, value: given } of options) {
     if (name === 'alpn' || name === 'npn') {
       if (given.split(',').includes('h2')) notes.add('untranslated', line, 'HTTP/2 is not spoken');
     } else if (name === 'accept-proxy' || name === 'accept-netscaler-cip')
-      notes.add('untranslated', line, 'the PROXY protocol is not read: clients that send it are refused');
+      notes.add('untranslated', line, 'PROXY headers are read from named networks alone: others that send one are refused', PROXY_PROTOCOL);
     else if (name === 'ciphers' || name === 'ciphersuites' || name === 'curves' || name === 'ecdhe')
       notes.add('untranslated', line, `${name} are those of tls.policy`);
     else if (
@@ -257,7 +261,7 @@ async function filesOf(
     const others = certificates.some((path) => !/\.(?:pem|crt)$/.test(path)) || all.some((name) => /\.(?:pem|crt)\.key$/.test(name));
     return { certificates, others };
   } catch (error) {
-    notes.add('untranslated', line, `${folder} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`);
+    notes.add('untranslated', line, fileProblem(folder, error));
     return { certificates: [], others: false };
   }
 }

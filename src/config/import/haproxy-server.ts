@@ -168,7 +168,7 @@ export function readServers(lines: readonly Line[], defaults: readonly string[],
     if (address === null) drop('it is no address with a port that Tollgate can reach');
     else if (options.has('ssl') && !options.has('no-ssl')) drop('servers are not spoken to by TLS');
     else if (['send-proxy', 'send-proxy-v2', 'send-proxy-v2-ssl', 'send-proxy-v2-ssl-cn'].some((name) => options.has(name)))
-      drop('servers are not told of clients by the PROXY protocol');
+      drop('the PROXY protocol is a setting of a whole upstream (proxyProtocol)');
     else if (options.get('proto') === 'h2' || options.get('proto') === 'fcgi') drop('servers are spoken to by HTTP/1.1');
     else if (options.has('disabled')) drop('it is disabled');
     else if (options.get('weight') === '0') drop('its weight is 0');

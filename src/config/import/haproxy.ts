@@ -102,7 +102,7 @@ class Translator {
         continue;
       }
       if (!proxy.isHttp) {
-        this.#notes.add('untranslated', section, 'it is of mode tcp: only HTTP is forwarded');
+        this.#notes.add('untranslated', section, 'it is of mode tcp, which is not translated', 'see protocol: tcp of a listener');
         continue;
       }
       for (const listener of await this.#listeners(proxy, names)) {

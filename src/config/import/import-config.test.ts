@@ -74,7 +74,7 @@ test('importConfig() keeps out whom a rule kept out that has no counterpart', as
       [{ respond: { status: 501, body: 'not translated' } }],
     ],
   );
-  assert.match(said, /client certificates are not asked for: these requests are answered 403/);
+  assert.match(said, /client certificates are not translated: these requests are answered 403/);
 });
 
 test('importConfig() never sends over what was TLS without it', async (t) => {

@@ -82,6 +82,8 @@ const QUIET: readonly string[] = [
     'thread_pool',
   ],
   ...['ssl_client_certificate', 'ssl_verify_depth', 'ssl_crl', 'ssl_certificate_cache', 'ssl_certificate_key', 'limit_rate_after'],
+  // Responses are fetched and shown by themselves.
+  ...['ssl_stapling', 'ssl_stapling_', 'ssl_trusted_certificate'],
 ];
 
 /** These are read where they are in force; where nobody looks, they are not. */
@@ -128,11 +130,12 @@ const ADVICE: Readonly<Record<string, readonly [why: string, instead: string | n
   alias: [NO_FILES, 'put a web server behind it'],
   try_files: [NO_FILES, 'put a web server behind it'],
   error_page: ['its pages are files of the web server', "name a file in the listener's errorPages"],
-  stream: ['TCP and UDP of nginx are not read', null],
+  stream: ['TCP and UDP of nginx are not read', 'see protocol: tcp of a listener'],
   mail: ['mail is not spoken', null],
   map: ['values are not computed from others', null],
   geo: ['values are not computed from addresses', "a route's access holds networks"],
   split_clients: ['values are not computed from others', null],
+  server: ['no location leads to its group, and so it was left out', null],
   set: ['there are no variables of your own', null],
   proxy_cache: ['nothing is cached', 'put a cache behind it'],
   proxy_cache_path: ['nothing is cached', 'put a cache behind it'],
@@ -155,9 +158,6 @@ const ADVICE: Readonly<Record<string, readonly [why: string, instead: string | n
   chunked_transfer_encoding: ['', null],
   ssl_ciphers: ['cipher suites are those of tls.policy', 'choose a policy: modern or intermediate'],
   ssl_conf_command: ['TLS settings are those of tls.policy', null],
-  ssl_stapling: ['OCSP answers are not stapled', null],
-  ssl_stapling_verify: ['OCSP answers are not stapled', null],
-  ssl_trusted_certificate: ['OCSP answers are not stapled', null],
   ssl_password_file: ['encrypted keys are not read', "decrypt it with 'openssl pkey -in OLD -out NEW'"],
   ssl_reject_handshake: ['', 'see tls.strict of a listener'],
   http2: ['HTTP/2 is not spoken', null],

@@ -57,6 +57,8 @@ interface ProxyPass {
   readonly uri: string;
 }
 
+const CLIENT_CERTIFICATES = "see the listener's tls.clientCertificates";
+
 export class LocationTranslator {
   readonly #context: NginxContext;
   readonly #server: ServerContext;
@@ -102,11 +104,11 @@ export class LocationTranslator {
     const { notes } = this.#context;
     const verify = scope.last('ssl_verify_client');
     if (verify !== undefined && verify.args[0] === 'on' && this.#listener.tls) {
-      notes.add('untranslated', verify, 'client certificates are not asked for: these requests are answered 403');
+      notes.add('untranslated', verify, 'client certificates are not translated: these requests are answered 403', CLIENT_CERTIFICATES);
       return null;
     }
     if (verify !== undefined && verify.args[0] !== 'off' && this.#listener.tls)
-      notes.add('untranslated', verify, 'client certificates are not asked for');
+      notes.add('untranslated', verify, 'client certificates are not translated', CLIENT_CERTIFICATES);
     const access = this.#access(scope);
     const basicAuth = this.#basicAuth(scope);
     const forwardAuth = this.#forwardAuth(scope, place);

@@ -20,6 +20,8 @@ import type { Notes } from './notes.ts';
 const ROUTES_MAX = 10_000;
 const LISTENERS_MAX = 200;
 
+const PROXY_PROTOCOL = "name them in the listener's proxyProtocol";
+
 interface Server extends ServerContext {
   /** Patterns of Tollgate's, those of one name together; none: it answers only who names no other. */
   readonly hosts: readonly (readonly string[])[];
@@ -157,7 +159,8 @@ function addListen({ notes }: NginxContext, server: Server, at: Directive, socke
     if (key === 'backlog' && /^\d{1,5}$/.test(value)) socket.backlog = Math.min(Math.max(Number(value), 1), 65_535);
     else if (key === 'fastopen') socket.fastOpen = true;
     else if (key === 'http2' || key === 'spdy') notes.add('untranslated', at, 'HTTP/2 is not spoken');
-    else if (key === 'proxy_protocol') notes.add('untranslated', at, 'the PROXY protocol is not read: clients that send it are refused');
+    else if (key === 'proxy_protocol')
+      notes.add('untranslated', at, 'PROXY headers are read from named networks alone: others that send one are refused', PROXY_PROTOCOL);
     else if (
       ![
         'ssl',
