@@ -25,6 +25,7 @@ import { CertificateStatus } from './certificate-status.ts';
 import { ClockWatch } from './clock-watch.ts';
 import type { Answer, ControlServer, WorkerLink, WorkerListener } from './control-server.ts';
 import type { Inheritance, InheritedWorker } from './inheritance.ts';
+import { KeyLogFile } from './key-log-file.ts';
 import { LogFiles, Reopening } from './log-files.ts';
 import { NameWatcher } from './name-watcher.ts';
 import { removeWorkerList, writeWorkerList } from './process-identity.ts';
@@ -130,6 +131,7 @@ export class Supervisor {
   #asked = 0;
   readonly #questions = new Map<number, (answer: { readonly total: number; readonly list: readonly ConnectionView[] }) => void>();
   #debug: { readonly client: string | null; readonly route: string | null; readonly untilMs: number } | null = null;
+  readonly keyLog: KeyLogFile;
   readonly #names: NameWatcher;
   readonly #status: CertificateStatus;
 
@@ -138,6 +140,7 @@ export class Supervisor {
     this.#options = options;
     this.#inCharge = (inheritance?.predecessor ?? null) === null;
     this.#log = options.log;
+    this.keyLog = new KeyLogFile(options.log, () => this.#all());
     this.#control = options.control;
     this.#plan = options.plan;
     this.#blobs = options.blobs;
@@ -555,6 +558,7 @@ export class Supervisor {
     const debug = this.#debug;
     const leftMs = debug === null ? 0 : debug.untilMs - performance.now();
     if (debug !== null && leftMs > 0) worker.tell({ type: 'debug', client: debug.client, route: debug.route, forMs: leftMs });
+    this.keyLog.handTo(worker);
     this.#log.debug({ worker: seat.index, pid: worker.pid, plan: message.planId, ms: message.ms }, 'worker serves');
     if (seat.restarts > 0 && applying === null) this.#log.info({ worker: seat.index, pid: worker.pid }, 'worker replaced');
     this.#assign();
@@ -688,6 +692,7 @@ export class Supervisor {
 
   /** A successor serves: our workers finish what they have, and it looks after them. Resolves when nothing of ours is left in this process. */
   async leave(): Promise<void> {
+    this.keyLog.end('the program is replaced');
     this.#stopping ??= Promise.resolve();
     for (const timer of [...this.#timers, ...this.#restarts]) clearTimeout(timer);
     for (const worker of this.#all()) {
@@ -734,6 +739,7 @@ export class Supervisor {
   }
 
   async #stop(drainMs: number): Promise<void> {
+    this.keyLog.end('the program ends');
     this.#allReady.reject(new TollgateError('stopped', 'stopped before the workers had started'));
     for (const timer of [...this.#timers, ...this.#restarts]) clearTimeout(timer);
     // Ours first: with the last copy of a socket the port is free, and nobody waits in a queue that no one empties.

@@ -75,6 +75,8 @@ export interface Status {
   readonly faults: Readonly<Record<string, number>>;
   /** What is asked for and cannot be had here, and why. */
   readonly inactive: readonly string[];
+  /** The secrets of a listener's handshakes are written to a file; null: nobody's are. */
+  readonly keyLog: { readonly listener: string; readonly file: string; readonly secondsLeft: number } | null;
 }
 
 export interface StatusSource extends Omit<MetricsSource, 'self'> {
@@ -85,6 +87,7 @@ export interface StatusSource extends Omit<MetricsSource, 'self'> {
   readonly rates: Rates;
   readonly meter: TargetMeter;
   readonly trialUntilMs: number | null;
+  readonly keyLog: Status['keyLog'];
   readonly file: string;
   readonly finishing: Status['finishing'];
 }
@@ -103,6 +106,7 @@ export function makeStatus(source: StatusSource): Status {
     plan: plan.id,
     file: source.file,
     trialUntilMs: source.trialUntilMs,
+    keyLog: source.keyLog,
     draining: source.draining,
     connections: { open: table.counter(C_CONNECTIONS_OPEN), total: table.counter(C_CONNECTIONS) },
     requests: { open: table.counter(C_REQUESTS_OPEN), total: table.counter(C_REQUESTS) },
@@ -222,6 +226,10 @@ export function statusText(status: Status): string {
   }
   const faults = Object.entries(status.faults);
   if (faults.length > 0) lines.push('', 'WHAT WENT WRONG', ...columns(faults.map(([reason, count]) => [reason, String(count)])));
+  if (status.keyLog !== null) {
+    const { listener, file, secondsLeft } = status.keyLog;
+    lines.push('', `TLS KEYS ARE LOGGED  ${listener}, to ${file}, for ${secondsLeft} s more`);
+  }
   if (status.inactive.length > 0) lines.push('', 'INACTIVE', ...status.inactive.map((each) => `  ${each}`));
   return `${lines.join('\n')}\n`;
 }
