@@ -224,6 +224,7 @@ export class Instance {
       changes: this.#changes.counts,
       trialUntilMs: this.#changes.trialUntilMs,
       keyLog: this.#supervisor.keyLog.view,
+      revocation: this.#supervisor.certificateStatus.revocation,
       file: this.#changes.loaded.file,
     });
   }

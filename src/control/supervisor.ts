@@ -133,7 +133,7 @@ export class Supervisor {
   #debug: { readonly client: string | null; readonly route: string | null; readonly untilMs: number } | null = null;
   readonly keyLog: KeyLogFile;
   readonly #names: NameWatcher;
-  readonly #status: CertificateStatus;
+  readonly certificateStatus: CertificateStatus;
 
   constructor(options: SupervisorOptions) {
     const { inheritance } = options;
@@ -146,7 +146,7 @@ export class Supervisor {
     this.#blobs = options.blobs;
     this.#keys = new TicketKeys(Math.floor(Date.now() / 1_000), inheritance?.keys ?? null);
     this.#names = new NameWatcher({ log: options.log, onChange: (name) => this.#onMoved(name) });
-    this.#status = new CertificateStatus(options.log, () => this.#all());
+    this.certificateStatus = new CertificateStatus(options.log, () => this.#all());
     const inherited = inheritance?.table ?? null;
     if (inherited !== null && inherited.table.workers >= options.workers) {
       this.#table = inherited.table;
@@ -198,7 +198,7 @@ export class Supervisor {
       this.#keeper.inherit([...(inheritance?.sockets ?? []), ...this.#options.given]);
       const prepared = await this.#keeper.prepare(plan, this.#seats.length);
       this.#plan = prepared.plan;
-      await this.#status.prepare(this.#plan, this.#blobs);
+      await this.certificateStatus.prepare(this.#plan, this.#blobs);
       this.#goOn();
       this.#control.events = { onWorker: (hello, link) => this.#onWorker(hello, link), onCommand };
       this.#inheritWorkers(inheritance, prepared.opened);
@@ -207,7 +207,7 @@ export class Supervisor {
       this.#timers = [setInterval(() => this.#look(), LOOK_MS), setInterval(() => this.#rotateKeys(), TICKET_ROTATE_MS)];
       await this.#whenReady(START_MS, 'the workers do not start');
       this.#keeper.commit(this.#plan);
-      this.#status.commit(this.#plan, this.#blobs);
+      this.certificateStatus.commit(this.#plan, this.#blobs);
     } catch (error) {
       await this.giveUp();
       throw error;
@@ -300,7 +300,7 @@ export class Supervisor {
       const prepared = await this.#keeper.prepare(plan, workers);
       this.#newcomers(plan, before.plan);
       for (const { worker } of this.#seats) worker?.hand(prepared.opened);
-      await this.#status.prepare(plan, blobs);
+      await this.certificateStatus.prepare(plan, blobs);
       logs = LogFiles.open(plan);
       this.#plan = prepared.plan;
       this.#blobs = blobs;
@@ -317,7 +317,7 @@ export class Supervisor {
       this.#speakTo(logs);
       before.logs.close();
       this.#keeper.commit(this.#plan);
-      this.#status.commit(this.#plan, blobs);
+      this.certificateStatus.commit(this.#plan, blobs);
       this.#names.keep(new Set(namedTargets(plan).map(({ host }) => host.name)));
       for (const { host, addresses } of namedTargets(plan)) this.#names.watch(host.name, hostAddresses(addresses));
     } catch (error) {
@@ -493,7 +493,7 @@ export class Supervisor {
   #welcome(worker: WorkerProcess): void {
     const { keys, secrets } = this.#keys.all;
     worker.tell({ type: 'tickets', keys }, secrets);
-    this.#status.welcome(worker);
+    this.certificateStatus.welcome(worker);
     worker.tellPlan(this.#plan, this.#blobs);
     for (const { slot: target, host } of namedTargets(this.#plan)) this.#tellAddresses(worker, target, host);
   }
@@ -512,7 +512,7 @@ export class Supervisor {
 
   #onMessage(worker: WorkerProcess, message: FromWorker, blobs: readonly Uint8Array[]): void {
     if (message.type === 'revocation') {
-      this.#status.onQuestion(worker, message, blobs);
+      this.certificateStatus.onQuestion(worker, message, blobs);
       return;
     }
     if (message.type === 'spans') {
@@ -770,7 +770,7 @@ export class Supervisor {
   async #release(): Promise<void> {
     this.#keeper.close();
     this.#names.close();
-    this.#status.close();
+    this.certificateStatus.close();
     await this.#control.close();
     for (const blob of this.#blobs) blob.fill(0);
     this.#logs?.close(true);

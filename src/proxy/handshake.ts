@@ -288,6 +288,7 @@ export class Handshake implements RevocationWaiter {
   #settled(client: ClientConnection, judge: ClientJudge, identity: ClientIdentity): boolean {
     const fault = judge.settle(identity);
     if (fault === 0) {
+      client.identity = identity;
       client.clientFields = judge.fieldsOf(identity);
       return true;
     }
