@@ -11,8 +11,9 @@ import type { ConnectionOptions } from 'node:tls';
 import { type MadeClient, TestAuthority } from '../src/x509/test-authority.ts';
 import { leaf } from './support/certificates.ts';
 import { Client } from './support/client.ts';
-import { httpOrigin, type Origin } from './support/origin.ts';
+import { httpOrigin, type Origin, rawOrigin } from './support/origin.ts';
 import { Responder } from './support/responder.ts';
+import { tcpTollgate, tls } from './support/tcp.ts';
 import { Tollgate, until } from './support/tollgate.ts';
 
 const root = new TestAuthority('/O=Bank/CN=Root');
@@ -179,6 +180,48 @@ test('a client that is put on the list is refused within seconds, without a relo
   put('clients.crl', authority.list({ thisUpdateMs: Date.now() }));
   await until(async () => (await ask(tollgate.port, client)).status === OK);
   assert.ok(origin.requests.length >= 3);
+
+  // `status` knows them, and a list that ends is told.
+  const listed = async () => (await tollgate.status()).revocation.find(({ source }) => source === at('clients.crl'));
+  const current = await listed();
+  assert.deepEqual([current?.issuer, current?.entries, current?.stale], ['CN=Clients,O=Bank', 0, false]);
+  put(
+    'clients.crl',
+    authority.list({ serials: [client.certificate.serialBytes], thisUpdateMs: Date.now(), nextUpdateMs: Date.now() - 1_000 }),
+  );
+  await until(() => tollgate.errors.includes(`the revocation list ${at('clients.crl')} has ended at `));
+  const ended = await listed();
+  assert.deepEqual([ended?.entries, ended?.stale, ended?.problem], [1, true, null]);
+  assert.match(
+    tollgate.command('status', '--runtime', `${tollgate.directory}/run`),
+    /REVOCATION LISTS\n.*CN=Clients,O=Bank +1 revoked +STALE since /,
+  );
+});
+
+test('a PROXY header tells whose certificate a client came in by', async (t) => {
+  const raw = await rawOrigin(t, (socket) => {
+    socket.once('data', () => socket.end('heard'));
+  });
+  const clients = `{ mode: optional, authorities: "${at('ca.pem')}" }`;
+  const tollgate = await tcpTollgate(t, raw.port, `${tls(['localhost'], `, clientCertificates: ${clients}`)}\nroutes: [{ to: server }]`, {
+    upstream: ', proxyProtocol: v2',
+  });
+  const told = async (client: MadeClient | null): Promise<Buffer> => {
+    const connection = await new Client(tollgate.port, client === null ? {} : { cert: client.certificatePem, key: client.keyPem }).open();
+    connection.send('hello');
+    await connection.until('heard');
+    connection.close();
+    return Buffer.from(raw.heard.at(-1)!, 'latin1');
+  };
+  const named = await told(authority.issue('/O=Bank/CN=Ada Lovelace'));
+  const ssl = named.indexOf(Buffer.from('\x21\0\x07TLSv1.3', 'latin1')) - 5;
+  // PP2_CLIENT_SSL, .._CERT_CONN and .._CERT_SESS; verified.
+  assert.equal(named.subarray(ssl, ssl + 5).toString('hex'), '0700000000');
+  assert.ok(named.includes(Buffer.from('\x22\0\x0cAda Lovelace', 'latin1')));
+  const nobody = await told(null);
+  const at0 = nobody.indexOf(Buffer.from('\x21\0\x07TLSv1.3', 'latin1')) - 5;
+  assert.equal(nobody.subarray(at0, at0 + 5).toString('hex'), '0100000001');
+  assert.ok(!nobody.includes(Buffer.from('Ada')));
 });
 
 test('a name may ask for certificates where its listener does not, and no connection gets round that', async (t) => {

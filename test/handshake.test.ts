@@ -1,12 +1,13 @@
 /** TLS through the real program, with openssl and Node as clients: certificates by name, resumption, and why a handshake failed. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
+import { freePort } from '../src/config/free-port.ts';
 import { caPath, leaf } from './support/certificates.ts';
 import { Client, exchange } from './support/client.ts';
 import { httpOrigin } from './support/origin.ts';
@@ -59,6 +60,54 @@ for (const engine of ['s2n', 'openssl'] as const) {
       assert.match(await sClient(tollgate.port, option, '-sess_out', session), /New, /);
       // The kernel spreads connections over the workers: of many, both have had some.
       for (let i = 0; i < 10; i++) assert.match(await sClient(tollgate.port, option, '-sess_in', session), /Reused, /, option);
+    }
+  });
+
+  test(`${engine}: a ticket is worth nothing to another listener, nor under another policy`, async (t) => {
+    const origin = await httpOrigin(t, (_request, response) => response.end('hello'));
+    const { certificate, key } = leaf(['localhost']);
+    const other = await freePort(33_000 + (process.pid % 500) * 10);
+    const listener = (name: string, port: string | number): string => `  - name: ${name}
+    address: "127.0.0.1:${port}"
+    tls: { engine: ${engine}, policy: intermediate, certificates: [{ certificate: ${certificate}, key: ${key} }] }
+    routes: [{ to: app }]
+`;
+    const tollgate = await Tollgate.start(t, {
+      workers: 1,
+      config: `listeners:\n${listener('web', 'PORT')}${listener('other', other)}upstreams: [{ name: app, targets: ["127.0.0.1:${origin.port}"] }]\n`,
+    });
+    const visit = async (
+      port: number,
+      maxVersion: 'TLSv1.2' | 'TLSv1.3',
+      session?: Buffer,
+    ): Promise<{ reused: boolean; ticket: Buffer }> => {
+      const client = new Client(port, { maxVersion, servername: 'localhost', ...(session === undefined ? {} : { session }) });
+      let ticket: Buffer = Buffer.alloc(0);
+      client.socket.on('session', (each: Buffer) => {
+        ticket = each;
+      });
+      await client.open();
+      await client.send('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n').until('hello');
+      await client.wait(() => session !== undefined || ticket.length > 0);
+      const reused = client.socket.isSessionReused();
+      client.close();
+      return { reused, ticket };
+    };
+    const versions = ['TLSv1.2', 'TLSv1.3'] as const;
+    const tickets: Buffer[] = [];
+    for (const version of versions) {
+      const { ticket } = await visit(tollgate.port, version);
+      tickets.push(ticket);
+      assert.equal((await visit(tollgate.port, version, ticket)).reused, true, version);
+      assert.equal((await visit(other, version, ticket)).reused, false, `${version}, another listener`);
+    }
+    const share = (await tollgate.status()).handshakes;
+    assert.deepEqual([share.full, share.resumed, share.resumedShare], [4, 2, 2 / 6]);
+    const path = join(tollgate.directory, 'tollgate.yaml');
+    writeFileSync(path, readFileSync(path, 'utf8').replaceAll('policy: intermediate', 'policy: legacy'));
+    tollgate.command('reload', '--runtime', join(tollgate.directory, 'run'));
+    for (const [i, version] of versions.entries()) {
+      assert.equal((await visit(tollgate.port, version, tickets[i]!)).reused, false, `${version}, another policy`);
     }
   });
 

@@ -63,6 +63,8 @@ export interface CrlFacts {
   readonly distributionPoints: readonly string[];
   /** cRLNumber, hex; '' without. */
   readonly number: string;
+  /** Certificates it revokes. */
+  readonly entries: number;
 }
 
 interface Head {
@@ -148,7 +150,9 @@ export class CrlReader {
     const builder = this.#builder ?? this.#reserve(0);
     const { scope, distributionPoints, number } = extensions;
     const { thisUpdateMs, nextUpdateMs } = head;
-    return { facts: { issuer: signer.issuer, thisUpdateMs, nextUpdateMs, scope, distributionPoints, number }, setBytes: builder.finish() };
+    const setBytes = builder.finish();
+    const facts = { issuer: signer.issuer, thisUpdateMs, nextUpdateMs, scope, distributionPoints, number, entries: builder.entries };
+    return { facts, setBytes };
   }
 
   #hash(bytes: Uint8Array): void {

@@ -40,6 +40,8 @@ export class ListSource {
   #validators: Readonly<Record<string, string>> = {};
   #failures = 0;
   #problem = '';
+  /** It was told that the list has ended. */
+  #toldEnd = false;
 
   /** `place`: an absolute path, or an http:// address. Nothing happens until `load`. */
   constructor(place: string, issuers: readonly Certificate[], refreshMs: number, events: ListSourceEvents) {
@@ -48,6 +50,11 @@ export class ListSource {
     this.issuers = issuers;
     this.refreshMs = refreshMs;
     this.#events = events;
+  }
+
+  /** Why it cannot be had now; '' when it can. */
+  get problem(): string {
+    return this.#problem;
   }
 
   get isFile(): boolean {
@@ -82,12 +89,23 @@ export class ListSource {
       if (!this.#end.signal.aborted && message !== this.#problem) this.#events.onProblem(message);
       this.#problem = message;
     }
+    this.#lookAtEnd();
     this.#loading = null;
     if (this.#end.signal.aborted) return;
     this.#timer = setTimeout(() => {
       this.#loading = this.#look();
     }, this.#waitMs());
     this.#timer.unref();
+  }
+
+  /** A list that nobody renews still revokes whom it names, and knows nothing of the others. */
+  #lookAtEnd(): void {
+    const hasEnded = this.list !== null && this.list.view.nextUpdateMs < Date.now();
+    if (hasEnded && !this.#toldEnd && !this.#end.signal.aborted) {
+      const since = new Date(this.list!.view.nextUpdateMs).toISOString();
+      this.#events.onProblem(`the revocation list ${this.place} has ended at ${since}, and there is no newer one`);
+    }
+    this.#toldEnd = hasEnded;
   }
 
   #use(next: RevocationList): void {

@@ -3,7 +3,7 @@
  * lists as they come, and answers what workers ask. Opens no socket to clients and decides nothing: who comes in is the judge's affair.
  */
 import { REVOCATION_LISTS_MAX } from '../base/limits.ts';
-import type { RevocationListView } from '../plan/client-certificates.ts';
+import type { RevocationListView, RevocationView } from '../plan/client-certificates.ts';
 import type { RevocationAnswer } from '../plan/messages.ts';
 import { clientRulesOf, type Plan } from '../plan/plan.ts';
 import { type Certificate, readCertificate } from '../x509/certificate.ts';
@@ -48,6 +48,18 @@ export class RevocationService {
   /** Lists that there are, to be handed to a worker that begins. */
   get lists(): readonly { readonly view: RevocationListView; readonly fd: number }[] {
     return [...this.#configured.values(), ...this.#found.values()].flatMap(({ list }) => (list === null ? [] : [list]));
+  }
+
+  /** For people: what there is, and what there should be. */
+  view(nowMs: number): RevocationView[] {
+    return [...this.#configured.values(), ...this.#found.values()].map(({ place, list, problem }) => ({
+      source: place,
+      issuer: list?.facts.issuer.subject ?? null,
+      entries: list?.facts.entries ?? null,
+      nextUpdateMs: list?.view.nextUpdateMs ?? null,
+      stale: list === null || list.view.nextUpdateMs < nowMs,
+      problem: problem === '' ? null : problem,
+    }));
   }
 
   /** Takes the lists of `plan` into use beside those in use. Resolves when files have been read; addresses come later. */

@@ -335,6 +335,27 @@ program
   });
 
 program
+  .command('keylog')
+  .description("write the secrets of a listener's TLS handshakes to a file, for a while, so that a capture can be read")
+  .argument('[off]', "'off' ends it early")
+  .addOption(RUNTIME)
+  .option('--listener <name>', 'whose')
+  .option('--to <file>', 'a new file, in the form of SSLKEYLOGFILE; only the user that Tollgate runs as can read it')
+  .option('--for <time>', 'how long, as 30s; 1h at most', parseWait, 60_000)
+  .option('--json', 'for programs')
+  .addHelpText('after', '\nExamples:\n  tollgate keylog --listener web --for 60s --to /root/keys.txt\n  tollgate keylog off')
+  .action(async (off: string | undefined, options: { runtime: string; listener?: string; to?: string; for: number; json?: boolean }) => {
+    const { listener = '', to } = options;
+    if (off !== undefined && off !== 'off') throw new TollgateError('usage', `'${off}' is not known; did you mean 'off'?`);
+    if (off === undefined && (listener === '' || to === undefined)) throw new TollgateError('usage', 'name a --listener and a file, --to');
+    const forMs = off === 'off' ? 0 : options.for;
+    const file = to === undefined ? '' : resolve(to);
+    const { value } = await ask(options.runtime, { type: 'keylog', author: me('keylog'), listener, file, forMs }, ANSWER_MS);
+    if (options.json === true) process.stdout.write(`${JSON.stringify(value)}\n`);
+    else process.stdout.write(forMs === 0 ? 'no keys are logged any more\n' : `keys go to ${file} for ${Math.round(forMs / 1_000)} s\n`);
+  });
+
+program
   .command('upgrade')
   .description('have a running instance replaced by the program as it is installed now, without losing a connection')
   .addOption(RUNTIME)

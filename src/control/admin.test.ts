@@ -96,6 +96,8 @@ function source(): StatusSource & MetricsSource {
     inactive: ['TCP Fast Open: the kernel does not let servers (net.ipv4.tcp_fastopen lacks 2)'],
     rates: { requests: 1_234.5, handshakes: 3.25, handshakeFailures: 0, answers5xx: 0, bytesIn: 100, bytesOut: 3_000_000 },
     trialUntilMs: null,
+    keyLog: null,
+    revocation: [],
     file: '/etc/tollgate.yaml',
     changes: { applied: 1, refused: 0, lastAppliedMs: 0 },
     self: { residentBytes: 1, heapBytes: 2, cpuS: 0.5, descriptors: 3, descriptorsMax: 1_024 },

@@ -5,6 +5,7 @@
 import { RevocationService } from '../certs/revocation-service.ts';
 import { Stapler } from '../certs/stapler.ts';
 import type { Log } from '../observe/log.ts';
+import type { RevocationView } from '../plan/client-certificates.ts';
 import type { FromWorker } from '../plan/messages.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { WorkerProcess } from './worker-process.ts';
@@ -40,6 +41,11 @@ export class CertificateStatus {
   commit(plan: Plan, blobs: readonly Uint8Array[]): void {
     this.#revocation.keepOnly(plan);
     this.#stapler.configure(plan, blobs);
+  }
+
+  /** For people. */
+  get revocation(): readonly RevocationView[] {
+    return this.#revocation.view(Date.now());
   }
 
   /** Tells a worker all there is, before it is told its plan. */

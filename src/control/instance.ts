@@ -223,6 +223,8 @@ export class Instance {
       meter: this.#targetMeter,
       changes: this.#changes.counts,
       trialUntilMs: this.#changes.trialUntilMs,
+      keyLog: this.#supervisor.keyLog.view,
+      revocation: this.#supervisor.certificateStatus.revocation,
       file: this.#changes.loaded.file,
     });
   }
@@ -280,6 +282,13 @@ export class Instance {
         this.#supervisor.watchClosely(client, route, forMs);
         this.#log.info({ author: authorText(command.author), client, route, seconds: forMs / 1_000 }, 'debug log');
         return { value: null };
+      }
+      case 'keylog': {
+        const { listener, file, forMs } = command;
+        const author = authorText(command.author);
+        if (forMs > 0) this.#supervisor.keyLog.start(this.plan.listeners, listener, file, forMs, author);
+        else if (!this.#supervisor.keyLog.end(`ended by ${author}`)) throw new TollgateError('keylog', 'no keys are logged');
+        return { value: this.#supervisor.keyLog.view };
       }
       case 'upgrade':
         return { value: await this.#upgrade(command.author) };

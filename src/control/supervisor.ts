@@ -25,6 +25,7 @@ import { CertificateStatus } from './certificate-status.ts';
 import { ClockWatch } from './clock-watch.ts';
 import type { Answer, ControlServer, WorkerLink, WorkerListener } from './control-server.ts';
 import type { Inheritance, InheritedWorker } from './inheritance.ts';
+import { KeyLogFile } from './key-log-file.ts';
 import { LogFiles, Reopening } from './log-files.ts';
 import { NameWatcher } from './name-watcher.ts';
 import { removeWorkerList, writeWorkerList } from './process-identity.ts';
@@ -130,20 +131,22 @@ export class Supervisor {
   #asked = 0;
   readonly #questions = new Map<number, (answer: { readonly total: number; readonly list: readonly ConnectionView[] }) => void>();
   #debug: { readonly client: string | null; readonly route: string | null; readonly untilMs: number } | null = null;
+  readonly keyLog: KeyLogFile;
   readonly #names: NameWatcher;
-  readonly #status: CertificateStatus;
+  readonly certificateStatus: CertificateStatus;
 
   constructor(options: SupervisorOptions) {
     const { inheritance } = options;
     this.#options = options;
     this.#inCharge = (inheritance?.predecessor ?? null) === null;
     this.#log = options.log;
+    this.keyLog = new KeyLogFile(options.log, () => this.#all());
     this.#control = options.control;
     this.#plan = options.plan;
     this.#blobs = options.blobs;
     this.#keys = new TicketKeys(Math.floor(Date.now() / 1_000), inheritance?.keys ?? null);
     this.#names = new NameWatcher({ log: options.log, onChange: (name) => this.#onMoved(name) });
-    this.#status = new CertificateStatus(options.log, () => this.#all());
+    this.certificateStatus = new CertificateStatus(options.log, () => this.#all());
     const inherited = inheritance?.table ?? null;
     if (inherited !== null && inherited.table.workers >= options.workers) {
       this.#table = inherited.table;
@@ -195,7 +198,7 @@ export class Supervisor {
       this.#keeper.inherit([...(inheritance?.sockets ?? []), ...this.#options.given]);
       const prepared = await this.#keeper.prepare(plan, this.#seats.length);
       this.#plan = prepared.plan;
-      await this.#status.prepare(this.#plan, this.#blobs);
+      await this.certificateStatus.prepare(this.#plan, this.#blobs);
       this.#goOn();
       this.#control.events = { onWorker: (hello, link) => this.#onWorker(hello, link), onCommand };
       this.#inheritWorkers(inheritance, prepared.opened);
@@ -204,7 +207,7 @@ export class Supervisor {
       this.#timers = [setInterval(() => this.#look(), LOOK_MS), setInterval(() => this.#rotateKeys(), TICKET_ROTATE_MS)];
       await this.#whenReady(START_MS, 'the workers do not start');
       this.#keeper.commit(this.#plan);
-      this.#status.commit(this.#plan, this.#blobs);
+      this.certificateStatus.commit(this.#plan, this.#blobs);
     } catch (error) {
       await this.giveUp();
       throw error;
@@ -297,7 +300,7 @@ export class Supervisor {
       const prepared = await this.#keeper.prepare(plan, workers);
       this.#newcomers(plan, before.plan);
       for (const { worker } of this.#seats) worker?.hand(prepared.opened);
-      await this.#status.prepare(plan, blobs);
+      await this.certificateStatus.prepare(plan, blobs);
       logs = LogFiles.open(plan);
       this.#plan = prepared.plan;
       this.#blobs = blobs;
@@ -314,7 +317,7 @@ export class Supervisor {
       this.#speakTo(logs);
       before.logs.close();
       this.#keeper.commit(this.#plan);
-      this.#status.commit(this.#plan, blobs);
+      this.certificateStatus.commit(this.#plan, blobs);
       this.#names.keep(new Set(namedTargets(plan).map(({ host }) => host.name)));
       for (const { host, addresses } of namedTargets(plan)) this.#names.watch(host.name, hostAddresses(addresses));
     } catch (error) {
@@ -490,7 +493,7 @@ export class Supervisor {
   #welcome(worker: WorkerProcess): void {
     const { keys, secrets } = this.#keys.all;
     worker.tell({ type: 'tickets', keys }, secrets);
-    this.#status.welcome(worker);
+    this.certificateStatus.welcome(worker);
     worker.tellPlan(this.#plan, this.#blobs);
     for (const { slot: target, host } of namedTargets(this.#plan)) this.#tellAddresses(worker, target, host);
   }
@@ -509,7 +512,7 @@ export class Supervisor {
 
   #onMessage(worker: WorkerProcess, message: FromWorker, blobs: readonly Uint8Array[]): void {
     if (message.type === 'revocation') {
-      this.#status.onQuestion(worker, message, blobs);
+      this.certificateStatus.onQuestion(worker, message, blobs);
       return;
     }
     if (message.type === 'spans') {
@@ -555,6 +558,7 @@ export class Supervisor {
     const debug = this.#debug;
     const leftMs = debug === null ? 0 : debug.untilMs - performance.now();
     if (debug !== null && leftMs > 0) worker.tell({ type: 'debug', client: debug.client, route: debug.route, forMs: leftMs });
+    this.keyLog.handTo(worker);
     this.#log.debug({ worker: seat.index, pid: worker.pid, plan: message.planId, ms: message.ms }, 'worker serves');
     if (seat.restarts > 0 && applying === null) this.#log.info({ worker: seat.index, pid: worker.pid }, 'worker replaced');
     this.#assign();
@@ -688,6 +692,7 @@ export class Supervisor {
 
   /** A successor serves: our workers finish what they have, and it looks after them. Resolves when nothing of ours is left in this process. */
   async leave(): Promise<void> {
+    this.keyLog.end('the program is replaced');
     this.#stopping ??= Promise.resolve();
     for (const timer of [...this.#timers, ...this.#restarts]) clearTimeout(timer);
     for (const worker of this.#all()) {
@@ -734,6 +739,7 @@ export class Supervisor {
   }
 
   async #stop(drainMs: number): Promise<void> {
+    this.keyLog.end('the program ends');
     this.#allReady.reject(new TollgateError('stopped', 'stopped before the workers had started'));
     for (const timer of [...this.#timers, ...this.#restarts]) clearTimeout(timer);
     // Ours first: with the last copy of a socket the port is free, and nobody waits in a queue that no one empties.
@@ -764,7 +770,7 @@ export class Supervisor {
   async #release(): Promise<void> {
     this.#keeper.close();
     this.#names.close();
-    this.#status.close();
+    this.certificateStatus.close();
     await this.#control.close();
     for (const blob of this.#blobs) blob.fill(0);
     this.#logs?.close(true);

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { DESCRIPTORS_PER_MESSAGE, openHandoffPair, sendDescriptors } from '../native/handoff.ts';
 import { closeFd } from '../native/listen-sockets.ts';
 import type { RevocationListView } from '../plan/client-certificates.ts';
-import type { ToWorker } from '../plan/messages.ts';
+import type { HandoffTag, ToWorker } from '../plan/messages.ts';
 import type { Plan } from '../plan/plan.ts';
 import { planParts, planWithoutParts } from '../plan/plan-parts.ts';
 import type { WorkerLink } from './control-server.ts';
@@ -131,6 +131,10 @@ export class WorkerProcess {
   handLogs({ tags }: LogFiles): void {
     if (this.#handoff < 0) return;
     for (const { tag, fd } of tags) sendDescriptors(this.#handoff, tag, [fd]);
+  }
+
+  handKeyLog(tag: HandoffTag, fd: number): void {
+    if (this.#handoff >= 0) sendDescriptors(this.#handoff, tag, [fd]);
   }
 
   /** Before whoever waits for it is told. */

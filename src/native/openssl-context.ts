@@ -3,6 +3,7 @@
  * in C for as long as they need it.
  */
 import { HandleTable } from './ffi/handle-table.ts';
+import { opensslKeyLines } from './ffi/key-lines.ts';
 import type { NativeMemory } from './ffi/native-memory.ts';
 import { must, nativeCopy, readCertificates, readKey, ssl } from './ffi/openssl.ts';
 import { callbacks } from './ffi/openssl-callbacks.ts';
@@ -144,6 +145,11 @@ export function openClientContext(options: OpensslClientContextOptions): number 
 }
 
 /** Frees a context. Connections made of it may live on. */
+/** Whether handshakes on `handle` tell their secrets (native/key-lines.ts). */
+export function tellContextKeys(handle: number, on: boolean): void {
+  ssl.SSL_CTX_set_keylog_callback(contexts.pointer(handle), on ? opensslKeyLines() : 0);
+}
+
 export function closeContext(handle: number): void {
   ssl.SSL_CTX_free(contexts.remove(handle));
 }

@@ -54,6 +54,7 @@ export const OPENSSL_SYMBOLS = Object.freeze({
   SSL_CTX_new: 'intptr_t SSL_CTX_new(intptr_t)',
   SSL_CTX_free: 'void SSL_CTX_free(intptr_t)',
   SSL_CTX_ctrl: 'int SSL_CTX_ctrl(intptr_t, int, intptr_t, intptr_t)',
+  SSL_CTX_set_keylog_callback: 'void SSL_CTX_set_keylog_callback(intptr_t, intptr_t)',
   SSL_CTX_set_options: 'uint64_t SSL_CTX_set_options(intptr_t, uint64_t)',
   SSL_CTX_set_security_level: 'void SSL_CTX_set_security_level(intptr_t, int)',
   SSL_CTX_set_cipher_list: 'int SSL_CTX_set_cipher_list(intptr_t, const char*)',

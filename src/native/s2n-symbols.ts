@@ -39,6 +39,7 @@ export const S2N_SYMBOLS = Object.freeze({
   s2n_config_set_ticket_decrypt_key_lifetime: 'int s2n_config_set_ticket_decrypt_key_lifetime(intptr_t, uint64_t)',
   s2n_config_add_ticket_crypto_key: 'int s2n_config_add_ticket_crypto_key(intptr_t, intptr_t, uint32_t, intptr_t, uint32_t, uint64_t)',
   s2n_config_set_max_blinding_delay: 'int s2n_config_set_max_blinding_delay(intptr_t, uint32_t)',
+  s2n_config_set_key_log_cb: 'int s2n_config_set_key_log_cb(intptr_t, intptr_t, intptr_t)',
   s2n_config_set_client_auth_type: 'int s2n_config_set_client_auth_type(intptr_t, int)',
   s2n_config_set_initial_ticket_count: 'int s2n_config_set_initial_ticket_count(intptr_t, uint8_t)',
 

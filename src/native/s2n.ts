@@ -10,6 +10,7 @@ import { assert } from '../base/assert.ts';
 import { SPARE_SESSIONS_MAX } from '../base/limits.ts';
 import { FLIGHT, FLIGHT_SEND, readFlight } from './ffi/flight.ts';
 import { HandleTable } from './ffi/handle-table.ts';
+import { s2nKeyLines } from './ffi/key-lines.ts';
 import { setenv } from './ffi/libc.ts';
 import { NativeMemory } from './ffi/native-memory.ts';
 import type { Memory } from './memory.ts';
@@ -188,6 +189,11 @@ export function setOcspResponse(config: number, index: number, response: Uint8Ar
 }
 
 /** Frees a configuration. No open connection may use it still. */
+/** Whether handshakes on `handle` tell their secrets (native/key-lines.ts). */
+export function tellKeys(handle: number, on: boolean): void {
+  must('key log', s2n.s2n_config_set_key_log_cb(configs.pointer(handle), on ? s2nKeyLines() : 0, 0));
+}
+
 export function closeConfig(handle: number): void {
   s2n.s2n_config_free(configs.remove(handle));
   for (const chain of chains.get(handle) ?? []) s2n.s2n_cert_chain_and_key_free(chain);

@@ -233,7 +233,7 @@ export interface ProxyHeaderContent {
 export interface ProxyHeaderTls {
   readonly version: string;
   readonly cipher: string;
-  /** Common name of the client's certificate; null: it showed none. */
+  /** Common name of the client's certificate, empty when it has none; null: it showed no certificate. */
   readonly clientName: string | null;
   /** The certificate was verified. */
   readonly isVerified: boolean;
@@ -300,7 +300,7 @@ function writeTls(header: Buffer, start: number, { version, cipher, clientName, 
   header.writeUInt32BE(clientName !== null && isVerified ? 0 : 1, at + 1);
   at = writeTlv(header, at + 5, TYPE_SSL_VERSION, Buffer.from(version, 'latin1'));
   at = writeTlv(header, at, TYPE_SSL_CIPHER, Buffer.from(cipher, 'latin1'));
-  if (clientName !== null) at = writeTlv(header, at, TYPE_SSL_CN, Buffer.from(clientName, 'utf8'));
+  if (clientName !== null && clientName !== '') at = writeTlv(header, at, TYPE_SSL_CN, Buffer.from(clientName, 'utf8'));
   header[start] = TYPE_SSL;
   header.writeUInt16BE(at - start - TLV_HEAD_BYTES, start + 1);
   return at;

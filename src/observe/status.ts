@@ -1,6 +1,7 @@
 /** What `tollgate status` and `/status` tell: one object for programs, one text for people, from the shared table. */
 import { FAULTS } from '../base/faults.ts';
 import { policyOf } from '../hello/policies.ts';
+import type { RevocationView } from '../plan/client-certificates.ts';
 import {
   C_CONNECTIONS,
   C_CONNECTIONS_OPEN,
@@ -75,6 +76,10 @@ export interface Status {
   readonly faults: Readonly<Record<string, number>>;
   /** What is asked for and cannot be had here, and why. */
   readonly inactive: readonly string[];
+  /** Lists of revoked client certificates, by where they come from. */
+  readonly revocation: readonly RevocationView[];
+  /** The secrets of a listener's handshakes are written to a file; null: nobody's are. */
+  readonly keyLog: { readonly listener: string; readonly file: string; readonly secondsLeft: number } | null;
 }
 
 export interface StatusSource extends Omit<MetricsSource, 'self'> {
@@ -85,6 +90,8 @@ export interface StatusSource extends Omit<MetricsSource, 'self'> {
   readonly rates: Rates;
   readonly meter: TargetMeter;
   readonly trialUntilMs: number | null;
+  readonly keyLog: Status['keyLog'];
+  readonly revocation: Status['revocation'];
   readonly file: string;
   readonly finishing: Status['finishing'];
 }
@@ -103,6 +110,8 @@ export function makeStatus(source: StatusSource): Status {
     plan: plan.id,
     file: source.file,
     trialUntilMs: source.trialUntilMs,
+    keyLog: source.keyLog,
+    revocation: source.revocation,
     draining: source.draining,
     connections: { open: table.counter(C_CONNECTIONS_OPEN), total: table.counter(C_CONNECTIONS) },
     requests: { open: table.counter(C_REQUESTS_OPEN), total: table.counter(C_REQUESTS) },
@@ -220,8 +229,13 @@ export function statusText(status: Status): string {
       ...columns(status.certificates.map((each) => [each.names.join(' '), each.source, `${each.daysLeft} days left`])),
     );
   }
+  if (status.revocation.length > 0) lines.push('', 'REVOCATION LISTS', ...columns(status.revocation.map(revocationCells)));
   const faults = Object.entries(status.faults);
   if (faults.length > 0) lines.push('', 'WHAT WENT WRONG', ...columns(faults.map(([reason, count]) => [reason, String(count)])));
+  if (status.keyLog !== null) {
+    const { listener, file, secondsLeft } = status.keyLog;
+    lines.push('', `TLS KEYS ARE LOGGED  ${listener}, to ${file}, for ${secondsLeft} s more`);
+  }
   if (status.inactive.length > 0) lines.push('', 'INACTIVE', ...status.inactive.map((each) => `  ${each}`));
   return `${lines.join('\n')}\n`;
 }
@@ -229,6 +243,12 @@ export function statusText(status: Status): string {
 function firstByteText({ firstByteMs, firstByteP99Ms, slow }: TargetView): string {
   if (firstByteMs === null || firstByteP99Ms === null) return '';
   return `first byte ${firstByteMs.toFixed(1)} ms, 99 % within ${firstByteP99Ms.toFixed(1)} ms${slow ? ', slow' : ''}`;
+}
+
+function revocationCells({ source, issuer, entries, nextUpdateMs, stale, problem }: RevocationView): string[] {
+  if (nextUpdateMs === null) return [source, problem ?? 'not looked at yet'];
+  const until = new Date(nextUpdateMs).toISOString().slice(0, 16).replace('T', ' ');
+  return [source, issuer ?? '', `${entries} revoked`, stale ? `STALE since ${until}` : `until ${until}`, problem ?? ''];
 }
 
 function share(value: number | null): string {

@@ -64,5 +64,19 @@ export interface RevocationListView {
   readonly distributionPoints: readonly string[];
 }
 
+/** A place that lists come from, for people. */
+export interface RevocationView {
+  /** A path, or an address. */
+  readonly source: string;
+  /** RFC 4514. Null, as what follows: there has been no list yet. */
+  readonly issuer: string | null;
+  readonly entries: number | null;
+  readonly nextUpdateMs: number | null;
+  /** There is none, or it has ended: whom it does not name may be revoked all the same. */
+  readonly stale: boolean;
+  /** Why the next one cannot be had; null: nothing is wrong. */
+  readonly problem: string | null;
+}
+
 /** What is known about one certificate. */
 export type RevocationVerdict = 'good' | 'revoked' | 'unknown';

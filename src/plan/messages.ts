@@ -45,6 +45,8 @@ export type ToWorker =
     }
   /** Log what this client (a network; null: any) and this route (null: any) do, for so long; 0: no more. */
   | { readonly type: 'debug'; readonly client: string | null; readonly route: string | null; readonly forMs: number }
+  /** No more secrets of handshakes are written to the file that was handed over for them. */
+  | { readonly type: 'keylog-end' }
   /** Tell which plan you run. Answered by `running`. */
   | { readonly type: 'describe' }
   /** Revocation lists that still count, by id: the others are given back. */
@@ -148,6 +150,8 @@ export type FromCommand =
       readonly route: string | null;
       readonly forMs: number;
     }
+  /** Write the secrets of a listener's handshakes to a file, for so long; 0: no more. */
+  | { readonly type: 'keylog'; readonly author: Author; readonly listener: string; readonly file: string; readonly forMs: number }
   /** What the running configuration would do with a client: `hello` in hexadecimal, records and all; `host` null: the one in it. */
   | { readonly type: 'explain'; readonly hello: string; readonly host: string | null; readonly path: string }
   | { readonly type: 'upgrade'; readonly author: Author }
@@ -167,6 +171,8 @@ export type ToCommand =
 export type HandoffTag =
   | { readonly kind: 'sockets'; readonly address: ListenAddress; readonly slots: readonly number[] }
   | LogTag
+  /** Where to write the secrets of a listener's handshakes, for so long and so many bytes. */
+  | { readonly kind: 'keys'; readonly listener: string; readonly forMs: number; readonly bytesMax: number }
   /** Sealed memory with a list of revoked certificates, in place of the one of the same id. */
   | { readonly kind: 'list'; readonly view: RevocationListView }
   /** The shared table's memory. */

@@ -57,6 +57,10 @@ export class RevocationSetBuilder {
   readonly #words: Uint32Array;
   readonly #entriesMax: number;
   #entries = 0;
+
+  get entries(): number {
+    return this.#entries;
+  }
   #width = 1;
 
   /** `memory`: zeroed, revocationSetBytesMax(entriesMax) bytes. */

@@ -19,6 +19,7 @@ import {
   NEED_MORE,
 } from '../base/faults.ts';
 import { HELLO_PEEK_BYTES, READ_BYTES } from '../base/limits.ts';
+import type { ClientIdentity } from '../guard/client-judge.ts';
 import { headMayBeComplete, readRequestHead } from '../http/h1/head-reader.ts';
 import type { MessageHead } from '../http/message-head.ts';
 import { copyMemory } from '../native/memory.ts';
@@ -99,6 +100,8 @@ export class ClientConnection extends Watched {
   cipher = '';
   /** Agreed by ALPN, on listeners that carry what they do not know; empty: none. */
   protocol = '';
+  /** Whose certificate it came in by; null: it showed none, or was not asked. */
+  identity: ClientIdentity | null = null;
   /** What servers are told of the client's certificate; '' when nothing is. */
   clientFields = '';
   /** What it had to show, by id (Site.clientRules). */

@@ -18,6 +18,7 @@ import type { HandshakeLog } from '../record/handshake-log.ts';
 import { RequestIds } from '../record/request-ids.ts';
 import { CompressorSlots } from './compressor.ts';
 import type { DebugWatch } from './debug-watch.ts';
+import type { KeyLog } from './key-log.ts';
 import { RequestValues } from './request-values.ts';
 import type { RevocationDesk } from './revocation-desk.ts';
 import type { Site } from './site.ts';
@@ -46,6 +47,8 @@ export class ProxyContext {
   readonly routeCounters: Float64Array;
   /** Null: nobody watches. */
   debug: DebugWatch | null = null;
+  /** Null: no listener's secrets are written down. */
+  keyLog: KeyLog | null = null;
   /** Replaced while connections live: looked up for every line. */
   readonly logs: Logs;
   /** Null: no request is traced. */

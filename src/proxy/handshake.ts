@@ -174,7 +174,9 @@ export class Handshake implements RevocationWaiter {
     client.awaitBytes(1);
     client.clientRules = owner.rule.clients?.id ?? '';
     this.#judge = site.judges.get(client.clientRules) ?? null;
-    const session = contextAt(owner, nowMs).session(client.fd);
+    const tls = contextAt(owner, nowMs);
+    if (context.keyLog !== null) context.keyLog.watch(site, tls);
+    const session = tls.session(client.fd);
     if (session === null) {
       this.#refuse(FAULT_MEMORY);
       return;
@@ -208,6 +210,8 @@ export class Handshake implements RevocationWaiter {
   step(): void {
     const client = this.#client!;
     const session = this.session!;
+    const { keyLog } = client.context;
+    if (keyLog !== null) keyLog.attend(client.site);
     const n = session.handshake();
     if (n === 0) return;
     if (n < 0) {
@@ -284,6 +288,7 @@ export class Handshake implements RevocationWaiter {
   #settled(client: ClientConnection, judge: ClientJudge, identity: ClientIdentity): boolean {
     const fault = judge.settle(identity);
     if (fault === 0) {
+      client.identity = identity;
       client.clientFields = judge.fieldsOf(identity);
       return true;
     }

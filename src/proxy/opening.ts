@@ -2,6 +2,7 @@
 import { localEndpoint } from '../native/sockets.ts';
 import { writeProxyHeader } from '../net/proxy-protocol.ts';
 import type { UpstreamPlan } from '../plan/plan.ts';
+import { commonName } from '../x509/distinguished-name.ts';
 import type { ClientConnection } from './client-connection.ts';
 
 /**
@@ -12,7 +13,10 @@ export function openingFor(upstream: UpstreamPlan, client: ClientConnection, add
   const version = upstream.proxyProtocol;
   if (version === null) return null;
   const server = client.relayedTo ?? localEndpoint(client.fd);
-  const tls = client.tlsVersion === '' ? null : { version: client.tlsVersion, cipher: client.cipher, clientName: null, isVerified: false };
+  // Who is in by a certificate has had it verified: nobody else comes here.
+  const clientName = client.identity === null ? null : (commonName(client.identity.leaf.subjectDer) ?? '');
+  const isVerified = clientName !== null;
+  const tls = client.tlsVersion === '' ? null : { version: client.tlsVersion, cipher: client.cipher, clientName, isVerified };
   return writeProxyHeader(version, {
     clientAddress: address,
     clientPort: address === client.address ? client.port : 0,

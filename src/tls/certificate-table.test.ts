@@ -23,6 +23,7 @@ class RecordingEngine implements TlsEngine {
         },
         staple: (fingerprint: string, response: Uint8Array) => void entry.staples.push(`${fingerprint} ${response.length}`),
         addTicketKey: (name: string) => void entry.keys.push(name),
+        tellKeys: () => {},
         retire: () => {
           entry.retired = true;
         },

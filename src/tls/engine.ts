@@ -43,6 +43,8 @@ export interface TlsContext {
   addTicketKey(name: string, secret: Uint8Array, fromS: number): void;
   /** Shows this OCSP response with the certificate of that fingerprint from now on, to clients that ask; empty: none. It is copied. */
   staple(fingerprint: string, response: Uint8Array): void;
+  /** Whether the secrets of its handshakes are told (native/key-lines.ts). Nothing on a context that has been freed. */
+  tellKeys(on: boolean): void;
   /** No new sessions; freed when the last one ends. */
   retire(): void;
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.ts';
 import { allocate, type Memory } from '../native/memory.ts';
 import { bindOpenssl, closeSession, openAccepting, opensslVersion } from '../native/openssl.ts';
-import { closeContext, openContext, protocolList } from '../native/openssl-context.ts';
+import { closeContext, openContext, protocolList, tellContextKeys } from '../native/openssl-context.ts';
 import { OPENSSL_TICKET_KEY_BYTES, OpensslTicketKeys } from '../native/openssl-tickets.ts';
 import type { ClientContextOptions, ContextOptions, PeerJudge, TlsClientContext, TlsContext, TlsEngine, TlsSession } from './engine.ts';
 import { OpensslClientContext } from './openssl-client.ts';
@@ -101,6 +101,10 @@ class OpensslContext implements TlsContext, OpensslOwner {
   onSession(session: number): void {
     // Servers are given none.
     closeSession(session);
+  }
+
+  tellKeys(on: boolean): void {
+    if (!this.#retired || this.#sessions > 0) tellContextKeys(this.#context, on);
   }
 
   retire(): void {

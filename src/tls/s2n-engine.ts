@@ -82,6 +82,10 @@ class S2nContext implements TlsContext, SessionOwner {
     });
   }
 
+  tellKeys(on: boolean): void {
+    if (!this.#retired || this.#sessions > 0) s2n.tellKeys(this.#config, on);
+  }
+
   retire(): void {
     if (this.#retired) return;
     this.#retired = true;

@@ -60,6 +60,7 @@ import {
 import { ClientConnection } from '../proxy/client-connection.ts';
 import { ProxyContext } from '../proxy/context.ts';
 import { DebugWatch } from '../proxy/debug-watch.ts';
+import { KeyLog } from '../proxy/key-log.ts';
 import { RevocationDesk } from '../proxy/revocation-desk.ts';
 import { Site } from '../proxy/site.ts';
 import { Tracing } from '../proxy/tracing.ts';
@@ -220,6 +221,9 @@ export class Worker {
       case 'debug':
         this.#watchClosely(message.client, message.route, message.forMs);
         return;
+      case 'keylog-end':
+        this.#endKeyLog();
+        return;
       case 'describe':
         this.#control.send({ type: 'running', plan: this.#running === null ? null : planWithoutParts(this.#running.plan) });
         return;
@@ -358,6 +362,18 @@ export class Worker {
     context.debug = forMs === 0 ? null : new DebugWatch(this.#logs, clients, route, this.#reactor.nowMs + forMs);
   }
 
+  #logKeys(listener: string, forMs: number, bytesMax: number, fd: number): void {
+    this.#endKeyLog();
+    if (this.#context === null) closeDescriptor(fd);
+    else this.#context.keyLog = new KeyLog(fd, listener, bytesMax, this.#reactor.nowMs + forMs);
+  }
+
+  #endKeyLog(): void {
+    if (this.#context === null) return;
+    this.#context.keyLog?.close();
+    this.#context.keyLog = null;
+  }
+
   #listenToHandoff(fd: number): void {
     const handoff = new Handoff(this.#reactor, (channel) => this.#onDescriptors(channel));
     if (this.#reactor.watchLevel(handoff, fd)) this.#handoff = handoff;
@@ -376,6 +392,7 @@ export class Worker {
       received.fds.forEach((fd, i) => {
         if (tag.kind === 'log') this.#logs.take(tag, fd);
         else if (tag.kind === 'list') this.#takeList(tag.view, fd);
+        else if (tag.kind === 'keys') this.#logKeys(tag.listener, tag.forMs, tag.bytesMax, fd);
         else if (tag.kind === 'sockets' && !this.#draining) this.#hold(tag.address, tag.slots[i] ?? -1, fd);
         else closeDescriptor(fd);
       });
@@ -560,6 +577,8 @@ export class Worker {
     this.#shortage.look();
     const debug = this.#context?.debug ?? null;
     if (debug !== null && this.#reactor.nowMs > debug.untilMs) this.#context!.debug = null;
+    const keyLog = this.#context?.keyLog ?? null;
+    if (keyLog !== null && this.#reactor.nowMs > keyLog.untilMs) this.#endKeyLog();
     if (this.#draining) {
       if (counters[C_CONNECTIONS_OPEN] === 0 || this.#reactor.nowMs >= this.#drainUntilMs) this.#end();
       else if (this.#ticks % SLOW_TICKS === 0) this.#control.send({ type: 'draining', connections: counters[C_CONNECTIONS_OPEN]! });

@@ -9,6 +9,7 @@ import { rootCertificates } from 'node:tls';
 import { TestRandom } from '../base/test-random.ts';
 import { fuzz } from './certificate.fuzz.ts';
 import { readCertificate } from './certificate.ts';
+import { commonName } from './distinguished-name.ts';
 
 /** A self-signed certificate by the openssl command. `extensions`: lines of an extension section. */
 function selfSigned(subject: string, extensions: readonly string[] = [], more: readonly string[] = []): { der: Buffer; pem: string } {
@@ -59,7 +60,9 @@ test("readCertificate() writes names as openssl's RFC2253 does", () => {
     '/serialNumber=4711/title=Dr/GN=A/SN=B/street=Way 1/L=X/ST=Y/CN=日本',
   ]) {
     const { der, pem } = selfSigned(subject, [], ['-multivalue-rdn']);
-    assert.equal(readCertificate(der)?.subject, subjectByOpenssl(pem), subject);
+    const read = readCertificate(der);
+    assert.equal(read?.subject, subjectByOpenssl(pem), subject);
+    assert.equal(commonName(read!.subjectDer), new X509Certificate(pem).toLegacyObject().subject.CN ?? null, subject);
   }
 });
 

@@ -7,6 +7,7 @@ import { DER_OID, DER_SEQUENCE, DER_SET, DerReader, hexText, oidText } from './d
 /** Attributes of a name that are written out; more is malformed. */
 const ATTRIBUTES_MAX = 64;
 
+const COMMON_NAME = '2.5.4.3';
 const TYPE_NAMES: Readonly<Record<string, string>> = Object.freeze({
   '2.5.4.3': 'CN',
   '2.5.4.4': 'SN',
@@ -53,6 +54,23 @@ export function nameText(bytes: Uint8Array, at: number, end: number): string | n
     parts.push(attributes.reverse().join('+'));
   }
   return sets.failed ? null : parts.reverse().join(',');
+}
+
+/** The common name in the Name `bytes`, the last where there are several; null when there is none that is a string. */
+export function commonName(bytes: Uint8Array): string | null {
+  const outer = new DerReader(bytes, 0, bytes.length);
+  if (!outer.take(DER_SEQUENCE)) return null;
+  const sets = outer.inside();
+  let found: string | null = null;
+  while (sets.next()) {
+    const set = sets.inside();
+    while (set.next()) {
+      const pair = set.inside();
+      if (!pair.take(DER_OID) || oidText(pair.bytes, pair.start, pair.stop) !== COMMON_NAME || !pair.next()) continue;
+      found = stringBytes(pair)?.toString('utf8') ?? found;
+    }
+  }
+  return found;
 }
 
 function attributeText(pair: DerReader): string | null {

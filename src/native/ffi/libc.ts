@@ -37,6 +37,7 @@ export const ftruncate = self.func('int ftruncate(int, int64_t)');
 export const mmap = self.func('intptr_t mmap(intptr_t, intptr_t, int, int, int, int64_t)');
 export const munmap = self.func('int munmap(intptr_t, intptr_t)');
 export const memcpy = self.func('intptr_t memcpy(intptr_t, intptr_t, intptr_t)');
+export const strlen = self.func('intptr_t strlen(intptr_t)');
 export const setenv = self.func('int setenv(const char*, const char*, int)');
 export const open = self.func('int open(const char*, int, int)');
 export const prctl = self.func('int prctl(int, intptr_t, intptr_t, intptr_t, intptr_t)');
