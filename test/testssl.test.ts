@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { freePort } from '../src/config/free-port.ts';
 import { TestAuthority } from '../src/x509/test-authority.ts';
+import { httpOrigin } from './support/origin.ts';
 import { LONG, Tollgate } from './support/tollgate.ts';
 
 const POLICIES = LONG ? ['modern', 'intermediate', 'pci-dss-4'] : ['intermediate'];
@@ -40,8 +41,7 @@ async function start(t: TestContext, directory: string): Promise<readonly (reado
   writeFileSync(join(directory, 'server.key'), server.keyPem, { mode: 0o600 });
   const certificates = `[{ certificate: ${directory}/server.pem, key: ${directory}/server.key }]`;
   // What it looks for in an answer is the application's affair, and this is one with all of it.
-  const headers =
-    "{ response: { set: { X-Frame-Options: DENY, X-Content-Type-Options: nosniff, Content-Security-Policy: default-src 'self', Referrer-Policy: no-referrer } } }";
+  const origin = await httpOrigin(t, (_request, response) => response.writeHead(200, APPLICATION).end('hello'));
   const places: [string, number][][] = [];
   let config = 'listeners:\n';
   let next = 27_000 + (process.pid % 400) * 20;
@@ -52,10 +52,10 @@ async function start(t: TestContext, directory: string): Promise<readonly (reado
       const port = await freePort(next);
       next = port + 1;
       own.push([`${policy}-${engine}`, port]);
-      config += `  - { name: ${policy}-${engine}, address: "127.0.0.1:${port}", hsts: { maxAge: 365d }, tls: { engine: ${engine}, policy: ${policy}, certificates: ${certificates} }, routes: [{ respond: { body: hi }, headers: ${headers} }] }\n`;
+      config += `  - { name: ${policy}-${engine}, address: "127.0.0.1:${port}", hsts: { maxAge: 365d }, tls: { engine: ${engine}, policy: ${policy}, certificates: ${certificates} }, routes: [{ to: origin }] }\n`;
     }
   }
-  await Tollgate.start(t, { config });
+  await Tollgate.start(t, { config: `${config}upstreams: [{ name: origin, targets: ["127.0.0.1:${origin.port}"] }]\n` });
   return places;
 }
 
@@ -70,10 +70,20 @@ async function findings(directory: string, name: string, port: number): Promise<
   return JSON.parse(readFileSync(file, 'utf8')) as Finding[];
 }
 
-/** What it says of the openssl command of this machine. */
-const OF_ITS_OWN = ['engine_problem'];
+const APPLICATION = {
+  'X-Frame-Options': 'DENY',
+  'X-Content-Type-Options': 'nosniff',
+  'Content-Security-Policy': "default-src 'self'",
+  'Referrer-Policy': 'no-referrer',
+};
 
-test('testssl.sh finds nothing above LOW in modern, intermediate and pci-dss-4, on both engines', async (t) => {
+/**
+ * Warnings that are not of the server: what it says of the openssl command of this machine; and that it got no ticket of TLS 1.3, since it leaves
+ * without a request, and tickets come with the first answer. That sessions are resumed is shown by real clients.
+ */
+const OF_ITS_OWN = ['engine_problem', 'sessionresumption_ticket'];
+
+test(`testssl.sh finds nothing above LOW in ${POLICIES.join(', ')} on both engines: ${LONG ? 'everything' : 'versions'}`, async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'tollgate-testssl-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const wrong: string[] = [];
@@ -82,7 +92,7 @@ test('testssl.sh finds nothing above LOW in modern, intermediate and pci-dss-4, 
     const runs = await Promise.all(own.map(async ([name, port]) => ({ name, found: await findings(directory, name, port) })));
     for (const { name, found } of runs) {
       for (const { id, severity, finding } of found) {
-        if (['OK', 'INFO', 'LOW', 'DEBUG'].includes(severity) || OF_ITS_OWN.includes(id)) continue;
+        if (['OK', 'INFO', 'LOW', 'DEBUG'].includes(severity) || (severity === 'WARN' && OF_ITS_OWN.includes(id))) continue;
         wrong.push(`${name}: ${severity} ${id}: ${finding}`);
       }
       const said = (id: string): string => found.find((each) => each.id === id)?.finding ?? 'nothing';
