@@ -107,6 +107,7 @@ log: { access: off }
         strict: false,
         alpn: ['http/1.1', 'http/1.0'],
         compressCertificates: false,
+        ticketLifetimeS: 86_400,
         rules: [
           {
             names: [],

@@ -329,7 +329,8 @@ class Compiler {
     });
     if (complete) this.#unservable([own, ...byName], path, certificates, engine);
     const { strict, compressCertificates } = tls;
-    return { engine, engineReason: reason, certificates, strict, alpn, compressCertificates, rules: [own, ...byName] };
+    const ticketLifetimeS = tls.ticketLifetime / 1_000;
+    return { engine, engineReason: reason, certificates, strict, alpn, compressCertificates, ticketLifetimeS, rules: [own, ...byName] };
   }
 
   /** Versions that a policy has, and that no client could come in by: no certificate of the listener is for its suites and schemes. */

@@ -52,6 +52,8 @@ import { shown, wrong } from './wording.ts';
 const SECOND_MS = 1_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+/** Keys of tickets change every hour: what lives shorter would have none to be made with. */
+const TICKET_LIFETIME_MS_MIN = 3 * HOUR_MS;
 const TYPE_PATTERN_FORMS = "a media type as 'text/html', 'text/*', '*/*+json' or '!text/event-stream'";
 /** Shortest deadline: below it, ordinary networks would already break. */
 const DEADLINE_MS_MIN = 10;
@@ -164,6 +166,10 @@ const tls = section(
     ),
     compressCertificates: about('Certificates go compressed to clients that read that (RFC 8879); needs openssl.', flag().prefault(false)),
     tickets: about('Session tickets, by which a client that returns saves a whole handshake.', flag().prefault(true)),
+    ticketLifetime: about(
+      'No session is resumed longer than this after the handshake, or the resumption, that gave the ticket.',
+      duration(TICKET_LIFETIME_MS_MIN, DAY_MS).prefault('24h'),
+    ),
     clientCertificates: about('Certificates that clients show.', clientCertificates.optional()),
     strict: about(
       'Clients that ask for no name, or one that no certificate is for, are refused (unrecognized_name).',

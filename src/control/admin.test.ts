@@ -22,6 +22,7 @@ const PLAN: Plan = {
         strict: false,
         alpn: ['http/1.1'],
         compressCertificates: false,
+        ticketLifetimeS: 86_400,
         rules: [
           { names: [], policy: 'modern@1', minVersion: 0x0304, requirePostQuantum: false, report: null, tickets: true, clients: null },
         ],

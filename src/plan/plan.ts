@@ -147,6 +147,8 @@ export interface TlsPlan {
   readonly alpn: readonly string[];
   /** Certificates are sent compressed to clients that read that. */
   readonly compressCertificates: boolean;
+  /** How long a ticket resumes, at most. Seconds. */
+  readonly ticketLifetimeS: number;
   /** The first is the listener's; the others are for the names that they list. */
   readonly rules: readonly TlsRulePlan[];
 }

@@ -73,6 +73,7 @@ function build(
     engine: 's2n',
     engineReason: '',
     compressCertificates: false,
+    ticketLifetimeS: 86_400,
     certificates: given.map((_, i) => i),
     strict,
     alpn: ['http/1.1'],

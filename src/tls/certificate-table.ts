@@ -205,8 +205,8 @@ function ruleSetOf(text: string, group: readonly number[], certificates: readonl
 function rulesText(engine: TlsEngine, listener: ListenerPlan, tls: TlsPlan, rule: TlsRulePlan): string {
   // What is only reported changes nothing for a client that returns.
   const { names: _names, report: _report, clients, ...rest } = rule;
-  const { alpn, compressCertificates } = tls;
-  return JSON.stringify([engine.name, listener.name, rest, alpn, compressCertificates, clients?.id ?? null]);
+  const { alpn, compressCertificates, ticketLifetimeS } = tls;
+  return JSON.stringify([engine.name, listener.name, rest, alpn, compressCertificates, ticketLifetimeS, clients?.id ?? null]);
 }
 
 function contextOptions(parts: TableParts, tls: TlsPlan, rule: TlsRulePlan, group: readonly number[], ruleSet: string): ContextOptions {
@@ -221,7 +221,7 @@ function contextOptions(parts: TableParts, tls: TlsPlan, rule: TlsRulePlan, grou
   const { minVersion, requirePostQuantum, tickets } = rule;
   const policy = policyOf(rule.policy);
   const rules = underFloor(policy, minVersion, requirePostQuantum);
-  const { alpn, compressCertificates } = tls;
+  const { alpn, compressCertificates, ticketLifetimeS } = tls;
   return {
     ruleSet,
     policy: policy.name,
@@ -231,6 +231,7 @@ function contextOptions(parts: TableParts, tls: TlsPlan, rule: TlsRulePlan, grou
     tickets,
     clients: clientRules(rule.clients, parts),
     compressCertificates,
+    ticketLifetimeS,
   };
 }
 

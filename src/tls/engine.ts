@@ -76,6 +76,8 @@ export interface ContextOptions {
   readonly certificates: readonly { readonly chainPem: Uint8Array; readonly keyPem: Uint8Array; readonly plan: CertificatePlan }[];
   readonly alpn: readonly string[];
   readonly tickets: boolean;
+  /** No ticket resumes longer than that. Seconds, 10_800..=86_400. */
+  readonly ticketLifetimeS: number;
   /** Null: clients are not asked for one. */
   readonly clients: ClientCertificateRules | null;
   /** Certificates are sent compressed to clients that read that. RFC 8879. */

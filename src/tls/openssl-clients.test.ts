@@ -65,6 +65,7 @@ function context(clients: Partial<ClientCertificateRules> = {}, ruleSet = 'bank'
     ],
     alpn: [],
     tickets: true,
+    ticketLifetimeS: 86_400,
     compressCertificates: false,
     clients: { required: true, caPem: root.pem, depth: 2, judge: (_chain, fault) => fault, ...clients },
   });

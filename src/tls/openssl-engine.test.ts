@@ -41,6 +41,7 @@ function options(overrides: Partial<ContextOptions>): ContextOptions {
     certificates: [{ chainPem: rsa.chainPem, keyPem: Buffer.from(rsa.keyPem), plan: PLAN }],
     alpn: [],
     tickets: false,
+    ticketLifetimeS: 86_400,
     clients: null,
     compressCertificates: false,
     ...overrides,

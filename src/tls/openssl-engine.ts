@@ -9,7 +9,7 @@ import type { ClientContextOptions, ContextOptions, PeerJudge, TlsClientContext,
 import { OpensslClientContext } from './openssl-client.ts';
 import { opensslPolicy } from './openssl-policy.ts';
 import { type OpensslOwner, OpensslSession } from './openssl-session.ts';
-import { deriveTicketKey, TICKET_DECRYPT_S, TICKET_ENCRYPT_S } from './ticket-keys.ts';
+import { deriveTicketKey, ticketTimes } from './ticket-keys.ts';
 
 export class OpensslEngine implements TlsEngine {
   readonly name = 'openssl';
@@ -33,7 +33,7 @@ export class OpensslEngine implements TlsEngine {
 
 class OpensslContext implements TlsContext, OpensslOwner {
   readonly protocols: Memory;
-  readonly ticketKeys = new OpensslTicketKeys(TICKET_ENCRYPT_S, TICKET_DECRYPT_S);
+  readonly ticketKeys: OpensslTicketKeys;
   readonly judge: PeerJudge | null;
   readonly requiresCertificate: boolean;
   readonly staples = new Map<string, Memory>();
@@ -51,13 +51,15 @@ class OpensslContext implements TlsContext, OpensslOwner {
     this.judge = options.clients?.judge ?? null;
     this.requiresCertificate = options.clients?.required ?? false;
     this.protocols = protocolList(options.alpn);
+    const { encryptS, decryptS } = ticketTimes(options.ticketLifetimeS);
+    this.ticketKeys = new OpensslTicketKeys(encryptS, decryptS);
     this.#context = openContext({
       ...opensslPolicy(options.rules),
       certificates: options.certificates,
       alpn: options.alpn,
       tickets: options.tickets,
       // Not longer than its key opens it for certain.
-      ticketLifetimeS: TICKET_DECRYPT_S,
+      ticketLifetimeS: decryptS,
       sessionContext: createHash('sha256').update(options.ruleSet).digest(),
       compressCertificates: options.compressCertificates,
       clients: options.clients,

@@ -40,6 +40,7 @@ const BARE: ContextOptions = {
   certificates: [],
   alpn: [],
   tickets: false,
+  ticketLifetimeS: 86_400,
   clients: null,
   compressCertificates: false,
 };

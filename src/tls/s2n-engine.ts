@@ -6,7 +6,7 @@ import { s2nLibraryPath } from '../native/library-path.ts';
 import * as s2n from '../native/s2n.ts';
 import type { ContextOptions, TlsContext, TlsEngine, TlsSession } from './engine.ts';
 import { S2nSession, type SessionOwner } from './s2n-session.ts';
-import { deriveTicketKey, TICKET_DECRYPT_S, TICKET_ENCRYPT_S, TICKET_NAME_BYTES, TICKET_SECRET_BYTES } from './ticket-keys.ts';
+import { deriveTicketKey, TICKET_NAME_BYTES, TICKET_SECRET_BYTES, ticketTimes } from './ticket-keys.ts';
 
 export class S2nEngine implements TlsEngine {
   readonly name = 's2n';
@@ -45,13 +45,14 @@ class S2nContext implements TlsContext, SessionOwner {
     this.#ruleSet = options.ruleSet;
     this.#tickets = options.tickets;
     this.#fingerprints = options.certificates.map(({ plan }) => plan.fingerprint);
+    const { encryptS, decryptS } = ticketTimes(options.ticketLifetimeS);
     this.#config = s2n.openConfig({
       policy: s2nPolicy(options.policy),
       certificates: options.certificates,
       alpn: options.alpn,
       tickets: options.tickets,
-      ticketEncryptS: TICKET_ENCRYPT_S,
-      ticketDecryptS: TICKET_DECRYPT_S,
+      ticketEncryptS: encryptS,
+      ticketDecryptS: decryptS,
       blindingSMax: BLINDING_MS_MAX / 1_000,
     });
   }

@@ -46,6 +46,7 @@ export function engineContract(
       rules: findPolicy(overrides.policy ?? 'intermediate')!,
       alpn: ['http/1.1'],
       tickets: true,
+      ticketLifetimeS: 86_400,
       clients: null,
       compressCertificates: false,
       ...overrides,
@@ -115,6 +116,49 @@ export function engineContract(
       server.context.retire();
       server.context = make('bank');
       assert.equal((await visit(first.ticket)).reused, false);
+      server.context.retire();
+      server.close();
+    });
+  }
+
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    test(`${name}: a ${version} ticket resumes as long as it may, and no longer`, async () => {
+      const nowS = Math.floor(Date.now() / 1_000);
+      const server = new TestServer(reactor, engine.context(options()));
+      server.echo = true;
+      const reused = async (session: Buffer): Promise<boolean> => {
+        const socket = dial(server, { minVersion: version, maxVersion: version, session });
+        socket.resume();
+        await new Promise((resolve) => socket.once('secureConnect', resolve));
+        const isReused = socket.isSessionReused();
+        const closed = new Promise((resolve) => socket.once('close', resolve));
+        socket.end();
+        await Promise.all([closed, server.next()]);
+        return isReused;
+      };
+      server.context.addTicketKey('key', Buffer.alloc(32, 3), nowS - 60);
+      const first = dial(server, { minVersion: version, maxVersion: version });
+      first.resume();
+      const ticket = new Promise<Buffer>((resolve) => first.once('session', resolve));
+      first.once('secureConnect', () => first.write('x'));
+      const session = await ticket;
+      const closed = new Promise((resolve) => first.once('close', resolve));
+      first.end();
+      await Promise.all([closed, server.next()]);
+      // The same key, as it is seen hours later.
+      for (const [ticketLifetimeS, hoursAgo, expected] of [
+        [86_400, 3.1, true],
+        [86_400, 23.9, true],
+        [86_400, 24.1, false],
+        [10_800, 2.9, true],
+        [10_800, 3.1, false],
+      ] as const) {
+        server.context.retire();
+        server.context = engine.context(options({ ticketLifetimeS }));
+        server.context.addTicketKey('later', Buffer.alloc(32, 4), nowS - 60);
+        server.context.addTicketKey('key', Buffer.alloc(32, 3), nowS - hoursAgo * 3_600);
+        assert.equal(await reused(session), expected, `${ticketLifetimeS} s, ${hoursAgo} h`);
+      }
       server.context.retire();
       server.close();
     });

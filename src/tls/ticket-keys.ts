@@ -6,12 +6,17 @@ import { hkdfSync } from 'node:crypto';
 import type { TicketKey } from '../plan/messages.ts';
 import type { TlsContext } from './engine.ts';
 
-/** How long a key encrypts new tickets, and how long it still opens old ones after that. Seconds. */
-export const TICKET_ENCRYPT_S = 2 * 3_600;
-export const TICKET_DECRYPT_S = 22 * 3_600;
+/** How long a key encrypts new tickets at most: twice the time between two keys. Seconds. */
+const TICKET_ENCRYPT_S = 2 * 3_600;
 /** Bytes of a key's name on the wire, and of its secret. */
 export const TICKET_NAME_BYTES = 16;
 export const TICKET_SECRET_BYTES = 32;
+
+/** How long a key encrypts new tickets, and how long it still opens old ones after that, so that none lives longer than `lifetimeS`. Seconds. */
+export function ticketTimes(lifetimeS: number): { readonly encryptS: number; readonly decryptS: number } {
+  const encryptS = Math.min(TICKET_ENCRYPT_S, lifetimeS / 2);
+  return { encryptS, decryptS: lifetimeS - encryptS };
+}
 
 /** Name and secret, `bytes` in all, of `master` under `ruleSet`. The caller zeroes it. */
 export function deriveTicketKey(master: Uint8Array, ruleSet: string, bytes: number): Uint8Array {

@@ -87,6 +87,7 @@ export class ProbeServer {
       })),
       alpn: [],
       tickets: false,
+      ticketLifetimeS: 86_400,
       clients: null,
       compressCertificates: false,
     });
