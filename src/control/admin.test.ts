@@ -51,6 +51,7 @@ const PLAN: Plan = {
       proxyProtocol: null,
       source4: null,
       source6: null,
+      tls: null,
     },
   ],
   certificates: [
