@@ -102,7 +102,7 @@ export class GoldenGround {
         const all = Array.from({ length: Number(times) }, (_, n) => n);
         if (file.includes('{n}')) for (const n of all) write(put(file, n), put(text, n));
         else writeFileSync(path, all.map((n) => put(text, n)).join(''), { flag: 'a', mode: modeOf(file) });
-      } else if (!['env', 'user', 'check', 'root', 's2n'].includes(name)) throw new Error(`no directive is named ${name}`);
+      } else if (!['env', 'user', 'check', 'root', 's2n', 'authorities'].includes(name)) throw new Error(`no directive is named ${name}`);
     }
     return directory;
   }
@@ -118,7 +118,11 @@ export class GoldenGround {
     // `@ s2n FILE`: the library of the fast engine, in place of the one that is pinned.
     const [s2n] = of('s2n');
     const engine = s2n === undefined ? {} : { fastEngineProblem: () => fastEngineProblem(() => join(directory, s2n)) };
-    const report = await asUser(of('user').length > 0, () => checkFile(file, { nowMs: NOW_MS, ipv6: true, resolve, env, ...engine }));
+    // `@ authorities FILE`: what the machine trusts, or `none`.
+    const [authorities = 'certs/root.pem'] = of('authorities');
+    const machineAuthorities = (): string | null => (authorities === 'none' ? null : join(directory, authorities));
+    const options = { nowMs: NOW_MS, ipv6: true, resolve, env, machineAuthorities, ...engine };
+    const report = await asUser(of('user').length > 0, () => checkFile(file, options));
     const lines = [...report.errors, ...report.warnings, ...report.notes].map(findingText);
     return lines.map((line) => `${this.plain(line, directory)}\n`).join('');
   }
@@ -200,6 +204,7 @@ async function makeCertificates(directory: string): Promise<ReadonlyMap<string, 
   write('expired', await make('expired', { names: ['shop.example.com'], issuer, notBefore: day(-60), notAfter: day(-1) }), issuer);
   write('early', await make('early', { names: ['shop.example.com'], issuer, notBefore: day(1) }), issuer);
   write('ends', await make('ends', { names: ['shop.example.com'], issuer, notBefore: day(-60), notAfter: day(5) }), issuer);
+  write('server-only', await make('server-only', { names: ['shop.example.com'], issuer, forServers: true }), issuer);
   write('weak', await make('weak', { names: ['shop.example.com'], issuer, key: 'rsa-1024' }), issuer);
   write(
     'stapled',

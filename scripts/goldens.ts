@@ -100,7 +100,13 @@ function layAll(ground: GoldenGround): string {
 
 /** Warnings and plan of a configuration; what no run has in common with the next by its name. */
 export async function planText(loaded: LoadedConfig): Promise<string> {
-  const { plan, blobs, warnings } = await compile(loaded, { planId: 1, nowMs: NOW_MS, ipv6: true, resolve });
+  const { plan, blobs, warnings } = await compile(loaded, {
+    planId: 1,
+    nowMs: NOW_MS,
+    ipv6: true,
+    resolve,
+    machineAuthorities: () => join(loaded.directoryOf([]), 'certs/root.pem'),
+  });
   for (const blob of blobs) blob.fill(0);
   return `${JSON.stringify({ warnings: warnings.map(findingText), plan: steady(plan) }, null, 2)}\n`;
 }
@@ -115,6 +121,7 @@ function steady(plan: Plan): unknown {
         rules: listener.tls.rules.map((rule) => ({ ...rule, clients: rule.clients && { ...rule.clients, id: 'FINGERPRINT' } })),
       },
     })),
+    upstreams: plan.upstreams.map((each) => (each.tls === null ? each : { ...each, tls: { ...each.tls, id: 'FINGERPRINT' } })),
     certificates: plan.certificates.map((each) => ({ ...each, fingerprint: 'FINGERPRINT', chainFingerprint: 'FINGERPRINT' })),
     accessLog:
       plan.accessLog?.destination.kind === 'syslog'

@@ -1,6 +1,7 @@
 /** `tollgate check` on this machine: what would keep a configuration from starting or serving here. The cases are in golden/host/. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
@@ -9,6 +10,7 @@ import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { readCase } from '../scripts/golden-case.ts';
 import { freePort } from '../src/config/free-port.ts';
+import { authority, client, expired, pinOf, server, stranger } from './support/server-certificates.ts';
 import { PROGRAM, ROOT, Tollgate } from './support/tollgate.ts';
 
 const HOST = join(ROOT, 'test/golden/host');
@@ -17,17 +19,34 @@ const isRoot = process.getuid?.() === 0;
 const servers: Server[] = [];
 const waiting: Socket[] = [];
 let full: ChildProcess;
+let talkers: ChildProcess;
 let directory = '';
 /** What stands in braces in the cases. */
 const names = new Map<string, string>();
 
 async function listening(where: { port: number; host: string } | { path: string }): Promise<string> {
-  const server = createServer((socket) => socket.on('error', () => undefined));
-  servers.push(server);
-  server.listen(where);
-  await once(server, 'listening');
-  const address = server.address();
+  const listener = createServer((socket) => socket.on('error', () => undefined));
+  servers.push(listener);
+  listener.listen(where);
+  await once(listener, 'listening');
+  const address = listener.address();
   return typeof address === 'string' ? address : String((address as AddressInfo).port);
+}
+
+/** Servers that speak TLS, and one that does not, in a process of its own: this one waits for the program that it checks. Their ports. */
+async function talking(): Promise<readonly string[]> {
+  const program = `
+    const { readFileSync } = require('fs');
+    const quiet = (socket) => socket.on('error', () => {});
+    const servers = process.argv.slice(1).map((file) =>
+      require('tls').createServer({ cert: readFileSync(file + '.pem'), key: readFileSync(file + '.key') }, quiet).on('tlsClientError', () => {}));
+    servers.push(require('net').createServer((socket) => quiet(socket).once('data', () => socket.end('HTTP/1.1 400 Bad Request\\r\\n\\r\\n'))));
+    Promise.all(servers.map((each) => new Promise((done) => each.listen(0, '127.0.0.1', () => done(each.address().port)))))
+      .then((ports) => console.log(ports.join()));`;
+  const files = [server, stranger, expired, client].map(({ certificate }) => certificate.replace(/\.pem$/, ''));
+  talkers = spawn(process.execPath, ['-e', program, ...files], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(talkers.stdout!, 'data')) as [Buffer];
+  return String(line).trim().split(',');
 }
 
 /** A port whose kernel queue is full: who connects hears nothing. */
@@ -50,7 +69,17 @@ async function fullPort(): Promise<string> {
 before(async () => {
   directory = mkdtempSync(join(tmpdir(), 'tollgate-check-'));
   chmodSync(directory, 0o755);
+  const [secure, ofStranger, ofExpired, ofClient, plain] = await talking();
   for (const [name, value] of [
+    ['SECURE', secure!],
+    ['STRANGER', ofStranger!],
+    ['EXPIRED', ofExpired!],
+    ['OF_CLIENT', ofClient!],
+    ['ENDED', new X509Certificate(expired.pem).validToDate.toISOString().slice(0, 10)],
+    ['PLAIN', plain!],
+    ['AUTHORITY', authority.certificate],
+    ['PIN', pinOf(server)],
+    ['OTHER_PIN', pinOf(stranger)],
     ['TAKEN', await listening({ port: 0, host: '127.0.0.1' })],
     ['TAKEN6', await listening({ port: 0, host: '::1' })],
     ['TAKEN_BY_ALL', await listening({ port: 0, host: '0.0.0.0' })],
@@ -72,8 +101,9 @@ before(async () => {
 
 after(() => {
   for (const socket of waiting) socket.destroy();
-  for (const server of servers) server.close();
+  for (const each of servers) each.close();
   full.kill('SIGKILL');
+  talkers.kill();
   rmSync(directory, { recursive: true, force: true });
 });
 

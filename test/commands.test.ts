@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { freePort } from '../src/config/free-port.ts';
-import { leaf } from './support/certificates.ts';
+import { caPath, leaf } from './support/certificates.ts';
 import { exchange } from './support/client.ts';
 import { httpOrigin } from './support/origin.ts';
 import { PROGRAM, ROOT, Tollgate, until } from './support/tollgate.ts';
@@ -191,6 +191,7 @@ test('every example is run as it stands, but for ports and certificates, and ser
     // The harness names admin, workers, runtime directory and log itself.
     text = text.replace(/^(admin|workers|log|runtime):[^\n]*\n(?: +[^\n]*\n)*/gm, '');
     text = text.replace(/certificate: [^\s,}]+/g, `certificate: ${certificate}`).replace(/key: [^\s,}]+/g, `key: ${key}`);
+    text = text.replace(/authorities: [^\s,}]+/g, `authorities: ${caPath}`);
     // Listeners' own addresses stand at this depth; targets are written in one line.
     let listeners = 0;
     text = text.replace(/^ {4}address: (\S+)/gm, (_line, address: string) => {

@@ -134,6 +134,12 @@ export const FAULT_SERVER_CERTIFICATE_REVOKED = -146;
 export const FAULT_SERVER_CERTIFICATE_NAME = -147;
 export const FAULT_SERVER_CERTIFICATE_INVALID = -148;
 export const FAULT_SERVER_CERTIFICATE_NOT_ALLOWED = -149;
+export const FAULT_SERVER_CERTIFICATE_PIN = -150;
+export const FAULT_SERVER_TLS_TIMEOUT = -151;
+export const FAULT_SERVER_NOT_TLS = -152;
+// And behind its handshake.
+export const FAULT_SERVER_TLS_TRUNCATED = -153;
+export const FAULT_SERVER_TLS_BROKEN = -154;
 
 // Our own decisions, -160 .. -179.
 export const FAULT_NO_ROUTE = -160;
@@ -297,6 +303,11 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_SERVER_CERTIFICATE_NAME, 'server_certificate_name', 'upstream', 502, 'warn', 0, 'always'),
   row(FAULT_SERVER_CERTIFICATE_INVALID, 'server_certificate_invalid', 'upstream', 502, 'warn', 0, 'always'),
   row(FAULT_SERVER_CERTIFICATE_NOT_ALLOWED, 'server_certificate_not_allowed', 'upstream', 502, 'warn', 0, 'always'),
+  row(FAULT_SERVER_CERTIFICATE_PIN, 'server_certificate_pin', 'upstream', 502, 'warn', 0, 'always'),
+  row(FAULT_SERVER_TLS_TIMEOUT, 'server_tls_timeout', 'upstream', 504, 'warn', 0, 'always'),
+  row(FAULT_SERVER_NOT_TLS, 'server_not_tls', 'upstream', 502, 'warn', 0, 'always'),
+  row(FAULT_SERVER_TLS_TRUNCATED, 'server_tls_truncated', 'upstream', 502, 'warn'),
+  row(FAULT_SERVER_TLS_BROKEN, 'server_tls_broken', 'upstream', 502, 'warn'),
 
   row(FAULT_NO_ROUTE, 'no_route', 'client', 404, 'info'),
   row(FAULT_DRAINING, 'draining', 'us', 503, 'info'),
@@ -315,6 +326,14 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
 export const HANDSHAKE_FAULTS: readonly FaultRow[] = Object.freeze(
   FAULTS.filter(({ code }) => code <= FAULT_HELLO_PLAIN_HTTP && code > FAULT_REQUEST_LINE),
 );
+
+/** Those of TLS towards a server: of its handshake, and of what came behind it. */
+export const SERVER_TLS_FAULTS: readonly FaultRow[] = Object.freeze(FAULTS.filter(({ code }) => isServerTlsFault(code)));
+
+/** Whether `code` is of TLS towards a server: it says more than that the server is gone. */
+export function isServerTlsFault(code: number): boolean {
+  return code <= FAULT_SERVER_TLS_ALERT && code > FAULT_NO_ROUTE;
+}
 
 /** One more than the largest `-code`: the size of tables indexed by `-code`. */
 export const FAULT_CODES = 180;

@@ -56,13 +56,16 @@ export class Stapler {
 
   /** Looks after the certificates of `plan`, and no others. */
   configure(plan: Plan, blobs: readonly Uint8Array[]): void {
-    const wanted = new Set(plan.certificates.map(({ fingerprint }) => fingerprint));
+    // What is shown to servers needs no responses.
+    const shown = new Set(plan.listeners.flatMap(({ tls }) => tls?.certificates ?? []));
+    const certificates = plan.certificates.filter((_, index) => shown.has(index));
+    const wanted = new Set(certificates.map(({ fingerprint }) => fingerprint));
     for (const [fingerprint, entry] of this.#entries) {
       if (wanted.has(fingerprint)) continue;
       if (entry.timer !== null) clearTimeout(entry.timer);
       this.#entries.delete(fingerprint);
     }
-    for (const { fingerprint, names, chainBlob } of plan.certificates) {
+    for (const { fingerprint, names, chainBlob } of certificates) {
       if (this.#entries.has(fingerprint)) continue;
       const found = whomToAsk(blobs[chainBlob]);
       if (found === null) continue;

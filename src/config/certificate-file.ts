@@ -7,7 +7,7 @@ import { type FileBytes, readBoundedFile } from '../base/bounded-file.ts';
 import { KEY_TYPES, type KeyType } from '../base/key-type.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { joinedBytes, joinPem, type PemBlock, pemBlocks } from '../certs/pem.ts';
-import { readCertificate } from '../x509/certificate.ts';
+import { EKU_ANY, EKU_CLIENT_AUTH, readCertificate } from '../x509/certificate.ts';
 import { hostName } from './addresses.ts';
 import { checkChain } from './chain.ts';
 import { listed } from './wording.ts';
@@ -57,8 +57,16 @@ export class CertificateFileError extends TollgateError {
   }
 }
 
-/** Reads and checks the pair; a file that has both is read once. Throws CertificateFileError with what is wrong with either. */
-export async function readCertificateFile(certificatePath: string, keyPath: string, nowMs: number): Promise<CertificateFile> {
+/**
+ * Reads and checks the pair; a file that has both is read once. `use`: whom it is shown as. Throws CertificateFileError with what is wrong with
+ * either.
+ */
+export async function readCertificateFile(
+  certificatePath: string,
+  keyPath: string,
+  nowMs: number,
+  use: 'server' | 'client' = 'server',
+): Promise<CertificateFile> {
   const problems: CertificateProblem[] = [];
   const warnings: CertificateProblem[] = [];
   const first = await readPem(certificatePath, 'certificate', problems);
@@ -68,7 +76,7 @@ export async function readCertificateFile(certificatePath: string, keyPath: stri
     const key = attempt(problems, 'key', second, (file) => parseKey(file, keyPath, warnings));
     if (chain !== undefined && key !== undefined) matchKey(chain, key, certificatePath, keyPath, problems);
     if (chain === undefined || key === undefined || problems.length > 0) throw new CertificateFileError(problems);
-    return checked(chain, key, certificatePath, nowMs, warnings);
+    return checked(chain, key, certificatePath, nowMs, use, warnings);
   } finally {
     first?.bytes.fill(0);
     second?.bytes.fill(0);
@@ -104,18 +112,28 @@ function attempt<Result>(
 }
 
 /** A chain and its key, looked at more closely. */
-function checked(chain: Chain, key: Key, path: string, nowMs: number, warnings: CertificateProblem[]): CertificateFile {
+function checked(
+  chain: Chain,
+  key: Key,
+  path: string,
+  nowMs: number,
+  use: 'server' | 'client',
+  warnings: CertificateProblem[],
+): CertificateFile {
   const leaf = chain.certificates[0]!;
   checkDates(leaf, path, nowMs, warnings);
   const notes: CertificateProblem[] = [];
-  for (const { severity, message } of checkChain(chain.certificates, path, nowMs)) {
-    (severity === 'note' ? notes : warnings).push({ setting: 'certificate', message });
-  }
+  // Servers go by authorities of their own: what the world's clients have is nothing to them.
+  const findings = use === 'client' ? [] : checkChain(chain.certificates, path, nowMs);
+  for (const { severity, message } of findings) (severity === 'note' ? notes : warnings).push({ setting: 'certificate', message });
   const der = leaf.raw;
-  checkStapling(der, chain.certificates.length, path, warnings);
   const names = dnsNames(leaf);
-  if (names.length === 0)
-    warnings.push({ setting: 'certificate', message: `${path} has no DNS name; it is used only for clients that match no other` });
+  if (use === 'client') checkForClients(der, path, warnings);
+  else {
+    checkStapling(der, chain.certificates.length, path, warnings);
+    if (names.length === 0)
+      warnings.push({ setting: 'certificate', message: `${path} has no DNS name; it is used only for clients that match no other` });
+  }
   // One piece of memory for both: with ten thousand of them, making it is a good part of the work.
   const chainBytes = joinedBytes(chain.blocks);
   const memory = Buffer.alloc(chainBytes + joinedBytes([key.block]));
@@ -265,6 +283,16 @@ function checkStapling(der: Uint8Array, certificates: number, path: string, warn
       ? `the certificate in ${path} demands an OCSP response (must-staple): clients refuse it until its responder has answered`
       : `the certificate in ${path} demands an OCSP response (must-staple) and ${lacks}: clients will refuse it`;
   warnings.push({ setting: 'certificate', message });
+}
+
+/** Servers refuse a certificate that says what it is for, and does not say this. RFC 5280, section 4.2.1.12. */
+function checkForClients(der: Uint8Array, path: string, warnings: CertificateProblem[]): void {
+  const usage = readCertificate(der)?.extendedKeyUsage ?? null;
+  if (usage === null || usage.includes(EKU_CLIENT_AUTH) || usage.includes(EKU_ANY)) return;
+  warnings.push({
+    setting: 'certificate',
+    message: `the certificate in ${path} is not for clients (extended key usage): servers may refuse it`,
+  });
 }
 
 /** The leaf's DNS names; its common name only when it has no subject alternative name at all. RFC 9525, section 6.3. */

@@ -124,6 +124,20 @@ function clientFiles(clients: ClientCertificateSettings | undefined, at: (path: 
   };
 }
 
+/** Paths of authorities, and of what is shown to servers, absolute. */
+function serverFiles(tls: Config['upstreams'][number]['tls'], at: (path: string) => string): object {
+  if (tls === undefined || tls === null) return {};
+  const { authorities, certificate, key } = tls;
+  return {
+    tls: {
+      ...tls,
+      ...(authorities === undefined ? {} : { authorities: authorities.map(at) }),
+      ...(certificate === undefined ? {} : { certificate: at(certificate) }),
+      ...(key === undefined ? {} : { key: at(key) }),
+    },
+  };
+}
+
 type Blame = (place: Place, path: SettingPath, message: string) => void;
 
 function absolute(config: Config, source: Source, blame: Blame): Config {
@@ -210,6 +224,7 @@ function absolute(config: Config, source: Source, blame: Blame): Config {
     }),
     upstreams: config.upstreams.map((upstream, index) => ({
       ...upstream,
+      ...serverFiles(upstream.tls, (path) => at(path, ['upstreams', index])),
       targets: upstream.targets.map((target, place) => {
         const { address } = target.address;
         if ('host' in address) return target;

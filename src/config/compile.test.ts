@@ -159,6 +159,7 @@ log: { access: off }
     bodyMs: 3_000,
     source4: null,
     source6: null,
+    tls: null,
   });
   const [certificate] = plan.certificates as [CertificatePlan];
   assert.match(certificate.fingerprint, /^[0-9a-f]{64}$/);
@@ -275,7 +276,9 @@ test('checkFile() passes the examples, certificates beside them', async () => {
   cpSync(join(import.meta.dirname, '../../examples'), copy, { recursive: true });
   writePair(copy, 'shop', await makeCertificate({ names: ['shop.example.com'], ...SPAN }));
   writePair(copy, 'blog', await makeCertificate({ names: ['*.blog.example'], ...SPAN }));
-  for (const file of ['reverse-proxy.yaml', 'several-sites.yaml']) {
+  const root = await makeCertificate({ commonName: 'Our CA', authority: true, ...SPAN });
+  writePair(copy, 'ca', root);
+  for (const file of ['reverse-proxy.yaml', 'several-sites.yaml', 'servers-tls.yaml']) {
     const report = await checkFile(join(copy, file), { nowMs: NOW_MS });
     assert.deepEqual(report.errors, []);
     assert.deepEqual(report.warnings, []);

@@ -20,23 +20,27 @@ import {
   type ListenerPlan,
   type Plan,
   type RatePlan,
+  type ServerTlsPlan,
   type TargetPlan,
   type TlsPlan,
   type TlsRulePlan,
   type UpstreamPlan,
 } from '../plan/plan.ts';
+import { machineAuthorities, readMachineAuthorities } from './authorities.ts';
 import { type CertificatePair, certificateDirectory } from './certificate-directory.ts';
 import { type CertificateFile, CertificateFileError, readCertificateFile } from './certificate-file.ts';
 import type { LoadedConfig } from './check.ts';
 import { compileClients } from './compile-clients.ts';
 import { compileAccessLog, compileErrorLog } from './compile-logs.ts';
 import { compileListenerRules, type ListenerRules } from './compile-routes.ts';
+import { compileServerTls } from './compile-server-tls.ts';
 import { ConfigError, type Finding, inFileOrder, type SettingPath, settingText } from './findings.ts';
 import { compilePolicy, lackAtBest } from './own-policy.ts';
 import { inPlaces, UNPLACED } from './places.ts';
 import { serverMaySpeakFirst } from './protocol-references.ts';
 import { type Resolve, resolveHost } from './resolve-host.ts';
 import type { Config } from './schema.ts';
+import type { ServerTlsSettings } from './server-tls.ts';
 import { chooseEngine, fastEngineProblem, opensslLibraryProblem } from './tls-engine.ts';
 import { shown } from './wording.ts';
 
@@ -57,6 +61,8 @@ export interface CompileOptions {
    * two may have targets without addresses, and is not to be run.
    */
   readonly names?: 'needed' | 'wanted' | 'unasked';
+  /** The file with the authorities that this machine trusts; null: it has none. Default: where distributions keep it. */
+  readonly machineAuthorities?: () => string | null;
   /** Why the fast TLS engine cannot be had, or null. Default: what its file tells. */
   readonly fastEngineProblem?: () => string | null;
 }
@@ -97,6 +103,9 @@ class Compiler {
   readonly #certificates: CertificatePlan[] = [];
   /** Indices of certificates, by the fingerprint of their chain. */
   readonly #byChain = new Map<string, number>();
+  /** Indices of blobs with authorities, by what they hold: many upstreams have those of the machine. */
+  readonly #byAuthorities = new Map<string, number>();
+  #machineAuthorities: Promise<Buffer | null> | null = null;
   readonly #blobs: Buffer[] = [];
   readonly #fastProblem: string | null;
 
@@ -453,23 +462,57 @@ class Compiler {
       this.#error(['upstreams'], `${total} targets in all; ${TARGETS_MAX} at most`);
       return [];
     }
-    return await Promise.all(
-      upstreams.map(
-        async ({ name, targets, balance, idleConnections, timeouts, sourceAddress, proxyProtocol }, index): Promise<UpstreamPlan> => ({
-          name,
-          balance,
-          targets: await Promise.all(targets.map((_, at) => this.#target(index, at))),
-          idleMax: idleConnections,
-          idleMs: timeouts.idle,
-          connectMs: timeouts.connect,
-          responseHeadMs: timeouts.responseHead,
-          bodyMs: timeouts.body,
-          proxyProtocol: proxyProtocol === undefined ? null : proxyProtocol === 'v1' ? 1 : 2,
-          source4: sourceAddress.find(isIPv4) ?? null,
-          source6: sourceAddress.find(isIPv6) ?? null,
-        }),
-      ),
+    const addresses = await Promise.all(
+      upstreams.map(async ({ targets }, index) => await Promise.all(targets.map((_, at) => this.#target(index, at)))),
     );
+    const plans: UpstreamPlan[] = [];
+    // One after the other: what they give out places for stands in the order of the file.
+    for (const [index, { name, balance, idleConnections, timeouts, sourceAddress, proxyProtocol, tls }] of upstreams.entries()) {
+      plans.push({
+        name,
+        balance,
+        targets: addresses[index]!,
+        idleMax: idleConnections,
+        idleMs: timeouts.idle,
+        connectMs: timeouts.connect,
+        responseHeadMs: timeouts.responseHead,
+        bodyMs: timeouts.body,
+        proxyProtocol: proxyProtocol === undefined ? null : proxyProtocol === 'v1' ? 1 : 2,
+        source4: sourceAddress.find(isIPv4) ?? null,
+        source6: sourceAddress.find(isIPv6) ?? null,
+        tls: tls === undefined || tls === null ? null : await this.#serverTls(index, tls),
+      });
+    }
+    return plans;
+  }
+
+  async #serverTls(index: number, settings: ServerTlsSettings): Promise<ServerTlsPlan | null> {
+    const { targets, timeouts } = this.#config.upstreams[index]!;
+    const specs = targets.map(({ address }) => address);
+    return await compileServerTls(settings, specs, timeouts.handshake, ['upstreams', index, 'tls'], {
+      nowMs: this.#options.nowMs ?? Date.now(),
+      machineAuthorities: () => this.#readMachineAuthorities(),
+      addBlob: (pem) => this.#addAuthorities(pem),
+      addCertificate: (file, source) => this.#add(file, source),
+      findings: {
+        error: (path, message) => this.#error(path, message),
+        warn: (path, message) => this.#warn(path, message),
+      },
+    });
+  }
+
+  /** Read once, however many upstreams go by them. */
+  async #readMachineAuthorities(): Promise<Buffer | null> {
+    const file = (this.#options.machineAuthorities ?? machineAuthorities)();
+    this.#machineAuthorities ??= file === null ? Promise.resolve(null) : readMachineAuthorities(file);
+    return await this.#machineAuthorities;
+  }
+
+  #addAuthorities(pem: Buffer): number {
+    const id = hash('sha256', pem);
+    const index = this.#byAuthorities.get(id) ?? this.#blobs.push(pem) - 1;
+    this.#byAuthorities.set(id, index);
+    return index;
   }
 
   async #target(upstream: number, at: number): Promise<TargetPlan> {

@@ -1,4 +1,5 @@
 /** The files that a configuration is made of: those that were read for it, and those that its settings name. */
+import { machineAuthorities } from './authorities.ts';
 import type { LoadedConfig } from './check.ts';
 import type { SettingPath } from './findings.ts';
 import type { Config } from './schema.ts';
@@ -16,7 +17,7 @@ export function filesOf(loaded: LoadedConfig): readonly string[] {
 }
 
 /** What its settings name, as often as they do. */
-export function namedFiles({ listeners }: Config): readonly NamedFile[] {
+export function namedFiles({ listeners, upstreams }: Config): readonly NamedFile[] {
   const files: NamedFile[] = [];
   const add = (file: string | undefined, ...setting: SettingPath): void => {
     if (file !== undefined) files.push({ file, setting });
@@ -52,6 +53,14 @@ export function namedFiles({ listeners }: Config): readonly NamedFile[] {
       add(route.access?.allowFile, ...path, 'access', 'allowFile');
       add(route.access?.denyFile, ...path, 'access', 'denyFile');
     }
+  }
+  for (const [index, { tls }] of upstreams.entries()) {
+    if (tls === undefined || tls === null) continue;
+    const path = ['upstreams', index, 'tls'];
+    for (const [number, file] of (tls.authorities ?? []).entries()) add(file, ...path, 'authorities', number);
+    if (tls.authorities === undefined && !tls.insecureSkipVerification) add(machineAuthorities() ?? undefined, ...path);
+    add(tls.certificate, ...path, 'certificate');
+    add(tls.key, ...path, 'key');
   }
   return files;
 }

@@ -57,7 +57,7 @@ test('parseConfig() fills in every default', async () => {
   assert.deepEqual(config.listeners[0]?.socket, { backlog: 4_096, fastOpen: false, deferAccept: true, userTimeout: 0, keepAlive: 60 });
   assert.equal(config.listeners[0]?.tls?.policy, 'intermediate');
   assert.equal(config.listeners[0]?.tls?.tickets, true);
-  assert.deepEqual(config.upstreams[0]?.timeouts, { connect: 5_000, responseHead: 60_000, body: 60_000, idle: 60_000 });
+  assert.deepEqual(config.upstreams[0]?.timeouts, { connect: 5_000, handshake: 5_000, responseHead: 60_000, body: 60_000, idle: 60_000 });
   assert.equal(config.upstreams[0]?.idleConnections, 64);
 });
 

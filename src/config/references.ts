@@ -27,6 +27,10 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
   const listeners = items(member(root, 'listeners'));
   const upstreams = items(member(root, 'upstreams'));
 
+  /** Upstreams that are spoken to by TLS, and those that requests go to. */
+  const secured = new Set(upstreams.flatMap((each) => (isOn(member(each, 'tls')) ? [member(each, 'name')] : [])));
+  const askedByHttp = new Set<unknown>();
+
   const upstreamNames = uniqueNames('upstreams', upstreams, 'upstream');
   uniqueNames('listeners', listeners, 'listener');
 
@@ -51,6 +55,9 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
     problems.push(...checkProtocol(listener, ['listeners', index]));
     items(member(listener, 'passthrough')).forEach((entry, at) => {
       upstreamNamed(entry, ['to'], ['listeners', index, 'passthrough', at]);
+      if (!secured.has(member(entry, 'to'))) return;
+      const message = `what is passed through is TLS already, and the upstream ${shown(member(entry, 'to'))} has 'tls' of its own`;
+      problems.push({ path: ['listeners', index, 'passthrough', at, 'to'], message });
     });
     const routes = items(member(listener, 'routes'));
     const passesAll = member(listener, 'passthrough') !== undefined && member(listener, 'tls') === undefined;
@@ -70,6 +77,7 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
       problems.push({ path: ['listeners', index, 'routes'], message });
     }
     routes.forEach((route, at) => {
+      if (member(listener, 'protocol') !== 'tcp') for (const to of destinationsOf(route)) askedByHttp.add(to);
       for (const keys of [['to'], ['forwardAuth', 'to']]) upstreamNamed(route, keys, ['listeners', index, 'routes', at]);
       const actions = ['to', 'redirect', 'respond'].filter((key) => member(route, key) !== undefined);
       if (isMapping(route) && actions.length !== 1) {
@@ -77,6 +85,16 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
         problems.push({ path: ['listeners', index, 'routes', at], message: `a route does one of to, redirect, respond; found ${found}` });
       }
     });
+  });
+  upstreams.forEach((upstream, index) => {
+    if (!askedByHttp.has(member(upstream, 'name'))) return;
+    const alpn = member(member(upstream, 'tls'), 'alpn');
+    const other = (typeof alpn === 'string' ? [alpn] : items(alpn)).find(
+      (name) => name !== '' && name !== 'http/1.1' && name !== 'http/1.0',
+    );
+    if (other === undefined) return;
+    const message = `requests go to it by HTTP/1.1, and a server that takes ${shown(other)} would not understand them`;
+    problems.push({ path: ['upstreams', index, 'tls', 'alpn'], message });
   });
   return problems;
 
@@ -122,6 +140,15 @@ export function checkReferences(root: unknown, lineOf: (path: SettingPath) => nu
       });
     }
   }
+}
+
+/** Upstreams that a route's requests go to. */
+function destinationsOf(route: unknown): readonly unknown[] {
+  return [member(route, 'to'), member(member(route, 'forwardAuth'), 'to')];
+}
+
+function isOn(section: unknown): boolean {
+  return section !== undefined && section !== null && section !== false;
 }
 
 function addresses(text: unknown): readonly ListenAddress[] {

@@ -28,6 +28,7 @@ import { log } from './logging.ts';
 import { networkList } from './networks.ts';
 import { HOST_FORMS, PATH_FORMS, parseHostPattern, parseNamePattern, parsePathPattern, SNI_FORMS } from './patterns.ts';
 import { policy } from './policy-setting.ts';
+import { serverTls } from './server-tls.ts';
 import {
   about,
   choice,
@@ -46,6 +47,7 @@ import {
   size,
 } from './settings.ts';
 import { attributes, COLLECTOR, ENDPOINT_FORMS, headerValues, parseEndpoint, share } from './telemetry.ts';
+import { protocolNames } from './tls-settings.ts';
 import { parseRate, RATE_FORMS } from './units.ts';
 import { shown, wrong } from './wording.ts';
 
@@ -447,6 +449,10 @@ const upstream = section(
       'Each connection begins with a PROXY header of this version, with the address of its client; it is then kept for nobody else. v2 tells of the TLS too.',
       choice(['v1', 'v2']).optional(),
     ),
+    tls: about(
+      'TLS towards its targets, whose certificates are verified (docs/tls-to-servers.md); true is the defaults. Without it: none.',
+      serverTls.optional(),
+    ),
     sourceAddress: about(
       'Our own address on connections to it: one, or one of each family.',
       z.preprocess((value) => (typeof value === 'string' ? [value] : value), list(ownAddress, OWN_ADDRESS_FORMS, 0, 2)).prefault([]),
@@ -455,6 +461,7 @@ const upstream = section(
       'Deadlines of connections to its targets.',
       section({
         connect: about('Until a connection is made.', duration(DEADLINE_MS_MIN, HOUR_MS).prefault('5s')),
+        handshake: about('From there until TLS is agreed on.', duration(DEADLINE_MS_MIN, HOUR_MS).prefault('5s')),
         responseHead: about(
           'From the last byte of the request to the first of the response.',
           duration(DEADLINE_MS_MIN, DAY_MS).prefault('1m'),
@@ -467,7 +474,7 @@ const upstream = section(
       }).prefault({}),
     ),
   },
-  ['tls', 'health', 'healthCheck', 'retries', 'protocol', 'queue', 'connections', 'breaker', 'resolve', 'sticky'],
+  ['health', 'healthCheck', 'retries', 'protocol', 'queue', 'connections', 'breaker', 'resolve', 'sticky'],
 );
 
 const timeouts = section({
@@ -616,14 +623,6 @@ function parseSentHost(text: string): { readonly host: string | null } | string 
   if (!valid || Number(port?.slice(1) ?? 1) > 65_535)
     return `found ${shown(text)}, expected 'keep', or a host as 'app.internal' or 'app.internal:8080'`;
   return { host: `${name.startsWith('[') ? name.toLowerCase() : hostName(name)!}${port ?? ''}` };
-}
-
-/** Protocols of ALPN, RFC 7301; one may stand alone. */
-function protocolNames() {
-  const expected = "a protocol of ALPN as 'imap', or a list of them";
-  const error = (issue: { input?: unknown }) => wrong(issue.input, expected);
-  const name = z.string({ error }).regex(/^[!-~]{1,255}$/, { error });
-  return z.preprocess((value) => (typeof value === 'string' ? [value] : value), list(name, expected, 1, 32));
 }
 
 function unwrapped<Value extends object>(value: Value | { readonly error: string }): Value | string {

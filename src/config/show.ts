@@ -9,7 +9,7 @@ import { TCP_SETTINGS } from './references.ts';
 
 /** Settings whose text is the path of a file or a directory, by their paths without numbers. */
 export const PATH_SETTINGS: RegExp =
-  /^(runtime|log\.(access|error)(\.path)?|listeners\[\]\.(errorPages\..*|tls\.(library|certificates\[\]\.(certificate|key|directory)|(names\[\]\.)?clientCertificates\.(authorities(\[\])?|revocation\.crl\[\]))|((routes|passthrough)\[\]\.)?access\.(allow|deny)File|routes\[\]\.(respond\.file|basicAuth\.users)))$/;
+  /^(runtime|log\.(access|error)(\.path)?|listeners\[\]\.(errorPages\..*|tls\.(library|certificates\[\]\.(certificate|key|directory)|(names\[\]\.)?clientCertificates\.(authorities(\[\])?|revocation\.crl\[\]))|((routes|passthrough)\[\]\.)?access\.(allow|deny)File|routes\[\]\.(respond\.file|basicAuth\.users))|upstreams\[\]\.tls\.(certificate|key|authorities(\[\])?))$/;
 /** Settings that may be a socket's path. */
 const SOCKET_SETTINGS = /^(admin\.listen|listeners\[\]\.address|upstreams\[\]\.targets\[\](\.address)?|log\.access\.syslog(\.to)?)$/;
 /** Keys, more often than not: a variable in one is shown by its name. */

@@ -27,6 +27,8 @@ export interface Wishes {
   /** Clients are to refuse it without an OCSP response (RFC 7633). */
   readonly mustStaple?: boolean;
   readonly key?: 'ec' | 'rsa' | 'rsa-1024';
+  /** It is for servers, and says so. */
+  readonly forServers?: boolean;
 }
 
 const DAY_MS = 86_400_000;
@@ -55,6 +57,7 @@ export async function makeCertificate(wishes: Wishes): Promise<MadeCertificate> 
         : [new x509.SubjectAlternativeNameExtension(wishes.names.map((value) => ({ type: 'dns', value })))]),
       ...(wishes.issuersAt === undefined ? [] : [new x509.AuthorityInfoAccessExtension({ caIssuers: wishes.issuersAt })]),
       ...(wishes.responderAt === undefined ? [] : [new x509.AuthorityInfoAccessExtension({ ocsp: wishes.responderAt })]),
+      ...(wishes.forServers === true ? [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth])] : []),
       ...(wishes.mustStaple === true ? [new x509.Extension('1.3.6.1.5.5.7.1.24', false, Uint8Array.of(0x30, 3, 2, 1, 5))] : []),
     ],
   });

@@ -50,6 +50,7 @@ const PLAN: Plan = {
       proxyProtocol: null,
       source4: null,
       source6: null,
+      tls: null,
     },
   ],
   certificates: [

@@ -1,8 +1,9 @@
-/** Who does not take connections: targets, and the collector of telemetry. Connects to all of them side by side, and says nothing. */
+/** Who does not take connections, or has a TLS that is not to be believed: targets, and the collector of telemetry. Connects to all side by side. */
 import { connect, type NetConnectOpts } from 'node:net';
 import type { SettingPath } from '../config/findings.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { addressText, type Plan, type TargetAddress, type UpstreamPlan } from '../plan/plan.ts';
+import { handshakeOptions, tlsProblem } from './host-tls.ts';
 
 /** How long one address may take. Milliseconds. */
 const CONNECT_MS = 2_000;
@@ -14,8 +15,9 @@ export interface Unreachable {
   readonly message: string;
 }
 
-/** A sentence for each target that none of its addresses answers for, in the order of the configuration. */
-export async function unreachable({ config }: LoadedConfig, plan: Plan): Promise<readonly Unreachable[]> {
+/** A sentence for each target that none of its addresses answers for, or whose TLS a start would refuse, in the order of the configuration. */
+export async function unreachable(loaded: LoadedConfig, plan: Plan): Promise<readonly Unreachable[]> {
+  const { config } = loaded;
   const found: Unreachable[] = [];
   const asked = new Map<string, Promise<string | null>>();
   const turns = new Turns(AT_ONCE);
@@ -27,16 +29,26 @@ export async function unreachable({ config }: LoadedConfig, plan: Plan): Promise
     asked.set(key, asking);
     return asking;
   };
-  const all = plan.upstreams.flatMap((upstream, index) =>
-    upstream.targets.map(async ({ label, addresses }, at) => {
+  const all = plan.upstreams.flatMap((upstream, index) => {
+    const { tls } = upstream;
+    const options = tls === null ? null : handshakeOptions(loaded, index, tls);
+    return upstream.targets.map(async ({ label, addresses }, at) => {
+      const path = ['upstreams', index, 'targets', at, 'address'];
       const problems = await Promise.all(addresses.map((address) => ask(address, localOf(upstream, address))));
       // Without its source address nothing can be said of it; that is told where the address is.
       const telling = problems.filter((problem, i) => problem !== 'EADDRNOTAVAIL' || localOf(upstream, addresses[i]!) === null);
-      if (telling.length === 0 || telling.includes(null)) return;
-      const why = [...new Set(telling)].join(', ');
-      found.push({ path: ['upstreams', index, 'targets', at, 'address'], message: `nobody takes connections at ${label} (${why})` });
-    }),
-  );
+      if (telling.length === 0) return;
+      if (!telling.includes(null)) {
+        const why = [...new Set(telling)].join(', ');
+        found.push({ path, message: `nobody takes connections at ${label} (${why})` });
+        return;
+      }
+      if (tls === null || options === null) return;
+      const open = addresses[problems.indexOf(null)]!;
+      const problem = await turns.take(() => tlsProblem(label, open, localOf(upstream, open), at, tls, options));
+      if (problem !== null) found.push({ path, message: problem });
+    });
+  });
   await Promise.all(all);
   const endpoint = config.telemetry?.endpoint;
   if (endpoint !== undefined) {

@@ -40,8 +40,8 @@ export interface OpensslPolicyOptions {
 export interface OpensslClientContextOptions extends OpensslPolicyOptions {
   /** Shown to servers that ask; null: none. */
   readonly certificate: OpensslCertificate | null;
-  /** PEM of the authorities that are trusted. */
-  readonly caPem: Uint8Array;
+  /** PEM of the authorities that are trusted; null: none. */
+  readonly caPem: Uint8Array | null;
   readonly depth: number;
   readonly alpn: readonly string[];
 }
@@ -144,6 +144,11 @@ export function openClientContext(options: OpensslClientContextOptions): number 
   return contexts.add(context);
 }
 
+/** Trusts the authorities of `caPem` beside those that `context` trusts already. Throws as `openClientContext` does. */
+export function trustAuthorities(context: number, caPem: Uint8Array): void {
+  addAuthorities(contexts.pointer(context), 'authorities', caPem, () => true);
+}
+
 /** Frees a context. Connections made of it may live on. */
 /** Whether handshakes on `handle` tell their secrets (native/key-lines.ts). */
 export function tellContextKeys(handle: number, on: boolean): void {
@@ -230,7 +235,14 @@ function setClients(context: number, { required, caPem, depth }: OpensslClientRu
 }
 
 /** Whom a peer's certificate may come from. `also`: what else is done with each. */
-function trust(context: number, what: string, caPem: Uint8Array, depth: number, also: (authority: number) => boolean): void {
+function trust(context: number, what: string, caPem: Uint8Array | null, depth: number, also: (authority: number) => boolean): void {
+  if (caPem !== null) addAuthorities(context, what, caPem, also);
+  ssl.X509_STORE_set_flags(ssl.SSL_CTX_get_cert_store(context), X509_V_FLAG_PARTIAL_CHAIN);
+  ssl.SSL_CTX_set_verify_depth(context, depth);
+  ssl.SSL_CTX_set_cert_verify_callback(context, callbacks().verify, 0);
+}
+
+function addAuthorities(context: number, what: string, caPem: Uint8Array, also: (authority: number) => boolean): void {
   const store = ssl.SSL_CTX_get_cert_store(context);
   const authorities = readCertificates(what, caPem);
   try {
@@ -238,9 +250,6 @@ function trust(context: number, what: string, caPem: Uint8Array, depth: number, 
   } finally {
     for (const each of authorities) ssl.X509_free(each);
   }
-  ssl.X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
-  ssl.SSL_CTX_set_verify_depth(context, depth);
-  ssl.SSL_CTX_set_cert_verify_callback(context, callbacks().verify, 0);
 }
 
 /** Names of ALPN as a connection is asked for them: each behind its length. RFC 7301, section 3.1. Empty: there are none. */

@@ -68,8 +68,8 @@ function openOn(context: number, fd: number): number {
 export interface OpensslPeer {
   /** Told to the server (SNI); null: none is, as for an address. */
   readonly serverName: string | null;
-  /** What its certificate must be for: a name, or an address. */
-  readonly identity: string;
+  /** What its certificate must be for: a name, or an address; null: anything. */
+  readonly identity: string | null;
   /** To be resumed; 0: none. */
   readonly session: number;
 }
@@ -83,13 +83,17 @@ export function openConnecting(context: number, fd: number, { serverName, identi
     const text = nativeCopy(Buffer.from(`${serverName}\0`, 'latin1'));
     assert(ssl.SSL_ctrl(pointer, SSL_CTRL_SET_TLSEXT_HOSTNAME, 0, text.address) === 1, 'a name that fits');
   }
+  if (identity !== null) setIdentity(pointer, identity);
+  if (session !== 0) ssl.SSL_set_session(pointer, sessions.pointer(session));
+  return connections.add(pointer);
+}
+
+function setIdentity(pointer: number, identity: string): void {
   if (isIP(identity) !== 0) assert(ssl.X509_VERIFY_PARAM_set1_ip_asc(ssl.SSL_get0_param(pointer), identity) === 1, 'an address');
   else {
     ssl.SSL_set_hostflags(pointer, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     assert(ssl.SSL_set1_host(pointer, identity) === 1, 'a name');
   }
-  if (session !== 0) ssl.SSL_set_session(pointer, sessions.pointer(session));
-  return connections.add(pointer);
 }
 
 /** A session is not resumed any more. */

@@ -25,3 +25,13 @@ export interface Stream {
   /** Memory beyond the object itself may go: nothing is under way, and has not been for a while. */
   rest(): void;
 }
+
+/** A stream that has to agree with its peer before it carries anything. */
+export interface HandshakeStream extends Stream {
+  /** One step. More than 0: done; 0: would block; below 0: a fault, final. */
+  handshake(): number;
+  /** Behind a step that would block: it waits for room to write, and not for bytes alone. */
+  awaitsRoom(): boolean;
+  /** Behind a finished handshake: whether an earlier one saved it the most of its work. */
+  resumed(): boolean;
+}

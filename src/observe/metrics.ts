@@ -20,6 +20,7 @@ import {
   FAULTS,
   type FaultRow,
   HANDSHAKE_FAULTS,
+  SERVER_TLS_FAULTS,
 } from '../base/faults.ts';
 import {
   C_CPU_S,
@@ -38,6 +39,9 @@ import {
   T_BYTES_OUT,
   T_CONNECTS,
   T_FAILURES,
+  T_HANDSHAKE_FAILURES,
+  T_HANDSHAKES,
+  T_HANDSHAKES_RESUMED,
   T_IDLE,
   T_IN_FLIGHT,
   T_OPEN,
@@ -161,6 +165,13 @@ function faults(table: SharedTable): Metric[] {
       labels,
       samples: samples(HANDSHAKE_FAULTS),
     },
+    {
+      kind: 'counter',
+      name: 'tollgate_server_tls_failures_total',
+      help: 'Requests and connections that TLS towards a server failed, by reason.',
+      labels: ['reason'],
+      samples: SERVER_TLS_FAULTS.map(({ code, reason }) => ({ labels: { reason }, value: table.counter(C_FAULTS - code) })),
+    },
   ];
 }
 
@@ -215,6 +226,12 @@ const TARGET_METRICS: readonly {
   { place: T_IDLE, name: 'tollgate_target_idle_connections', help: 'Kept-alive connections to a target waiting for use.', kind: 'gauge' },
   { place: T_BYTES_IN, name: 'tollgate_target_received_bytes_total', help: 'Bytes received from a target.', kind: 'counter' },
   { place: T_BYTES_OUT, name: 'tollgate_target_sent_bytes_total', help: 'Bytes sent to a target.', kind: 'counter' },
+  {
+    place: T_HANDSHAKE_FAILURES,
+    name: 'tollgate_target_handshake_failures_total',
+    help: 'TLS handshakes with a target that came to nothing, and those that it refused behind their end.',
+    kind: 'counter',
+  },
 ];
 
 const TARGET_HISTOGRAMS: readonly { readonly at: number; readonly name: string; readonly help: string }[] = [
@@ -242,6 +259,7 @@ function targets({ plan, table }: MetricsSource): (Metric | Histogram)[] {
   const sum = (of: readonly number[], read: (slot: number) => number): number => of.reduce((total, slot) => total + read(slot), 0);
   const labels = ['upstream', 'target'];
   return [
+    handshakes(all.map((each) => ({ labels: each.labels, read: (place) => sum(each.slots, (slot) => table.target(slot, place)) }))),
     ...TARGET_METRICS.map(({ place, name, help, kind }): Metric => {
       const samples = all.map((each) => ({ labels: each.labels, value: sum(each.slots, (slot) => table.target(slot, place)) }));
       return { kind, name, help, labels, samples };
@@ -257,6 +275,19 @@ function targets({ plan, table }: MetricsSource): (Metric | Histogram)[] {
       return { kind: 'histogram', name, help, labels, bounds: TARGET_BOUNDS_S, series };
     }),
   ];
+}
+
+function handshakes(targets: readonly { readonly labels: Labels; readonly read: (place: number) => number }[]): Metric {
+  return {
+    kind: 'counter',
+    name: 'tollgate_target_handshakes_total',
+    help: 'TLS handshakes with a target that were finished.',
+    labels: ['upstream', 'target', 'resumed'],
+    samples: targets.flatMap(({ labels, read }) => [
+      { labels: { ...labels, resumed: 'false' }, value: read(T_HANDSHAKES) },
+      { labels: { ...labels, resumed: 'true' }, value: read(T_HANDSHAKES_RESUMED) },
+    ]),
+  };
 }
 
 function workers({ table, workers: all }: MetricsSource): Metric[] {

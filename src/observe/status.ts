@@ -15,6 +15,9 @@ import {
   C_RSS_BYTES,
   C_TLS_FALLBACK,
   T_FAILURES,
+  T_HANDSHAKE_FAILURES,
+  T_HANDSHAKES,
+  T_HANDSHAKES_RESUMED,
   T_IN_FLIGHT,
   T_REQUESTS,
 } from '../plan/counters.ts';
@@ -49,11 +52,15 @@ export interface Status {
   }[];
   readonly upstreams: readonly {
     readonly name: string;
+    /** TLS towards its targets: policy, and whether they are verified; null: none. */
+    readonly tls: { readonly policy: string; readonly verified: boolean; readonly pinned: boolean } | null;
     readonly targets: readonly {
       readonly address: string;
       readonly open: number;
       readonly requests: number;
       readonly failures: number;
+      /** TLS handshakes with it. */
+      readonly handshakes: { readonly full: number; readonly resumed: number; readonly failed: number };
       /** From request to response head, over the last minute: the mean, and what 99 of 100 did not exceed; null: there was none. Milliseconds. */
       readonly firstByteMs: number | null;
       readonly firstByteP99Ms: number | null;
@@ -125,8 +132,9 @@ export function makeStatus(source: StatusSource): Status {
       engineReason: tls === null ? null : fellBack && tls.engine === 's2n' ? 'the fast engine cannot be loaded' : tls.engineReason,
       policy: tls === null ? null : policyOf(tls.rules[0]!.policy).name,
     })),
-    upstreams: plan.upstreams.map(({ name, targets }) => ({
+    upstreams: plan.upstreams.map(({ name, targets, tls }) => ({
       name,
+      tls: tls === null ? null : { policy: policyOf(tls.policy).name, verified: tls.verifies, pinned: tls.pins.length > 0 },
       targets: withSlow(
         targets.map(({ label, slot }) => {
           const firstByte = meter.firstByte(table, slot);
@@ -135,6 +143,11 @@ export function makeStatus(source: StatusSource): Status {
             open: table.target(slot, T_IN_FLIGHT),
             requests: table.target(slot, T_REQUESTS),
             failures: table.target(slot, T_FAILURES),
+            handshakes: {
+              full: table.target(slot, T_HANDSHAKES),
+              resumed: table.target(slot, T_HANDSHAKES_RESUMED),
+              failed: table.target(slot, T_HANDSHAKE_FAILURES),
+            },
             firstByteMs: firstByte?.meanMs ?? null,
             firstByteP99Ms: firstByte?.p99Ms ?? null,
           };
@@ -197,13 +210,16 @@ export function statusText(status: Status): string {
     '',
     'UPSTREAMS',
     ...columns(
-      status.upstreams.flatMap(({ name, targets }) =>
+      status.upstreams.flatMap(({ name, targets, tls }) =>
         targets.map((each) => [
           name,
           each.address,
           `${each.requests} requests`,
           `${each.open} open`,
           `${each.failures} failed`,
+          tls === null
+            ? ''
+            : `${tlsText(tls)}: ${each.handshakes.full} full, ${each.handshakes.resumed} resumed, ${each.handshakes.failed} failed`,
           firstByteText(each),
         ]),
       ),
@@ -238,6 +254,10 @@ export function statusText(status: Status): string {
   }
   if (status.inactive.length > 0) lines.push('', 'INACTIVE', ...status.inactive.map((each) => `  ${each}`));
   return `${lines.join('\n')}\n`;
+}
+
+function tlsText({ policy, verified, pinned }: NonNullable<Status['upstreams'][number]['tls']>): string {
+  return `TLS ${policy}, ${verified ? 'verified' : pinned ? 'by key alone' : 'NOT verified'}`;
 }
 
 function firstByteText({ firstByteMs, firstByteP99Ms, slow }: TargetView): string {

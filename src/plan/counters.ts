@@ -264,7 +264,12 @@ export const T_OPEN = 4;
 export const T_IDLE = 5;
 export const T_BYTES_IN = 6;
 export const T_BYTES_OUT = 7;
-export const TARGET_PLACES = 8;
+/** TLS handshakes that were done, whole ones and those that resumed a session, and that were not; and servers' refusals behind them. */
+export const T_HANDSHAKES = 8;
+export const T_HANDSHAKES_RESUMED = 9;
+export const T_HANDSHAKE_FAILURES = 10;
+/** Whole cache lines. */
+export const TARGET_PLACES = 16;
 /** Those that only describe the process that writes them. */
 export const TARGET_GAUGES: ReadonlySet<number> = new Set([T_IN_FLIGHT, T_OPEN, T_IDLE]);
 

@@ -289,6 +289,38 @@ export interface UpstreamPlan {
   /** Our own address on connections to IPv4 and IPv6 targets; null: the kernel's choice. */
   readonly source4: string | null;
   readonly source6: string | null;
+  /** Null: targets are spoken to as they are. */
+  readonly tls: ServerTlsPlan | null;
+}
+
+/** TLS towards the targets of an upstream. */
+export interface ServerTlsPlan {
+  /** What tells these rules from every other: those that have the same share a context, and the sessions in it. */
+  readonly id: string;
+  /** With its version where it has a name, or own lists: hello/policies.ts knows what it allows. */
+  readonly policy: string | OwnPolicy;
+  /** Whether a server's chain and name count; without, all that counts is whether it has one of the keys of `pins`, if there are any. */
+  readonly verifies: boolean;
+  /** PEM of the authorities that are trusted: an index into the frame's blobs; null where nothing is verified. */
+  readonly authoritiesBlob: number | null;
+  /** Certificates between a server's and an authority, at most. */
+  readonly depth: number;
+  /** What is shown to servers that ask: an index into `Plan.certificates`; null: nothing. */
+  readonly certificate: number | null;
+  /** SHA-256 of keys (SubjectPublicKeyInfo), base64: one must be in the chain. Empty: any may. */
+  readonly pins: readonly string[];
+  /** Offered by ALPN; empty: nothing is. */
+  readonly alpn: readonly string[];
+  readonly handshakeMs: number;
+  /** By target. */
+  readonly peers: readonly ServerPeerPlan[];
+}
+
+export interface ServerPeerPlan {
+  /** Told to the server (SNI); null: none is. */
+  readonly serverName: string | null;
+  /** What its certificate must be for, a name or an address; null where nothing is verified. */
+  readonly identity: string | null;
 }
 
 export interface TargetPlan {

@@ -24,7 +24,7 @@ import {
 } from './counters.ts';
 
 export const TABLE_MAGIC = 0x746f6c6c;
-export const TABLE_VERSION = 8;
+export const TABLE_VERSION = 9;
 
 const LINE = 64;
 const HEADER_BYTES = 64;

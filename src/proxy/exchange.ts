@@ -30,6 +30,7 @@ import {
   FAULT_RESPONSE_TRUNCATED,
   FAULT_UPSTREAM_GONE,
   faultOf,
+  isServerTlsFault,
   NEED_MORE,
 } from '../base/faults.ts';
 import { HEAD_BYTES_MAX, HOST_BYTES_MAX, READ_BYTES, TURN_BYTES_MAX } from '../base/limits.ts';
@@ -99,7 +100,7 @@ import {
 import { ROUTE_NONE } from '../plan/table.ts';
 import { AccessRecord } from '../record/access-record.ts';
 import type { Target } from '../upstream/target.ts';
-import { BUSY, CONNECTING, type UpstreamConnection, type UpstreamOwner } from '../upstream/upstream-connection.ts';
+import { BUSY, type UpstreamConnection, type UpstreamOwner } from '../upstream/upstream-connection.ts';
 import { Admission, type AdmissionOwner } from './admission.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { Compressor, type CompressorOwner } from './compressor.ts';
@@ -566,7 +567,8 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     const client = this.#client!;
     const { reactor } = client.context;
     const plan = this.#target!.upstream;
-    if (connection.state === CONNECTING) return;
+    // Its own deadline is for the connection to stand.
+    if (connection.state < BUSY) return;
     if (connection.pending !== null) {
       this.#bodyWindow.pause(reactor.nowMs);
       reactor.deadline(connection, plan.bodyMs);
@@ -1013,11 +1015,11 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     if (this.#stage === AWAIT_HEAD) {
       const reused = this.#connection!.served > 0 && this.#connection!.stash === null;
       if (reused && this.#replay !== null) this.#tryAgain();
-      else this.#upstreamFailed(FAULT_UPSTREAM_GONE);
+      else this.#upstreamFailed(isServerTlsFault(fault) ? fault : FAULT_UPSTREAM_GONE);
       return;
     }
     if (this.#responseFraming !== FRAMING_CLOSE || fault !== FAULT_EOF) {
-      this.#upstreamFailed(FAULT_RESPONSE_TRUNCATED);
+      this.#upstreamFailed(isServerTlsFault(fault) ? fault : FAULT_RESPONSE_TRUNCATED);
       return;
     }
     this.#responseFraming = FRAMING_NONE;
@@ -1050,6 +1052,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, CompressorOwner 
     target.ended();
     if (connection === null) return;
     if (reusable && connection.pending === null && connection.stash === null && connection.state === BUSY) target.release(connection);
+    else if (this.#stage === DONE) connection.leave();
     else connection.close();
   }
 

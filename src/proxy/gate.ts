@@ -10,6 +10,7 @@ import {
   FAULT_RESPONSE_TOO_LARGE,
   FAULT_RESPONSE_TRUNCATED,
   FAULT_UPSTREAM_GONE,
+  isServerTlsFault,
   NEED_MORE,
 } from '../base/faults.ts';
 import { HEAD_BYTES_MAX, PAGE_BYTES_MAX } from '../base/limits.ts';
@@ -159,7 +160,7 @@ export class Gate implements UpstreamOwner {
       const end = READ_AT + have + Math.max(0, n);
       if (n < 0) {
         if (have === 0) {
-          if (!this.#askAgain()) this.#fail(FAULT_UPSTREAM_GONE);
+          if (!this.#askAgain()) this.#fail(isServerTlsFault(n) ? n : FAULT_UPSTREAM_GONE);
         } else this.#read(end, n === FAULT_EOF);
         return;
       }
@@ -291,6 +292,7 @@ export class Gate implements UpstreamOwner {
     target.ended();
     if (connection === null) return;
     if (reusable && connection.pending === null && connection.stash === null) target.release(connection);
+    else if (this.#answered) connection.leave();
     else connection.close();
   }
 }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FAULT_TLS_INTERNAL, FAULT_TLS_NO_SHARED_SUITE } from '../base/faults.ts';
+import { FAULT_SERVER_CERTIFICATE_NAME, FAULT_TLS_INTERNAL, FAULT_TLS_NO_SHARED_SUITE } from '../base/faults.ts';
 import { LOG_LINE_BYTES_MAX } from '../base/limits.ts';
 import { COUNTER_PLACES } from '../plan/counters.ts';
 import type { LogLevel } from '../plan/log-plan.ts';
-import { type HandshakeEvent, HandshakeLog } from './handshake-log.ts';
+import { TestAuthority } from '../x509/test-authority.ts';
+import { type HandshakeEvent, HandshakeLog, type ServerFailure } from './handshake-log.ts';
 import type { LogSink } from './log-sinks.ts';
 import { type Batch, LogWriter } from './log-writer.ts';
 
@@ -150,4 +151,49 @@ test('HandshakeLog writes for people too', () => {
     report!,
     /^00:00:08 info: another policy would refuse reason=no_shared_suite client=x listener=web ja4=j policy=a report=b$/,
   );
+});
+
+test('HandshakeLog tells of a server with what it showed, and of one that showed too much without', () => {
+  const server = new TestAuthority('/CN=Our CA').issue('/CN=shop', ['subjectAltName=DNS:shop.test']);
+  const failure: ServerFailure = {
+    fault: FAULT_SERVER_CERTIFICATE_NAME,
+    upstream: 'api',
+    target: '10.0.0.3:8443',
+    serverName: 'bank.test',
+    identity: 'bank.test',
+    alert: 42,
+    alertFrom: 'us',
+    library: 'certificate verify failed',
+    chain: [server.certificate.der, Uint8Array.of(1)],
+    omitted: 3,
+    durationUs: null,
+  };
+  const { log, text } = logs('json', 'warn', 0);
+  log.writeServer(failure, 5_000);
+  log.writeServer({ ...failure, serverName: 'n'.repeat(LOG_LINE_BYTES_MAX - 400), identity: null }, 5_000);
+  const [shown, large, ...rest] = text().split('\n');
+  assert.deepEqual(rest, ['']);
+  const { certificate, ...line } = JSON.parse(shown!) as Record<string, unknown>;
+  assert.deepEqual(line, {
+    time: '1970-01-01T00:00:05.000Z',
+    event: 'server-handshake',
+    ok: false,
+    reason: 'server_certificate_name',
+    side: 'upstream',
+    upstream: 'api',
+    target: '10.0.0.3:8443',
+    serverName: 'bank.test',
+    wanted: 'bank.test',
+    alert: 42,
+    alertFrom: 'us',
+    library: 'certificate verify failed',
+    omittedOfTarget: 3,
+  });
+  const { serial, notBefore, notAfter, pin, ...who } = certificate as Record<string, unknown>;
+  assert.deepEqual(who, { subject: 'CN=shop', issuer: 'CN=Our CA', names: ['shop.test'], chain: [''] });
+  assert.match([serial, notBefore, notAfter, pin].join(' '), /^[0-9a-f]+ \d{4}-\S+Z \d{4}-\S+Z \S{43}=$/);
+  assert.equal((JSON.parse(large!) as Record<string, unknown>).certificate, undefined);
+  const people = logs('text', 'warn', 0);
+  people.log.writeServer(failure, 8_000);
+  assert.match(people.text(), /^00:00:08 warn: no TLS with a server reason=server_certificate_name side=upstream upstream=api /);
 });

@@ -3,6 +3,7 @@
  * keys for both, or text. Bounded in rate, so that an attacker's handshakes cannot fill a disk; what was left out is said in the next line
  * that is written (`omitted`). Whoever has something to write asks first: what is left out costs nothing but a count.
  */
+import { createHash } from 'node:crypto';
 import { faultOf } from '../base/faults.ts';
 import { LOG_LINE_BYTES_MAX } from '../base/limits.ts';
 import { LOG_LEVELS, type LogLevel } from '../plan/log-plan.ts';
@@ -14,6 +15,10 @@ const FAILURE_LINES_PER_SECOND_MAX = 100;
 const SUCCESS_LINES_PER_SECOND_MAX = 500;
 /** Characters of a name in a certificate. */
 const NAME_MAX = 512;
+/** Characters of a server's name, of how many of them, and of those who signed it, in one line. */
+const SERVER_NAME_MAX = 253;
+const NAMES_MAX = 8;
+const CHAIN_MAX = 4;
 
 export interface HandshakeEvent {
   /** 0: it succeeded. */
@@ -43,6 +48,25 @@ export interface HandshakeEvent {
   /** DER of what the client showed, or null. */
   readonly certificate: Uint8Array | null;
   readonly durationUs: number;
+}
+
+/** A server that did not come to TLS with us, or refused us behind it. */
+export interface ServerFailure {
+  readonly fault: number;
+  readonly upstream: string;
+  readonly target: string;
+  /** As it was named to the server, and what its certificate should be for; null: nothing. */
+  readonly serverName: string | null;
+  readonly identity: string | null;
+  readonly alert: number | null;
+  readonly alertFrom: 'server' | 'us' | null;
+  readonly library: string;
+  /** DER of what it showed, leaf first; empty: nothing. */
+  readonly chain: readonly Uint8Array[];
+  /** Failures of this target since the last line about it. */
+  readonly omitted: number;
+  /** Null: it was behind the handshake. */
+  readonly durationUs: number | null;
 }
 
 /** A client that another policy would refuse. */
@@ -153,6 +177,27 @@ export class HandshakeLog {
     this.#write(ok ? INFO : levelOf(event.fault), ok ? this.#successRate : this.#failureRate, base, more, event.offered);
   }
 
+  /** Cold, as `write`: what was wrong with which target. */
+  writeServer(failure: ServerFailure, unixMs: number): void {
+    const row = faultOf(failure.fault);
+    const base = {
+      time: new Date(unixMs).toISOString(),
+      event: 'server-handshake',
+      ok: false,
+      reason: row.reason,
+      side: row.culprit,
+      upstream: failure.upstream,
+      target: failure.target,
+      serverName: failure.serverName,
+      ...(failure.identity === null ? {} : { wanted: failure.identity }),
+      ...(failure.alert === null ? {} : { alert: failure.alert, alertFrom: failure.alertFrom }),
+      ...(failure.library === '' ? {} : { library: failure.library }),
+      ...(failure.omitted === 0 ? {} : { omittedOfTarget: failure.omitted }),
+      ...(failure.durationUs === null ? {} : { durationUs: failure.durationUs }),
+    };
+    this.#write(levelOf(failure.fault), this.#failureRate, base, shownBy(failure.chain), null);
+  }
+
   /** Cold, as `write`. */
   writeReport(report: PolicyReport, unixMs: number): void {
     const { fault, offered, ...rest } = report;
@@ -194,10 +239,36 @@ function certificateOf(der: Uint8Array | null): object {
   return { certificate: { subject: subject.slice(0, NAME_MAX), issuer: issuer.slice(0, NAME_MAX), serial } };
 }
 
+/** What a server showed: its own certificate with its names and times, and who signed it, as far as the server said. */
+function shownBy(chain: readonly Uint8Array[]): object {
+  const [leaf = null, ...rest] = chain.map(readCertificate);
+  if (leaf === null) return {};
+  const cut = (text: string): string => text.slice(0, SERVER_NAME_MAX);
+  return {
+    certificate: {
+      subject: cut(leaf.subject),
+      issuer: cut(leaf.issuer),
+      serial: leaf.serial,
+      names: [...leaf.dnsNames, ...leaf.ips].slice(0, NAMES_MAX).map(cut),
+      notBefore: new Date(leaf.notBeforeMs).toISOString(),
+      notAfter: new Date(leaf.notAfterMs).toISOString(),
+      pin: createHash('sha256').update(leaf.publicKeyDer).digest('base64'),
+      chain: rest.slice(0, CHAIN_MAX).map((each) => cut(each?.subject ?? '')),
+    },
+  };
+}
+
+/** Events, for people. */
+const WHAT: Readonly<Record<string, string>> = {
+  handshake: 'handshake failed',
+  'policy-report': 'another policy would refuse',
+  'server-handshake': 'no TLS with a server',
+};
+
 /** The line for a person: as the control plane's log has its own (observe/log.ts). What was offered and allowed is for programs. */
 function plainText(json: string, level: LogLevel): string {
   const { time, event, ok, offered: _offered, allowed: _allowed, ...rest } = JSON.parse(json) as Record<string, unknown>;
-  const what = event === 'handshake' ? (ok === true ? 'handshake done' : 'handshake failed') : 'another policy would refuse';
+  const what = ok === true ? 'handshake done' : (WHAT[String(event)] ?? String(event));
   const details = Object.entries(rest)
     .filter(([, value]) => value !== null)
     .map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);

@@ -4,14 +4,10 @@
  */
 import type { EngineName } from '../base/engine-name.ts';
 import type { TlsRules } from '../base/tls-rules.ts';
-import type { Stream } from '../net/stream.ts';
+import type { HandshakeStream } from '../net/stream.ts';
 import type { CertificatePlan } from '../plan/plan.ts';
 
-export interface TlsSession extends Stream {
-  /** One step. More than 0: done; 0: would block; below 0: a fault, final. */
-  handshake(): number;
-  /** Behind a step that would block: it waits for room to write, and not for bytes alone. */
-  awaitsRoom(): boolean;
+export interface TlsSession extends HandshakeStream {
   /**
    * Behind a finished handshake: TLS version, cipher suite and group as on the wire, and whether a session was resumed. No group: 0. Behind
    * one that failed: the same as far as it came, where `suite` is not 0.
@@ -19,16 +15,15 @@ export interface TlsSession extends Stream {
   version(): number;
   suite(): number;
   group(): number;
-  resumed(): boolean;
   /** The protocol agreed by ALPN; empty when none was. */
   protocol(): string;
-  /** What the client showed: DER, leaf first, as far as a path was found; the leaf alone behind a resumption. Behind a refusal too. */
+  /** What the peer showed: DER, leaf first, as far as a path was found; the leaf alone behind a resumption. Behind a refusal too. */
   peerChain(): readonly Uint8Array[];
   /** What is wrong with it: the fault it was refused for, or was let in with; 0: nothing. */
   peerFault(): number;
-  /** Behind a fault: the fatal alert the client sent (RFC 8446, section 6), or -1. */
+  /** Behind a fault: the fatal alert that the peer, a client or a server, sent (RFC 8446, section 6), or -1. */
   clientAlert(): number;
-  /** Behind a fault: the alert that was sent to the client, or is with `end`; -1: none. */
+  /** Behind a fault: the alert that was sent to the peer, or is with `end`; -1: none. */
   sentAlert(): number;
   /** Behind a fault: the library's own name for it. */
   libraryError(): string;
@@ -84,8 +79,8 @@ export interface ContextOptions {
 
 export interface ClientContextOptions {
   readonly rules: TlsRules;
-  /** PEM of the authorities that are trusted, root or not. */
-  readonly caPem: Uint8Array;
+  /** PEM of the authorities that are trusted, root or not; null: none are, and the judge has to believe without. */
+  readonly caPem: Uint8Array | null;
   /** Intermediate certificates between a server's and an authority, at most. */
   readonly depth: number;
   /** Shown to servers that ask for one; null: none is. PEM; zeroed by the caller once the context is made. */
@@ -101,15 +96,25 @@ export interface ClientContextOptions {
 export interface TlsPeer {
   /** Told to the server (SNI); null: none is. */
   readonly serverName: string | null;
-  /** What its certificate must be for: a DNS name, or an IP address. */
-  readonly identity: string;
+  /** What its certificate must be for: a DNS name, or an IP address; null: for anything. */
+  readonly identity: string | null;
+  /** What tells it from other servers: the sessions of one are worth nothing to another. */
+  readonly place: string;
 }
 
 export interface TlsClientContext {
   /** A session on a connected socket, resumed where this peer gave one before; null when there is no memory for it; the descriptor stays the caller's. */
   session(fd: number, to: TlsPeer): TlsSession | null;
+  /** Trusts these authorities too: a list of many is trusted piece by piece, before the first session. PEM. Throws one Error. */
+  trust(caPem: Uint8Array): void;
   /** No new sessions; freed when the last one ends. */
   retire(): void;
+}
+
+/** An engine that begins connections, too. */
+export interface TlsClientEngine extends TlsEngine {
+  /** Throws one Error that says what is wrong with which certificate or setting. */
+  clientContext(options: ClientContextOptions): TlsClientContext;
 }
 
 export interface TlsEngine {

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EngineName } from '../base/engine-name.ts';
-import type { TlsContext, TlsEngine } from './engine.ts';
+import type { TlsClientContext, TlsClientEngine, TlsContext } from './engine.ts';
 import { TlsEngines } from './engines.ts';
 
-function engineOf(name: EngineName): TlsEngine {
-  return { name, library: name, context: (): TlsContext => assert.fail('no context in this test') };
+function engineOf(name: EngineName): TlsClientEngine {
+  return {
+    name,
+    library: name,
+    context: (): TlsContext => assert.fail('no context in this test'),
+    clientContext: (): TlsClientContext => assert.fail('no context in this test'),
+  };
 }
 
 test('TlsEngines loads an engine when it is first asked for, and once', () => {

@@ -4,13 +4,13 @@
  */
 import type { EngineName } from '../base/engine-name.ts';
 import { tlsCounts } from '../native/s2n.ts';
-import type { TlsEngine } from './engine.ts';
+import type { TlsClientEngine, TlsEngine } from './engine.ts';
 import { OpensslEngine } from './openssl-engine.ts';
 import { S2nEngine } from './s2n-engine.ts';
 
 export interface EngineMakers {
   readonly s2n: () => TlsEngine;
-  readonly openssl: (libraryPath: string | null) => TlsEngine;
+  readonly openssl: (libraryPath: string | null) => TlsClientEngine;
 }
 
 const MAKERS: EngineMakers = { s2n: () => new S2nEngine(), openssl: (path) => new OpensslEngine(path) };
@@ -18,7 +18,7 @@ const MAKERS: EngineMakers = { s2n: () => new S2nEngine(), openssl: (path) => ne
 export class TlsEngines {
   readonly #makers: EngineMakers;
   #s2n: TlsEngine | null = null;
-  #openssl: TlsEngine | null = null;
+  #openssl: TlsClientEngine | null = null;
   #opensslPath: string | null = null;
   #fastProblem: string | null = null;
 
@@ -49,6 +49,11 @@ export class TlsEngines {
         this.#fastProblem = error instanceof Error ? error.message : String(error);
       }
     }
+    return this.client(library);
+  }
+
+  /** The complete engine, which begins connections too. Throws as `engine` does. */
+  client(library: string | null): TlsClientEngine {
     if (this.#openssl === null) {
       this.#openssl = this.#makers.openssl(library);
       this.#opensslPath = library;

@@ -15,9 +15,9 @@ import {
   FAULT_SERVER_CERTIFICATE_NAME,
   FAULT_SERVER_CERTIFICATE_NOT_ALLOWED,
   FAULT_SERVER_CERTIFICATE_UNKNOWN_ISSUER,
+  FAULT_SERVER_NOT_TLS,
   FAULT_SERVER_TLS_ALERT,
   FAULT_SERVER_TLS_GONE,
-  FAULT_SERVER_TLS_HANDSHAKE,
   FAULT_TLS_CERTIFICATE_NOT_ALLOWED,
 } from '../base/faults.ts';
 import { findPolicy } from '../hello/policies.ts';
@@ -137,7 +137,9 @@ function visit(context: TlsClientContext, port: number, to: Partial<TlsPeer> = {
   return new Promise((resolve) => {
     const fd = openConnection(destination({ family: 4, ip: '127.0.0.1', port }));
     assert.ok(fd > 0);
-    assert.ok(reactor.watch(new Visit(context, { serverName: 'shop.test', identity: 'shop.test', ...to }, leaves, resolve), fd));
+    assert.ok(
+      reactor.watch(new Visit(context, { serverName: 'shop.test', identity: 'shop.test', place: 'shop', ...to }, leaves, resolve), fd),
+    );
   });
 }
 
@@ -236,7 +238,7 @@ test('OpensslEngine.clientContext() tells a server that has no version in common
   assert.equal((await visit(made, port)).result, FAULT_SERVER_TLS_ALERT);
   const { createServer: createTcp } = await import('node:net');
   for (const [answer, fault] of [
-    ['HTTP/1.1 400 Bad Request\r\n\r\n', FAULT_SERVER_TLS_HANDSHAKE],
+    ['HTTP/1.1 400 Bad Request\r\n\r\n', FAULT_SERVER_NOT_TLS],
     ['', FAULT_SERVER_TLS_GONE],
   ] as const) {
     const plain = createTcp((socket) => {

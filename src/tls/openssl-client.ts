@@ -3,11 +3,11 @@ import { assert } from '../base/assert.ts';
 import { SERVER_SESSIONS_MAX } from '../base/limits.ts';
 import { allocate, type Memory } from '../native/memory.ts';
 import { closeSession, openConnecting } from '../native/openssl.ts';
-import { closeContext, openClientContext } from '../native/openssl-context.ts';
+import { closeContext, openClientContext, trustAuthorities } from '../native/openssl-context.ts';
 import { OpensslTicketKeys } from '../native/openssl-tickets.ts';
 import type { ClientContextOptions, PeerJudge, TlsClientContext, TlsPeer, TlsSession } from './engine.ts';
 import { opensslPolicy } from './openssl-policy.ts';
-import { faultOfServer } from './openssl-reasons.ts';
+import { faultOfServer, laterFaultOfServer } from './openssl-reasons.ts';
 import { type OpensslOwner, OpensslSession } from './openssl-session.ts';
 
 export class OpensslClientContext implements TlsClientContext {
@@ -26,12 +26,16 @@ export class OpensslClientContext implements TlsClientContext {
 
   session(fd: number, to: TlsPeer): TlsSession | null {
     assert(!this.#retired, 'a retired context takes no sessions');
-    const key = `${to.serverName} ${to.identity}`;
+    const key = `${to.place} ${to.serverName} ${to.identity}`;
     const session = this.#sessions.get(key) ?? 0;
     const handle = openConnecting(this.#context, fd, { ...to, session });
     if (handle === 0) return null;
     this.#open++;
     return new OpensslSession(handle, fd, new Peer(this, key), true);
+  }
+
+  trust(caPem: Uint8Array): void {
+    trustAuthorities(this.#context, caPem);
   }
 
   keep(key: string, session: number): void {
@@ -87,8 +91,8 @@ class Peer implements OpensslOwner {
     this.#key = key;
   }
 
-  blame(fault: number): number {
-    return faultOfServer(fault);
+  blame(fault: number, error: number, isOpen: boolean): number {
+    return isOpen ? laterFaultOfServer(fault) : faultOfServer(fault, error);
   }
 
   onSession(session: number): void {

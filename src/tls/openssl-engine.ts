@@ -5,13 +5,21 @@ import { allocate, type Memory } from '../native/memory.ts';
 import { bindOpenssl, closeSession, openAccepting, opensslVersion } from '../native/openssl.ts';
 import { closeContext, openContext, protocolList, tellContextKeys } from '../native/openssl-context.ts';
 import { OPENSSL_TICKET_KEY_BYTES, OpensslTicketKeys } from '../native/openssl-tickets.ts';
-import type { ClientContextOptions, ContextOptions, PeerJudge, TlsClientContext, TlsContext, TlsEngine, TlsSession } from './engine.ts';
+import type {
+  ClientContextOptions,
+  ContextOptions,
+  PeerJudge,
+  TlsClientContext,
+  TlsClientEngine,
+  TlsContext,
+  TlsSession,
+} from './engine.ts';
 import { OpensslClientContext } from './openssl-client.ts';
 import { opensslPolicy } from './openssl-policy.ts';
 import { type OpensslOwner, OpensslSession } from './openssl-session.ts';
 import { deriveTicketKey, TICKET_DECRYPT_S, TICKET_ENCRYPT_S } from './ticket-keys.ts';
 
-export class OpensslEngine implements TlsEngine {
+export class OpensslEngine implements TlsClientEngine {
   readonly name = 'openssl';
   readonly library: string;
 
@@ -25,7 +33,6 @@ export class OpensslEngine implements TlsEngine {
     return new OpensslContext(options);
   }
 
-  /** For connections that we begin. Throws one Error that says what is wrong with which certificate or setting. */
   clientContext(options: ClientContextOptions): TlsClientContext {
     return new OpensslClientContext(options);
   }

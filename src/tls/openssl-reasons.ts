@@ -6,11 +6,15 @@ import {
   FAULT_SERVER_CERTIFICATE_NAME,
   FAULT_SERVER_CERTIFICATE_NOT_ALLOWED,
   FAULT_SERVER_CERTIFICATE_NOT_YET_VALID,
+  FAULT_SERVER_CERTIFICATE_PIN,
   FAULT_SERVER_CERTIFICATE_REVOKED,
   FAULT_SERVER_CERTIFICATE_UNKNOWN_ISSUER,
+  FAULT_SERVER_NOT_TLS,
   FAULT_SERVER_TLS_ALERT,
+  FAULT_SERVER_TLS_BROKEN,
   FAULT_SERVER_TLS_GONE,
   FAULT_SERVER_TLS_HANDSHAKE,
+  FAULT_SERVER_TLS_TRUNCATED,
   FAULT_TLS_BAD_FINISHED,
   FAULT_TLS_CERTIFICATE_CHAIN_LENGTH,
   FAULT_TLS_CERTIFICATE_EXPIRED,
@@ -33,6 +37,7 @@ import {
   FAULT_TLS_NO_SHARED_SUITE,
   FAULT_TLS_NO_SHARED_VERSION,
   FAULT_TLS_RENEGOTIATION,
+  FAULT_TLS_TRUNCATED,
 } from '../base/faults.ts';
 import { opensslReason } from '../native/openssl.ts';
 
@@ -145,11 +150,22 @@ const OF_SERVERS: ReadonlyMap<number, number> = new Map([
   [FAULT_TLS_CERTIFICATE_CHAIN_LENGTH, FAULT_SERVER_CERTIFICATE_INVALID],
   [FAULT_TLS_INTERNAL, FAULT_TLS_INTERNAL],
   [FAULT_SERVER_CERTIFICATE_NAME, FAULT_SERVER_CERTIFICATE_NAME],
+  [FAULT_SERVER_CERTIFICATE_PIN, FAULT_SERVER_CERTIFICATE_PIN],
 ]);
 
-/** A handshake's fault where the peer is a server. */
-export function faultOfServer(fault: number): number {
+/** WRONG_VERSION_NUMBER, HTTPS_PROXY_REQUEST, HTTP_REQUEST: of a first record that is none. */
+const NO_RECORDS: ReadonlySet<number> = new Set([267, 155, 156]);
+
+/** A handshake's fault where the peer is a server; `error` is OpenSSL's. */
+export function faultOfServer(fault: number, error: number): number {
+  if (fault !== FAULT_TLS_CLIENT_GONE && NO_RECORDS.has(opensslReason(error))) return FAULT_SERVER_NOT_TLS;
   return OF_SERVERS.get(fault) ?? FAULT_SERVER_TLS_HANDSHAKE;
+}
+
+/** The same behind the handshake, where a server may still refuse what it was shown in it. */
+export function laterFaultOfServer(fault: number): number {
+  if (fault === FAULT_TLS_TRUNCATED) return FAULT_SERVER_TLS_TRUNCATED;
+  return fault === FAULT_TLS_CLIENT_ALERT ? FAULT_SERVER_TLS_ALERT : FAULT_SERVER_TLS_BROKEN;
 }
 
 /** `X509_V_*` whose alert says `fault` to the peer: what a judge of ours is translated to. The alert is behind it. */

@@ -28,8 +28,8 @@ export interface OpensslOwner {
   readonly requiresCertificate: boolean;
   /** OCSP responses to show, by the certificate's fingerprint. */
   readonly staples: ReadonlyMap<string, Memory>;
-  /** The fault that a handshake's fault is told as: a server's mistakes are not a client's. */
-  blame(fault: number): number;
+  /** The fault that a fault is told as: a server's mistakes are not a client's. `error` is OpenSSL's; `isOpen`: the handshake is behind it. */
+  blame(fault: number, error: number, isOpen: boolean): number;
   /** The peer has given a session to resume: a handle, the receiver's to close. */
   onSession(session: number): void;
   onSessionEnd(): void;
@@ -87,7 +87,7 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
     if (n !== openssl.OPENSSL_FAILED) this.#fault = FAULT_TLS_CLIENT_GONE;
     // The judge's word is more than "verification failed".
     else if (openssl.opensslReason(this.#error) === SSL_R_CERTIFICATE_VERIFY_FAILED) this.#fault = this.#peerFault;
-    return this.#owner.blame(this.#fault);
+    return this.#owner.blame(this.#fault, this.#error, false);
   }
 
   awaitsRoom(): boolean {
@@ -101,7 +101,7 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
 
   read(memory: Memory, offset: number, length: number): number {
     const n = openssl.receiveTls(this.#handle, this, memory, offset, length);
-    if (this.#refusedRenegotiation) return this.#refuse(FAULT_TLS_RENEGOTIATION);
+    if (this.#refusedRenegotiation) return this.#blamed(this.#refuse(FAULT_TLS_RENEGOTIATION));
     if (n > 0) {
       if (n === length || openssl.hasPending(this.#handle)) {
         this.#more = true;
@@ -113,7 +113,7 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
     }
     this.#more = false;
     this.#deep = false;
-    return n === 0 ? WOULD_BLOCK : this.#failed(n);
+    return n === 0 ? WOULD_BLOCK : this.#blamed(this.#failed(n));
   }
 
   write(memory: Memory, offset: number, length: number): number {
@@ -127,7 +127,7 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
       }
       if (sent > 0 || n === 0) return sent;
       const fault = this.#failed(n);
-      return fault === FAULT_EOF || fault === FAULT_TLS_TRUNCATED ? FAULT_RESET : fault;
+      return fault === FAULT_EOF || fault === FAULT_TLS_TRUNCATED ? FAULT_RESET : this.#blamed(fault);
     }
     return sent;
   }
@@ -143,6 +143,10 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
       default:
         return this.#refuse(faultOfOpenssl(this.#error));
     }
+  }
+
+  #blamed(fault: number): number {
+    return fault === FAULT_EOF || fault === FAULT_RESET ? fault : this.#owner.blame(fault, this.#error, true);
   }
 
   /** Nothing more is said on this connection. */
@@ -163,7 +167,7 @@ export class OpensslSession implements TlsSession, openssl.OpensslAsked {
     // OpenSSL has sent its alert when it failed, and has no close_notify for a handshake that is not done.
     const n = this.#open && this.#fault === 0 ? openssl.endTls(this.#handle, this) : 1;
     if (n > 0 && !closing) shutdownWrite(this.#fd);
-    return n >= 0 ? n : this.#failed(n);
+    return n >= 0 ? n : this.#blamed(this.#failed(n));
   }
 
   settle(): void {}

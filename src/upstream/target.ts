@@ -21,11 +21,14 @@ import {
 } from '../plan/counters.ts';
 import type { TargetAddress, TargetPlan, UpstreamPlan } from '../plan/plan.ts';
 import type { TableRow } from '../plan/table.ts';
+import type { TargetTls } from './target-tls.ts';
 import { BUSY, IDLE, UpstreamConnection, type UpstreamOwner } from './upstream-connection.ts';
 
 export class Target {
   readonly plan: TargetPlan;
   readonly upstream: UpstreamPlan;
+  /** Null: it is spoken to as it is. */
+  readonly tls: TargetTls | null;
   readonly counters: Float64Array;
   readonly #reactor: Reactor;
   readonly #row: Float64Array;
@@ -38,9 +41,10 @@ export class Target {
   readonly #idle: UpstreamConnection[] = [];
   #retired = false;
 
-  constructor(plan: TargetPlan, upstream: UpstreamPlan, reactor: Reactor, row: TableRow) {
+  constructor(plan: TargetPlan, upstream: UpstreamPlan, reactor: Reactor, row: TableRow, tls: TargetTls | null) {
     this.plan = plan;
     this.upstream = upstream;
+    this.tls = tls;
     this.#reactor = reactor;
     this.counters = row.counters;
     this.#row = row.targets;
@@ -60,7 +64,7 @@ export class Target {
     if (addresses.length === 0) return;
     this.#destinations = this.#destinationsOf(addresses);
     this.#preferred = 0;
-    for (const connection of [...this.#idle]) connection.close();
+    for (const connection of [...this.#idle]) connection.leave();
     this.#moves++;
   }
 
@@ -116,12 +120,12 @@ export class Target {
     connection.owner = null;
     // A connection that began with a client's address is that client's, for as long as it lives.
     if (this.upstream.proxyProtocol !== null) {
-      connection.close();
+      connection.leave();
       return;
     }
-    if (this.#retired || connection.readable || connection.moves !== this.#moves || this.#idle.length >= this.upstream.idleMax) {
+    if (this.#retired || !connection.isQuiet() || connection.moves !== this.#moves || this.#idle.length >= this.upstream.idleMax) {
       if (this.#idle.length >= this.upstream.idleMax) this.counters[C_LIMIT_IDLE_POOL]!++;
-      connection.close();
+      connection.leave();
       return;
     }
     connection.state = IDLE;
@@ -156,7 +160,7 @@ export class Target {
   /** Closes what is idle; what is at work is closed when it is done. */
   retire(): void {
     this.#retired = true;
-    for (const connection of [...this.#idle]) connection.close();
+    for (const connection of [...this.#idle]) connection.leave();
   }
 
   began(): void {

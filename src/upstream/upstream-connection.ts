@@ -1,10 +1,17 @@
 /**
- * A connection to a target: connecting, at work for an exchange, or idle in its target's pool. Knows bytes and deadlines, no HTTP.
+ * A connection to a target: connecting, agreeing on TLS where its target wants that, at work for an exchange, or idle in its target's pool.
+ * Knows bytes and deadlines, no HTTP.
  *
- *   CONNECTING -> BUSY <-> IDLE
- *        \________\________\___-> CLOSED
+ *   CONNECTING -> (SECURING) -> BUSY <-> IDLE
+ *        \____________\__________\________\___-> CLOSED
  */
-import { FAULT_CONNECT_TIMEOUT, FAULT_CONNECT_UNREACHABLE, FAULT_DESCRIPTORS, FAULT_RESET } from '../base/faults.ts';
+import {
+  FAULT_CONNECT_TIMEOUT,
+  FAULT_CONNECT_UNREACHABLE,
+  FAULT_DESCRIPTORS,
+  FAULT_RESET,
+  FAULT_SERVER_TLS_TIMEOUT,
+} from '../base/faults.ts';
 import { allocate, type Memory } from '../native/memory.ts';
 import { ERROR, HANGUP, READ_HANGUP, READABLE, WRITABLE } from '../native/poller.ts';
 import { closeDescriptor, connected, openConnection, transmit } from '../native/sockets.ts';
@@ -12,15 +19,18 @@ import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
 import { PlainStream } from '../net/plain-stream.ts';
 import { PROXY_HEADER_SENT_BYTES_MAX } from '../net/proxy-protocol.ts';
 import type { Reactor } from '../net/reactor.ts';
-import type { Stream } from '../net/stream.ts';
+import type { HandshakeStream, Stream } from '../net/stream.ts';
 import { Watched } from '../net/watched.ts';
-import { C_UPSTREAM_CONNECTS, TH_CONNECT } from '../plan/counters.ts';
+import { C_UPSTREAM_CONNECTS, T_HANDSHAKE_FAILURES, T_HANDSHAKES, T_HANDSHAKES_RESUMED, TH_CONNECT } from '../plan/counters.ts';
 import type { Target } from './target.ts';
+import type { TargetTls } from './target-tls.ts';
 
+// In this order: below BUSY it carries nothing yet.
 export const CONNECTING = 0;
-export const BUSY = 1;
-export const IDLE = 2;
-export const CLOSED = 3;
+export const SECURING = 1;
+export const BUSY = 2;
+export const IDLE = 3;
+export const CLOSED = 4;
 
 /** Who a connection works for. Each call may close the connection. */
 export interface UpstreamOwner {
@@ -83,6 +93,10 @@ export class UpstreamConnection extends Watched {
   pending: Chunk | null = null;
   /** Bytes of a response head that is not complete. */
   stash: Chunk | null = null;
+
+  /** The stream, where TLS is behind it, and when its handshake began. */
+  #secure: HandshakeStream | null = null;
+  #securingMs = 0;
 
   /** What it begins with, before anything of its owner's and in front of TLS; null: nothing. */
   readonly #opening: Uint8Array | null;
@@ -224,11 +238,17 @@ export class UpstreamConnection extends Watched {
       this.#settle(mask);
       return;
     }
+    if (this.state === SECURING) {
+      if ((mask & (READ_HANGUP | HANGUP | ERROR)) !== 0) this.hungUp = true;
+      // That our bytes have arrived is no step, unless more wait to go.
+      if ((mask & ~WRITABLE) !== 0 || this.#secure!.awaitsRoom()) this.#shakeHands();
+      return;
+    }
     if ((mask & (READABLE | READ_HANGUP | HANGUP | ERROR)) !== 0) this.readable = true;
     if ((mask & (READ_HANGUP | HANGUP | ERROR)) !== 0) this.hungUp = true;
     if (this.state === IDLE) {
       // A server that speaks, or goes, while nobody asked.
-      if (this.readable) this.target.onIdleEvent(this);
+      if (!this.isQuiet()) this.target.onIdleEvent(this);
       return;
     }
     if ((mask & WRITABLE) !== 0 && this.pending !== null && !this.#flush()) return;
@@ -244,20 +264,70 @@ export class UpstreamConnection extends Watched {
     }
     this.#dropRivals();
     this.target.prefer(this.#attempt);
-    this.state = BUSY;
     if (!this.#sendOpening()) {
       this.owner?.onUpstreamFault(FAULT_RESET);
       return;
     }
     this.target.counters[C_UPSTREAM_CONNECTS]!++;
     this.target.took(TH_CONNECT, this.#reactor.nowMs - (this.#untilMs - this.target.upstream.connectMs));
+    this.hungUp = (mask & READ_HANGUP) !== 0;
+    const { tls } = this.target;
+    if (tls !== null) {
+      this.#beginTls(tls);
+      return;
+    }
+    this.readable = (mask & (READABLE | READ_HANGUP)) !== 0;
+    this.#stands();
+  }
+
+  /** Bytes may flow. */
+  #stands(): void {
+    this.state = BUSY;
     this.owner?.onUpstreamConnected();
     if (this.pending !== null && !this.#flush()) return;
-    if ((mask & (READABLE | READ_HANGUP)) !== 0) {
-      this.readable = true;
-      this.hungUp = (mask & READ_HANGUP) !== 0;
-      this.owner?.onUpstreamReadable();
+    if (this.readable) this.owner?.onUpstreamReadable();
+  }
+
+  #beginTls(tls: TargetTls): void {
+    const stream = tls.open(this.fd);
+    if (stream === null) {
+      this.owner?.onUpstreamFault(tls.fault);
+      return;
     }
+    this.stream.release();
+    this.stream = stream;
+    this.#secure = stream;
+    this.state = SECURING;
+    this.#securingMs = this.#reactor.nowMs;
+    this.#reactor.deadline(this, tls.handshakeMs);
+    this.#shakeHands();
+  }
+
+  #shakeHands(): void {
+    const stream = this.#secure!;
+    const n = stream.handshake();
+    if (n < 0) this.#refused(n);
+    if (n <= 0) return;
+    this.target.add(stream.resumed() ? T_HANDSHAKES_RESUMED : T_HANDSHAKES, 1);
+    // What came behind it lies inside the TLS library, where no event tells of it.
+    this.readable = true;
+    this.#stands();
+  }
+
+  /** There will be no TLS with this server. */
+  #refused(fault: number): void {
+    this.target.add(T_HANDSHAKE_FAILURES, 1);
+    this.target.tls!.onFailed(this.#secure!, fault, this.#reactor.nowMs - this.#securingMs);
+    this.owner?.onUpstreamFault(fault);
+  }
+
+  /** Whether the server has said nothing that nobody asked for. Behind TLS there may be something to read, and it is tickets, or new keys. */
+  isQuiet(): boolean {
+    if (!this.readable) return true;
+    if (this.#secure === null) return false;
+    const n = this.stream.read(probe, 0, probe.length);
+    this.readable = n !== 0;
+    return n === 0;
   }
 
   /** At once or not at all: it fits into any new socket, and a server may not be left with half of it. */
@@ -289,15 +359,23 @@ export class UpstreamConnection extends Watched {
   }
 
   override onDeadline(): void {
-    if (this.state === IDLE) this.close();
+    if (this.state === IDLE) this.leave();
     else if (this.state === CONNECTING) this.#onConnectDeadline();
+    else if (this.state === SECURING) this.#refused(FAULT_SERVER_TLS_TIMEOUT);
     else this.owner?.onUpstreamDeadline();
+  }
+
+  /** Closes what has nothing left to say. TLS wants that said: OpenSSL does not resume what was broken off. */
+  leave(): void {
+    if (this.#secure !== null && (this.state === BUSY || this.state === IDLE)) this.stream.end(true);
+    this.close();
   }
 
   /** Closes for good. Safe to call twice. */
   close(): void {
     if (this.state === CLOSED) return;
     if (this.state === IDLE) this.target.forgetIdle(this);
+    if (this.#secure !== null && this.state !== SECURING) this.target.tls!.onClosing(this.#secure);
     this.state = CLOSED;
     this.owner = null;
     if (this.pending !== null) dropChunk(this.pending);
@@ -314,6 +392,7 @@ export class UpstreamConnection extends Watched {
 }
 
 const opening = allocate(PROXY_HEADER_SENT_BYTES_MAX);
+const probe = allocate(1);
 
 /** Before there is a descriptor. */
 const NO_STREAM: Stream = new PlainStream(-1);

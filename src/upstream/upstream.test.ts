@@ -48,6 +48,7 @@ function upstreamPlan(ports: readonly number[], weights: readonly number[] = [])
     proxyProtocol: null,
     source4: null,
     source6: null,
+    tls: null,
   };
 }
 

@@ -1,9 +1,10 @@
 /** A set of targets that serve the same requests, and the turn each gets. */
 
 import type { Reactor } from '../net/reactor.ts';
-import type { UpstreamPlan } from '../plan/plan.ts';
+import type { TargetPlan, UpstreamPlan } from '../plan/plan.ts';
 import type { TableRow } from '../plan/table.ts';
 import { Target } from './target.ts';
+import type { TargetTls } from './target-tls.ts';
 
 export class Upstream {
   readonly plan: UpstreamPlan;
@@ -12,9 +13,10 @@ export class Upstream {
   readonly #credit: Float64Array;
   readonly #weightSum: number;
 
-  constructor(plan: UpstreamPlan, reactor: Reactor, row: TableRow) {
+  /** `tlsOf`: TLS towards a target, or null where it is spoken to as it is. */
+  constructor(plan: UpstreamPlan, reactor: Reactor, row: TableRow, tlsOf: (target: TargetPlan) => TargetTls | null = plainly) {
     this.plan = plan;
-    this.targets = plan.targets.map((target) => new Target(target, plan, reactor, row));
+    this.targets = plan.targets.map((target) => new Target(target, plan, reactor, row, tlsOf(target)));
     this.#credit = new Float64Array(this.targets.length);
     this.#weightSum = plan.targets.reduce((sum, target) => sum + target.weight, 0);
     // Workers begin at different targets, so that a few requests on many cores do not all meet the first.
@@ -38,4 +40,8 @@ export class Upstream {
   retire(): void {
     for (const target of this.targets) target.retire();
   }
+}
+
+function plainly(): null {
+  return null;
 }

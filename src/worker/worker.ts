@@ -69,9 +69,10 @@ import { CertificateTable } from '../tls/certificate-table.ts';
 import { ContextPool } from '../tls/context-pool.ts';
 import type { TlsEngines } from '../tls/engines.ts';
 import { TicketKeyRing } from '../tls/ticket-keys.ts';
-import { Upstream } from '../upstream/upstream.ts';
+import type { Upstream } from '../upstream/upstream.ts';
 import { ControlChannel } from './control-channel.ts';
 import { ProcessGauges } from './process-gauges.ts';
+import { ServerTrust, type Trusted } from './server-trust.ts';
 import { Shortage } from './shortage.ts';
 import { Slices, type Work } from './slices.ts';
 import { WorkerLogs } from './worker-logs.ts';
@@ -88,6 +89,7 @@ interface Running {
   readonly plan: Plan;
   readonly sites: ReadonlyMap<string, Site>;
   readonly upstreams: readonly Upstream[];
+  readonly trusted: Trusted;
 }
 
 /** A listening socket this worker holds, whether it accepts from it or not. */
@@ -124,6 +126,7 @@ export class Worker {
   /** OCSP responses to show with certificates, by fingerprint. */
   readonly #staples = new Map<string, Buffer>();
   readonly #contexts = new ContextPool(this.#keys);
+  readonly #servers: ServerTrust;
   readonly #parts = new PlanParts();
   /** Plans are adopted in the order in which they came, each in slices: whoever is connected does not wait for ten thousand certificates. */
   readonly #slices = new Slices();
@@ -159,6 +162,13 @@ export class Worker {
       () => this.#turnEnded(),
     );
     this.#reactor.start();
+    this.#servers = new ServerTrust({
+      engine: (library) => engines.client(library),
+      reactor: this.#reactor,
+      row,
+      logs: this.#logs,
+      unixMs: () => this.#clock.unixMs(),
+    });
     this.#listenToHandoff(HANDOFF_FD);
     this.#control = new ControlChannel(values, {
       onMessage: (frame) => this.#onMessage(frame),
@@ -253,9 +263,10 @@ export class Worker {
   }
 
   *#build(plan: Plan, blobs: readonly Buffer[]): Generator<undefined, Running, undefined> {
-    const upstreams = plan.upstreams.map((upstream) => new Upstream(upstream, this.#reactor, this.#row));
+    const upstreams = plan.upstreams.map((upstream) => this.#servers.upstream(upstream));
     this.#building = upstreams;
     const lists = yield* AccessLists.load(plan, blobs);
+    const trusted = yield* this.#servers.build(plan, blobs);
     const sites = new Map<string, Site>();
     const shared = { pool: this.#contexts, plan, blobs, nowMs: Date.now() };
     try {
@@ -273,9 +284,10 @@ export class Worker {
       }
     } catch (error) {
       for (const site of sites.values()) if (site.certificates !== null) yield* site.certificates.retire();
+      this.#servers.giveBack(plan, trusted);
       throw error;
     }
-    return { plan, sites, upstreams };
+    return { plan, sites, upstreams, trusted };
   }
 
   /** One judge for a listener's rules, over plans, as contexts are: whom one has seen the other knows. */
@@ -305,6 +317,8 @@ export class Worker {
     this.#logs.adopt(plan);
     this.#shortage.allow(plan.limits.memoryBytesMax);
     this.#context.tracing = plan.tracing === null ? null : new Tracing(plan.tracing, this.#spans);
+    this.#servers.use(running.trusted);
+    if (before !== null) this.#servers.giveBack(before.plan, before.trusted);
     for (const upstream of before?.upstreams ?? []) upstream.retire();
     for (const site of before?.sites.values() ?? []) if (site.certificates !== null) this.#slices.add(site.certificates.retire());
     const judges = new Set([...running.sites.values()].flatMap((site) => [...site.judges.values()]));

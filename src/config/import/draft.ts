@@ -77,9 +77,21 @@ export interface DraftTimeouts {
   idle?: string;
 }
 
+export interface DraftServerTls {
+  serverName?: string;
+  authorities?: string | string[];
+  depth?: number;
+  certificate?: string;
+  key?: string;
+  policy?: 'modern';
+  alpn?: string[];
+  insecureSkipVerification?: true;
+}
+
 export interface DraftUpstream {
   name: string;
   targets: (DraftTarget | string)[];
+  tls?: DraftServerTls;
   idleConnections?: number;
   timeouts?: DraftTimeouts;
 }
@@ -128,22 +140,24 @@ export class Upstreams {
   readonly #variants = new Map<string, string>();
 
   /**
-   * Name of the upstream that came from `source` (unique there), with these deadlines. `make` gives its servers, the first time; `beside` is
-   * the object that notes are about, and becomes the first variant.
+   * Name of the upstream that came from `source` (unique there), with these deadlines and this TLS. `make` gives its servers, the first time;
+   * `beside` is the object that notes are about, and becomes the first variant.
    */
   use(
     source: string,
     wanted: string,
     timeouts: DraftTimeouts,
-    make: () => Omit<DraftUpstream, 'name' | 'timeouts'>,
+    tls: DraftServerTls | undefined,
+    make: () => Omit<DraftUpstream, 'name' | 'timeouts' | 'tls'>,
     beside?: object,
   ): string {
-    const key = JSON.stringify([source, timeouts]);
+    const key = JSON.stringify([source, timeouts, tls]);
     const known = this.#variants.get(key);
     if (known !== undefined) return known;
     const name = this.#names.give(wanted);
     this.#variants.set(key, name);
     const upstream: DraftUpstream = { name, ...make() };
+    if (tls !== undefined) upstream.tls = tls;
     if (Object.keys(timeouts).length > 0) upstream.timeouts = timeouts;
     this.list.push(beside === undefined || this.list.some((each) => each === beside) ? upstream : Object.assign(beside, upstream));
     return name;

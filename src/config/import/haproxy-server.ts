@@ -1,5 +1,8 @@
 /** HAProxy's server lines, as targets. */
-import type { DraftTarget } from './draft.ts';
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { hostName } from '../addresses.ts';
+import type { DraftServerTls, DraftTarget } from './draft.ts';
 import type { Line } from './haproxy-syntax.ts';
 import { targetAddress } from './haproxy-values.ts';
 import type { Notes } from './notes.ts';
@@ -156,23 +159,44 @@ const QUIET = [
   ...['no-tlsv10', 'no-tlsv11', 'tfo', 'weight'],
 ];
 
-/** Targets of `lines` (server lines); `defaults` are the words of default-server lines, in order. */
-export function readServers(lines: readonly Line[], defaults: readonly string[], notes: Notes): DraftTarget[] {
+export interface HaproxyServers {
+  readonly targets: readonly DraftTarget[];
+  /** Undefined: without TLS. */
+  readonly tls: DraftServerTls | undefined;
+}
+
+/** Where relative paths of authorities, and of certificates, start. */
+export interface HaproxyBases {
+  readonly authorities: string;
+  readonly certificates: string;
+}
+
+/** Targets of `lines` (server lines); `defaults` are the words of default-server lines, in order. What their TLS is, the first one says. */
+export function readServers(lines: readonly Line[], defaults: readonly string[], bases: HaproxyBases, notes: Notes): HaproxyServers {
   const main: DraftTarget[] = [];
   const spare: DraftTarget[] = [];
+  let tls: { readonly of: DraftServerTls | undefined; readonly key: string } | null = null;
   for (const line of lines) {
     const [, , written = '', ...own] = line.words;
     const options = readOptions([...defaults, ...own]);
     const drop = (why: string): void => notes.add('untranslated', line, `${why}: it is left out`);
     const address = targetAddress(written);
     if (address === null) drop('it is no address with a port that Tollgate can reach');
-    else if (options.has('ssl') && !options.has('no-ssl')) drop('servers are not spoken to by TLS');
     else if (['send-proxy', 'send-proxy-v2', 'send-proxy-v2-ssl', 'send-proxy-v2-ssl-cn'].some((name) => options.has(name)))
       drop('the PROXY protocol is a setting of a whole upstream (proxyProtocol)');
     else if (options.get('proto') === 'h2' || options.get('proto') === 'fcgi') drop('servers are spoken to by HTTP/1.1');
     else if (options.has('disabled')) drop('it is disabled');
     else if (options.get('weight') === '0') drop('its weight is 0');
     else {
+      const own = serverTls(options, bases);
+      const key = JSON.stringify(own ?? null);
+      tls ??= { of: own, key };
+      if (tls.key !== key) {
+        drop('its TLS is another than that of the first server, and an upstream has one');
+        tellOptions(line, options, notes);
+        continue;
+      }
+      if (own !== undefined) tellTls(line, options, own, notes);
       const weight = Number(options.get('weight') ?? 1);
       const target: DraftTarget = Number.isInteger(weight) && weight > 1 ? { address, weight: Math.min(weight, WEIGHT_MAX) } : { address };
       if (options.has('backup')) {
@@ -187,7 +211,47 @@ export function readServers(lines: readonly Line[], defaults: readonly string[],
     }
     tellOptions(line, options, notes);
   }
-  return main.length > 0 ? main : spare;
+  return { targets: main.length > 0 ? main : spare, tls: tls?.of };
+}
+
+/** Undefined: it is spoken to without. */
+function serverTls(options: ReadonlyMap<string, string>, bases: HaproxyBases): DraftServerTls | undefined {
+  if (!options.has('ssl') || options.has('no-ssl')) return undefined;
+  const tls: DraftServerTls = {};
+  const verifies = options.get('verify') !== 'none';
+  const name = serverName(options);
+  if (name !== undefined) tls.serverName = name;
+  const authorities = options.get('ca-file');
+  if (verifies && authorities !== undefined && !authorities.startsWith('@')) tls.authorities = resolve(bases.authorities, authorities);
+  const certificate = options.get('crt');
+  if (certificate !== undefined) tls.certificate = resolve(bases.certificates, certificate);
+  if (options.has('force-tlsv13') || options.get('ssl-min-ver') === 'TLSv1.3') tls.policy = 'modern';
+  if (!verifies) tls.insecureSkipVerification = true;
+  return tls;
+}
+
+/** Undefined: none is said, or it is another for each request. */
+function serverName(options: ReadonlyMap<string, string>): string | undefined {
+  const named = options.get('verifyhost') ?? /^str\((.*)\)$/.exec(options.get('sni') ?? '')?.[1];
+  return named === undefined ? undefined : isIP(named) === 0 ? hostName(named) : named;
+}
+
+function tellTls(line: Line, options: ReadonlyMap<string, string>, tls: DraftServerTls, notes: Notes): void {
+  const { serverName: name, insecureSkipVerification } = tls;
+  if (options.has('sni') && name === undefined)
+    notes.add('untranslated', line, 'the name of a server is known beforehand', 'set tls.serverName of the upstream');
+  if (insecureSkipVerification === true) {
+    const instead = "name the server's authorities in place of insecureSkipVerification";
+    notes.add('differs', line, 'whoever answers is believed there as here, and check warns of it', instead);
+  } else if (name === undefined) {
+    notes.add(
+      'differs',
+      line,
+      "the server's certificate must be for its name",
+      'set tls.serverName where that is another than its address',
+    );
+  }
+  if (options.has('crl-file')) notes.add('untranslated', line, 'what servers show is not looked up among what was revoked');
 }
 
 function tellOptions(line: Line, options: ReadonlyMap<string, string>, notes: Notes): void {

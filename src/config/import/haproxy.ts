@@ -14,7 +14,7 @@ import { routesByCell } from './haproxy-grid.ts';
 import { adviceOnDefault, adviceOnLine, isGuardLine } from './haproxy-known.ts';
 import { type Backend, type Frontend, type Rule, RuleRunner, type RuleSet } from './haproxy-rules.ts';
 import { ProxySection } from './haproxy-section.ts';
-import { readServers } from './haproxy-server.ts';
+import { type HaproxyBases, readServers } from './haproxy-server.ts';
 import { type Line, parseHaproxy, type Section } from './haproxy-syntax.ts';
 import { haproxyTime } from './haproxy-values.ts';
 import { boundedDuration } from './nginx-values.ts';
@@ -28,11 +28,11 @@ const ROUTES_MAX = 10_000;
 export async function translateHaproxy(file: string, text: string, notes: Notes): Promise<Draft> {
   const sections = parseHaproxy(text, file, process.env, notes);
   const globals = sections.filter(({ kind }) => kind === 'global').flatMap(({ lines }) => lines);
-  const base = globals.findLast(({ words }) => words[0] === 'crt-base')?.words[1] ?? '';
   const directory = dirname(resolve(file));
+  const base = (name: string): string => resolve(directory, globals.findLast(({ words }) => words[0] === name)?.words[1] ?? '');
   const translator = new Translator(
     notes,
-    resolve(directory, base),
+    { authorities: base('ca-base'), certificates: base('crt-base') },
     globals.filter(({ words }) => words[0] === 'ssl-default-bind-options').flatMap(({ words }) => words.slice(1)),
   );
   const proxies = translator.proxies(sections);
@@ -44,16 +44,16 @@ export async function translateHaproxy(file: string, text: string, notes: Notes)
 
 class Translator {
   readonly #notes: Notes;
-  readonly #certificateBase: string;
+  readonly #bases: HaproxyBases;
   readonly #bindDefaults: readonly string[];
   readonly #upstreams = new Upstreams();
   readonly #backends = new Map<string, ProxySection>();
   readonly #made = new Map<string, Backend>();
   readonly #runner: RuleRunner;
 
-  constructor(notes: Notes, certificateBase: string, bindDefaults: readonly string[]) {
+  constructor(notes: Notes, bases: HaproxyBases, bindDefaults: readonly string[]) {
     this.#notes = notes;
-    this.#certificateBase = certificateBase;
+    this.#bases = bases;
     this.#bindDefaults = bindDefaults;
     this.#runner = new RuleRunner(notes, (name, line) => this.#backend(name, line));
   }
@@ -133,7 +133,9 @@ class Translator {
   async #listeners(proxy: ProxySection, names: Names): Promise<readonly DraftListener[]> {
     const binds: Bind[] = [];
     for (const line of [...proxy.lines('bind'), ...oldAddress(proxy.section)]) {
-      binds.push(...(await readBind(line, { notes: this.#notes, certificateBase: this.#certificateBase, defaults: this.#bindDefaults })));
+      binds.push(
+        ...(await readBind(line, { notes: this.#notes, certificateBase: this.#bases.certificates, defaults: this.#bindDefaults })),
+      );
     }
     if (binds.length === 0) this.#notes.add('untranslated', proxy.section, 'it listens nowhere that could be taken over');
     const acls = readAcls(proxy.section.lines, this.#notes);
@@ -217,7 +219,7 @@ class Translator {
       this.#notes.add('untranslated', section, 'it is of mode tcp: requests to it are answered 501');
       return null;
     }
-    const targets = readServers(proxy.lines('server'), proxy.serverDefaults, this.#notes);
+    const { targets, tls } = readServers(proxy.lines('server'), proxy.serverDefaults, this.#bases, this.#notes);
     if (targets.length === 0) {
       this.#notes.add('untranslated', section, 'it has no server that could be taken over: requests to it are answered 501');
       return null;
@@ -232,7 +234,7 @@ class Translator {
     if (connect !== undefined) timeouts.connect = boundedDuration(connect, 10, HOUR_MS);
     if (server !== undefined)
       Object.assign(timeouts, { responseHead: boundedDuration(server, 10, DAY_MS), body: boundedDuration(server, 10, DAY_MS) });
-    return this.#upstreams.use(section.name, section.name, timeouts, () => ({
+    return this.#upstreams.use(section.name, section.name, timeouts, tls, () => ({
       targets: targets.map((target) => (target.weight === undefined ? target.address : target)),
     }));
   }

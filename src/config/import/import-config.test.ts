@@ -62,24 +62,29 @@ test('importConfig() keeps out whom a rule kept out that has no counterpart', as
     'nginx.conf',
     `server { listen 443 ssl; ssl_certificate a; ssl_certificate_key b; ssl_verify_client on; location / { proxy_pass http://127.0.0.1:1; } }
      server { listen 81; auth_basic "x"; location / { proxy_pass http://127.0.0.1:1; } }
-     server { listen 82; auth_request /no; location / { proxy_pass http://127.0.0.1:1; } }
-     server { listen 83; location / { proxy_pass https://127.0.0.1:1; } }`,
+     server { listen 82; auth_request /no; location / { proxy_pass http://127.0.0.1:1; } }`,
   );
   assert.deepEqual(
     config.listeners.map(({ routes }) => routes),
-    [
-      [{ respond: { status: 403 } }],
-      [{ respond: { status: 403 } }],
-      [{ respond: { status: 403 } }],
-      [{ respond: { status: 501, body: 'not translated' } }],
-    ],
+    [[{ respond: { status: 403 } }], [{ respond: { status: 403 } }], [{ respond: { status: 403 } }]],
   );
   assert.match(said, /client certificates are not translated: these requests are answered 403/);
 });
 
 test('importConfig() never sends over what was TLS without it', async (t) => {
-  const { config } = await imported(t, 'haproxy.cfg', 'defaults\n mode http\nlisten a\n bind :80\n server s 127.0.0.1:1 ssl verify none\n');
-  assert.deepEqual(config.listeners[0]?.routes, [{ respond: { status: 501, body: 'not translated' } }]);
+  const unverified = [{ insecureSkipVerification: true }];
+  const haproxy = await imported(t, 'haproxy.cfg', 'defaults\n mode http\nlisten a\n bind :80\n server s 127.0.0.1:1 ssl verify none\n');
+  assert.deepEqual(
+    haproxy.config.upstreams?.map(({ tls }) => tls),
+    unverified,
+  );
+  const nginx = await imported(t, 'nginx.conf', 'server { listen 83; location / { proxy_pass https://127.0.0.1; } }');
+  assert.deepEqual(
+    nginx.config.upstreams?.map(({ tls }) => tls),
+    unverified,
+  );
+  assert.deepEqual(nginx.config.upstreams?.[0]?.targets, ['127.0.0.1:443']);
+  assert.match(nginx.said, /proxy_pass https:\/\/127\.0\.0\.1'.*whoever answers is believed there as here/);
   await assert.rejects(
     imported(t, 'haproxy.cfg', 'defaults\n mode http\nlisten a\n bind :443 ssl crt-list /none\n server s 127.0.0.1:1\n'),
     /has nothing that Tollgate could listen for \(.*there is no file \/none\)/,

@@ -1,7 +1,7 @@
 /** What the parts of the nginx translator share. */
 import { resolve } from 'node:path';
 import { hostName, parseTargetAddress } from '../addresses.ts';
-import { type DraftTarget, type DraftTimeouts, type DraftUpstream, Upstreams } from './draft.ts';
+import { type DraftServerTls, type DraftTarget, type DraftTimeouts, type DraftUpstream, Upstreams } from './draft.ts';
 import type { Scope } from './nginx-scope.ts';
 import type { Directive } from './nginx-syntax.ts';
 import { boundedDuration, nginxTime } from './nginx-values.ts';
@@ -46,8 +46,8 @@ export class NginxUpstreams {
     return this.#blocks.has(name.toLowerCase());
   }
 
-  /** Name of the upstream for what proxy_pass says between `http://` and the path; null when it can be none, which is noted. */
-  use(authority: string, at: Origin, timeouts: DraftTimeouts): string | null {
+  /** Name of the upstream for what proxy_pass says between `http://` or `https://` and the path; null when it can be none, which is noted. */
+  use(authority: string, at: Origin, timeouts: DraftTimeouts, tls?: DraftServerTls): string | null {
     const block = this.#blocks.get(authority.toLowerCase());
     if (block !== undefined) {
       const draft: { targets: DraftTarget[]; idleConnections?: number } = this.#servers(block.scope, block.part);
@@ -57,14 +57,14 @@ export class NginxUpstreams {
       }
       const idle = nginxTime(block.scope.own('keepalive_timeout')?.args[0] ?? '');
       const all = { ...timeouts, ...(idle === undefined ? {} : { idle: boundedDuration(idle, 10, DAY_MS) }) };
-      return this.drafts.use(authority.toLowerCase(), authority, all, () => shortened(draft), block.part);
+      return this.drafts.use(authority.toLowerCase(), authority, all, tls, () => shortened(draft), block.part);
     }
-    const address = serverAddress(authority);
+    const address = serverAddress(authority, tls === undefined ? 80 : 443);
     if (address === null) {
       this.#notes.add('untranslated', at, 'what it names is no address that Tollgate can reach');
       return null;
     }
-    return this.drafts.use(address, authority.replace(/^unix:.*\//, ''), timeouts, () => ({ targets: [address] }));
+    return this.drafts.use(address, authority.replace(/^unix:.*\//, ''), timeouts, tls, () => ({ targets: [address] }));
   }
 
   #servers(scope: Scope, part: object): { targets: DraftTarget[]; idleConnections?: number } {
@@ -117,10 +117,10 @@ function shortened({ targets, ...rest }: { targets: DraftTarget[]; idleConnectio
   return { targets: targets.map((target) => (target.weight === undefined ? target.address : target)), ...rest };
 }
 
-/** As Tollgate writes it; null when it cannot. Port 80 when none is said. */
-function serverAddress(text: string): string | null {
+/** As Tollgate writes it; null when it cannot. `port`: when none is said; of servers in a block that is 80, whoever leads there. */
+function serverAddress(text: string, port = 80): string | null {
   const path = /^unix:(.+?):?$/.exec(text)?.[1];
-  const withPort = path !== undefined ? `unix:${path}` : /^(?:\[[^\]]*\]|[^:[\]]+)$/.test(text) ? `${text}:80` : text;
+  const withPort = path !== undefined ? `unix:${path}` : /^(?:\[[^\]]*\]|[^:[\]]+)$/.test(text) ? `${text}:${port}` : text;
   return typeof parseTargetAddress(withPort) === 'string' ? null : withPort;
 }
 

@@ -89,6 +89,17 @@ const QUIET: readonly string[] = [
 /** These are read where they are in force; where nobody looks, they are not. */
 const READ: readonly string[] = [
   ...[
+    'proxy_ssl_certificate',
+    'proxy_ssl_certificate_key',
+    'proxy_ssl_name',
+    'proxy_ssl_protocols',
+    'proxy_ssl_server_name',
+    'proxy_ssl_session_reuse',
+    'proxy_ssl_trusted_certificate',
+    'proxy_ssl_verify',
+    'proxy_ssl_verify_depth',
+  ],
+  ...[
     'client_max_body_size',
     'gzip',
     'brotli',
@@ -156,6 +167,10 @@ const ADVICE: Readonly<Record<string, readonly [why: string, instead: string | n
   large_client_header_buffers: ['', 'see limits.head and limits.target'],
   ignore_invalid_headers: ['a request with a malformed field is refused', null],
   chunked_transfer_encoding: ['', null],
+  proxy_ssl_ciphers: ['cipher suites are those of the policy', "choose one in the upstream's tls.policy"],
+  proxy_ssl_crl: ['what servers show is not looked up among what was revoked', null],
+  proxy_ssl_conf_command: ['TLS settings are those of the policy', "choose one in the upstream's tls.policy"],
+  proxy_ssl_password_file: ['encrypted keys are not read', "decrypt it with 'openssl pkey -in OLD -out NEW'"],
   ssl_ciphers: ['cipher suites are those of tls.policy', 'choose a policy: modern or intermediate'],
   ssl_conf_command: ['TLS settings are those of tls.policy', null],
   ssl_password_file: ['encrypted keys are not read', "decrypt it with 'openssl pkey -in OLD -out NEW'"],
@@ -197,7 +212,6 @@ export function adviceOn(name: string): readonly [why: string, instead: string |
   if (/_by_lua(?:_block|_file)?$/.test(name)) return ['programs are not run', null];
   if (name.startsWith('proxy_cache_')) return ['nothing is cached', null];
   if (name.startsWith('grpc_')) return ADVICE.grpc_pass!;
-  if (name.startsWith('proxy_ssl_')) return ['servers are not spoken to by TLS', null];
   return ['there is nothing like it', null];
 }
 

@@ -3,10 +3,11 @@
 import { isTypePattern } from '../../http/compression-rules.ts';
 import { fieldNameProblem } from '../fields.ts';
 import { type AccessRule, accessOf, ruleNetwork } from './access-rules.ts';
-import type { DraftFieldEdits, DraftRoute, DraftTimeouts } from './draft.ts';
+import type { DraftFieldEdits, DraftRoute, DraftServerTls, DraftTimeouts } from './draft.ts';
 import { type ListenerContext, type NginxContext, nginxPath, type ServerContext, sentHost } from './nginx-context.ts';
 import { closed, notTranslated, RewriteReader, textContext } from './nginx-rewrite.ts';
 import type { Scope } from './nginx-scope.ts';
+import { nginxServerTls } from './nginx-server-tls.ts';
 import type { Directive } from './nginx-syntax.ts';
 import { boundedDuration, nginxSize, nginxTemplate, nginxTime, sizeText } from './nginx-values.ts';
 import type { Origin } from './notes.ts';
@@ -55,6 +56,8 @@ interface ProxyPass {
   readonly authority: string;
   /** '' when it says none. */
   readonly uri: string;
+  /** Undefined: by http. */
+  readonly tls?: DraftServerTls;
 }
 
 const CLIENT_CERTIFICATES = "see the listener's tls.clientCertificates";
@@ -174,7 +177,7 @@ export class LocationTranslator {
     });
     const inner = location === undefined ? undefined : this.#server.scope.inner(location.block ?? []);
     const pass = inner === undefined ? undefined : this.#proxyPass(inner);
-    const to = pass === undefined || pass === null ? null : this.#context.upstreams.use(pass.authority, asked, {});
+    const to = pass === undefined || pass === null ? null : this.#context.upstreams.use(pass.authority, asked, {}, pass.tls);
     const path = pass?.uri === '' || pass === undefined ? uri : (pass?.uri ?? uri);
     if (to === null || path.includes('$') || !/^\/[!-~]*$/.test(path)) {
       this.#context.notes.add('untranslated', asked, 'its location does not forward to a server by HTTP: these requests are answered 403');
@@ -246,12 +249,13 @@ export class LocationTranslator {
       this.#context.notes.add('untranslated', directive, `${why}: these requests are answered 501`, instead);
       return null;
     };
-    if (/^https:/i.test(url)) return fail('servers are not spoken to by TLS');
-    const [, socket, host, uri = ''] = /^http:\/\/(?:(unix:[^:$]+):?|([^/?$]+))((?:[/?].*)?)$/i.exec(url) ?? [];
+    const [, s, socket, host, uri = ''] = /^http(s?):\/\/(?:(unix:[^:$]+):?|([^/?$]+))((?:[/?].*)?)$/i.exec(url) ?? [];
     const authority = socket ?? host;
     if (authority === undefined || uri.includes('$'))
       return fail('where it leads is computed for each request', 'write a route for each server');
-    return { authority, uri };
+    const tls =
+      s === '' ? {} : { tls: nginxServerTls(scope, this.#context, directive, authority, this.#context.upstreams.isDefined(authority)) };
+    return { authority, uri, ...tls };
   }
 
   #forward(scope: Scope, place: LocationPlace, pass: ProxyPass): DraftRoute {
@@ -263,7 +267,7 @@ export class LocationTranslator {
       notes.add('untranslated', directive, why, 'let the server answer under the path that clients use', part);
       return Object.assign(part, notTranslated());
     }
-    const to = upstreams.use(pass.authority, directive, this.#timeouts(scope));
+    const to = upstreams.use(pass.authority, directive, this.#timeouts(scope), pass.tls);
     if (to === null) return notTranslated();
     const route: DraftRoute = { to };
     const proxyHost = pass.authority.startsWith('unix:') ? 'localhost' : pass.authority;
