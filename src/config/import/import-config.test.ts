@@ -71,6 +71,19 @@ test('importConfig() keeps out whom a rule kept out that has no counterpart', as
   assert.match(said, /client certificates are not translated: these requests are answered 403/);
 });
 
+test('importConfig() takes no name of a file that goes over several lines', async (t) => {
+  const { config, said } = await imported(
+    t,
+    'nginx.conf',
+    `error_log "a\nb"; http { access_log "a\nb";
+     server { listen 81; auth_basic "x"; auth_basic_user_file "a\nb"; location / { proxy_pass http://127.0.0.1:1; } }
+     server { listen 443 ssl; ssl_certificate a; ssl_certificate_key "a\nb"; location / { proxy_pass http://127.0.0.1:1; } } }`,
+  );
+  assert.deepEqual(config.listeners[0]?.routes, [{ respond: { status: 403 } }]);
+  for (const each of [/the name of a log is known beforehand/, /there is no file of users/, /files with a name that is known beforehand/])
+    assert.match(said, each);
+});
+
 test('importConfig() never sends over what was TLS without it', async (t) => {
   const unverified = [{ insecureSkipVerification: true }];
   const haproxy = await imported(t, 'haproxy.cfg', 'defaults\n mode http\nlisten a\n bind :80\n server s 127.0.0.1:1 ssl verify none\n');

@@ -138,6 +138,11 @@ export interface NginxContext {
   readonly prefix: string;
 }
 
+/** Whether `text` is the name of a file as it stands: known beforehand, and one line. */
+export function namesFile(text: string): boolean {
+  return text !== '' && !/[$\r\n]/.test(text);
+}
+
 export function nginxPath(context: NginxContext, path: string): string {
   return resolve(context.prefix, path);
 }

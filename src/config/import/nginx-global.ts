@@ -3,7 +3,7 @@ import { parseTargetAddress } from '../addresses.ts';
 import { FACILITIES, SEVERITIES } from '../logging.ts';
 import { parseRate } from '../units.ts';
 import type { Draft, DraftLog } from './draft.ts';
-import { type NginxContext, nginxPath } from './nginx-context.ts';
+import { type NginxContext, namesFile, nginxPath } from './nginx-context.ts';
 import type { Scope } from './nginx-scope.ts';
 import type { Directive } from './nginx-syntax.ts';
 import { boundedDuration, nginxTime } from './nginx-values.ts';
@@ -107,7 +107,7 @@ function logs(context: NginxContext, main: Scope, https: readonly Scope[], serve
   const errors = main.own('error_log') ?? https.map((scope) => scope.own('error_log')).find((each) => each !== undefined);
   if (errors !== undefined) {
     const [path = '', level] = errors.args;
-    if (path.startsWith('syslog:') || path.startsWith('memory:'))
+    if (!namesFile(path) || path.startsWith('syslog:') || path.startsWith('memory:'))
       notes.add('untranslated', errors, 'the log for people goes to standard error or a file', 'see log.error');
     else log.error = path === 'stderr' ? '-' : nginxPath(context, path);
     if (level !== undefined && Object.hasOwn(LEVELS, level)) log.level = LEVELS[level]!;
@@ -134,7 +134,7 @@ function accessLog(context: NginxContext, directive: Directive): DraftLog['acces
   const { notes } = context;
   const [path = '', format = 'combined', ...options] = directive.args;
   if (path === 'off') return 'off';
-  if (path.includes('$')) {
+  if (!namesFile(path)) {
     notes.add('untranslated', directive, 'the name of a log is known beforehand', 'see log.access');
     return undefined;
   }

@@ -4,7 +4,7 @@ import { isTypePattern } from '../../http/compression-rules.ts';
 import { fieldNameProblem } from '../fields.ts';
 import { type AccessRule, accessOf, ruleNetwork } from './access-rules.ts';
 import type { DraftFieldEdits, DraftRoute, DraftServerTls, DraftTimeouts } from './draft.ts';
-import { type ListenerContext, type NginxContext, nginxPath, type ServerContext, sentHost } from './nginx-context.ts';
+import { type ListenerContext, type NginxContext, namesFile, nginxPath, type ServerContext, sentHost } from './nginx-context.ts';
 import { closed, notTranslated, RewriteReader, textContext } from './nginx-rewrite.ts';
 import type { Scope } from './nginx-scope.ts';
 import { nginxServerTls } from './nginx-server-tls.ts';
@@ -157,7 +157,7 @@ export class LocationTranslator {
     const [realm = 'off'] = basic?.args ?? [];
     if (basic === undefined || realm === 'off') return undefined;
     const users = file?.args[0];
-    if (users === undefined || users.includes('$')) {
+    if (users === undefined || !namesFile(users)) {
       this.#context.notes.add('untranslated', file ?? basic, 'there is no file of users: these requests are answered 403');
       return null;
     }

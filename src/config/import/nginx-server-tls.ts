@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { hostName } from '../addresses.ts';
 import type { DraftServerTls } from './draft.ts';
-import { type NginxContext, nginxPath } from './nginx-context.ts';
+import { type NginxContext, namesFile, nginxPath } from './nginx-context.ts';
 import type { Scope } from './nginx-scope.ts';
 import type { Directive } from './nginx-syntax.ts';
 
@@ -14,7 +14,7 @@ export function nginxServerTls(scope: Scope, context: NginxContext, at: Directiv
     const directive = scope.last(name);
     const [text = ''] = directive?.args ?? [];
     if (directive === undefined || text === '') return undefined;
-    if (!text.includes('$') && !/^(?:data|engine|store):/.test(text)) return nginxPath(context, text);
+    if (namesFile(text) && !/^(?:data|engine|store):/.test(text)) return nginxPath(context, text);
     notes.add('untranslated', directive, 'certificates and keys are files with a name that is known beforehand', null, tls);
     return undefined;
   };

@@ -7,7 +7,7 @@ import { parseListenAddress } from '../addresses.ts';
 import { parseHostPattern } from '../patterns.ts';
 import { ruleNetwork } from './access-rules.ts';
 import { type Draft, type DraftListener, type DraftRoute, type DraftTls, Names } from './draft.ts';
-import { type NginxContext, NginxUpstreams, nginxPath, type ServerContext } from './nginx-context.ts';
+import { type NginxContext, NginxUpstreams, namesFile, nginxPath, type ServerContext } from './nginx-context.ts';
 import type { NginxFiles } from './nginx-files.ts';
 import { translateGlobals } from './nginx-global.ts';
 import { adviceOn, isGuard, isQuiet } from './nginx-known.ts';
@@ -323,7 +323,7 @@ function tlsOf(context: NginxContext, main: Server, listens: readonly Listen[], 
     for (const [index, file] of files.entries()) {
       const [path = ''] = file.args;
       const [key = ''] = keys[index]?.args ?? [];
-      if ([path, key].some((each) => each === '' || each.includes('$') || /^(?:data|engine|store):/.test(each))) {
+      if ([path, key].some((each) => !namesFile(each) || /^(?:data|engine|store):/.test(each))) {
         notes.add('untranslated', file, 'certificates and keys are files with a name that is known beforehand', null, beside);
         continue;
       }
