@@ -35,12 +35,12 @@ export interface Cell {
 /** ACLs by name; several lines with one name are any of them. */
 export type Acls = ReadonlyMap<string, readonly Test[]>;
 
-const PREDEFINED: Readonly<Record<string, Test>> = {
-  TRUE: { kind: 'constant', value: true },
-  FALSE: { kind: 'constant', value: false },
-  HTTP: { kind: 'constant', value: true },
-  LOCALHOST: { kind: 'source', networks: ['127.0.0.0/8', '::1/128'] },
-};
+const PREDEFINED: ReadonlyMap<string, Test> = new Map<string, Test>([
+  ['TRUE', { kind: 'constant', value: true }],
+  ['FALSE', { kind: 'constant', value: false }],
+  ['HTTP', { kind: 'constant', value: true }],
+  ['LOCALHOST', { kind: 'source', networks: ['127.0.0.0/8', '::1/128'] }],
+]);
 /** Alternatives that one condition may have once its ACLs are put in. */
 const ALTERNATIVES_MAX = 256;
 
@@ -80,7 +80,7 @@ export function readCondition(words: readonly string[], acls: Acls, line: Line, 
       const end = rest.indexOf('}', at);
       tests = [readTest(rest.slice(at + 1, end < 0 ? undefined : end), line, notes)];
       at = end < 0 ? rest.length : end;
-    } else tests = acls.get(name) ?? [PREDEFINED[name] ?? { kind: 'unknown' }];
+    } else tests = acls.get(name) ?? [PREDEFINED.get(name) ?? { kind: 'unknown' }];
     // Any of several tests, or, negated, none of them.
     alternatives
       .at(-1)!

@@ -71,6 +71,14 @@ test('importConfig() keeps out whom a rule kept out that has no counterpart', as
   assert.match(said, /client certificates are not translated: these requests are answered 403/);
 });
 
+test('importConfig() takes no word of a configuration for one of JavaScript', async (t) => {
+  for (const [file, text] of [
+    ['nginx.conf', 'server { listen 81; location / { proxy_pass http://127.0.0.1:1; proxy_set_header constructor x; } }'],
+    ['haproxy.cfg', 'frontend a\n mode http\n bind :81\n http-request deny if toString\n default_backend b\nbackend b\n mode http\n server c 127.0.0.1:1\n'],
+  ] as const)
+    assert.equal((await imported(t, file, text)).config.listeners.length, 1);
+});
+
 test('importConfig() takes no name of a file that goes over several lines', async (t) => {
   const { config, said } = await imported(
     t,

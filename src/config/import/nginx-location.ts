@@ -33,14 +33,14 @@ const OTHER_CONTENT: Readonly<Record<string, string>> = {
   js_content: 'programs are not run',
 };
 /** Fields that Tollgate writes for every request, and what nginx's configurations set them to. */
-const OWN_FIELDS: Readonly<Record<string, readonly string[]>> = {
-  'x-real-ip': ['$remote_addr', '$realip_remote_addr', '$http_x_real_ip'],
-  'x-forwarded-for': ['$proxy_add_x_forwarded_for', '$remote_addr'],
-  'x-forwarded-proto': ['$scheme', 'https', 'http', '$http_x_forwarded_proto'],
-  'x-forwarded-host': ['$host', '$http_host', '$host:$server_port', '$server_name'],
-  'x-forwarded-port': ['$server_port', '443', '80'],
-  'x-request-id': ['$request_id'],
-};
+const OWN_FIELDS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['x-real-ip', ['$remote_addr', '$realip_remote_addr', '$http_x_real_ip']],
+  ['x-forwarded-for', ['$proxy_add_x_forwarded_for', '$remote_addr']],
+  ['x-forwarded-proto', ['$scheme', 'https', 'http', '$http_x_forwarded_proto']],
+  ['x-forwarded-host', ['$host', '$http_host', '$host:$server_port', '$server_name']],
+  ['x-forwarded-port', ['$server_port', '443', '80']],
+  ['x-request-id', ['$request_id']],
+]);
 /** Fields about one connection: an upgrade goes through by itself. */
 const HOP_FIELDS = ['connection', 'upgrade', 'proxy-connection', 'keep-alive', 'te'];
 
@@ -185,8 +185,7 @@ export class LocationTranslator {
     }
     for (const field of inner!.ownAll('proxy_set_header')) {
       const name = field.args[0]?.toLowerCase() ?? '';
-      if (['content-length', 'host', 'x-original-uri', 'x-original-url', ...HOP_FIELDS, ...Object.keys(OWN_FIELDS)].includes(name))
-        continue;
+      if (['content-length', 'host', 'x-original-uri', 'x-original-url', ...HOP_FIELDS, ...OWN_FIELDS.keys()].includes(name)) continue;
       this.#context.notes.add('untranslated', field, 'the question to the authorisation server has the fields of the request');
     }
     if (inner!.ownAll('proxy_set_header').some(({ args }) => /^x-original-ur[il]$/i.test(args[0] ?? ''))) {
@@ -312,7 +311,7 @@ export class LocationTranslator {
         host = this.#sentHost(directive, value, proxyHost, route);
         continue;
       }
-      if (HOP_FIELDS.includes(lower) || (OWN_FIELDS[lower]?.includes(value) ?? false)) {
+      if (HOP_FIELDS.includes(lower) || (OWN_FIELDS.get(lower)?.includes(value) ?? false)) {
         if (lower === 'x-forwarded-for' && value === '$proxy_add_x_forwarded_for') {
           notes.add(
             'differs',
