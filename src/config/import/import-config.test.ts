@@ -74,9 +74,24 @@ test('importConfig() keeps out whom a rule kept out that has no counterpart', as
 test('importConfig() takes no word of a configuration for one of JavaScript', async (t) => {
   for (const [file, text] of [
     ['nginx.conf', 'server { listen 81; location / { proxy_pass http://127.0.0.1:1; proxy_set_header constructor x; } }'],
-    ['haproxy.cfg', 'frontend a\n mode http\n bind :81\n http-request deny if toString\n default_backend b\nbackend b\n mode http\n server c 127.0.0.1:1\n'],
+    [
+      'haproxy.cfg',
+      'frontend a\n mode http\n bind :81\n http-request deny if toString\n default_backend b\nbackend b\n mode http\n server c 127.0.0.1:1\n',
+    ],
   ] as const)
     assert.equal((await imported(t, file, text)).config.listeners.length, 1);
+});
+
+test('importConfig() has an address of IPv4 for IPv4 alone, whatever is said of IPv6', async (t) => {
+  const { config } = await imported(
+    t,
+    'nginx.conf',
+    'server { listen 127.0.0.1:81 ipv6only=off; listen [::1]:82 ipv6only=off; location / { proxy_pass http://127.0.0.1:1; } }',
+  );
+  assert.deepEqual(
+    config.listeners.map(({ address }) => address),
+    ['127.0.0.1:81', '[::1]:82'],
+  );
 });
 
 test('importConfig() takes no name of a file that goes over several lines', async (t) => {

@@ -120,7 +120,7 @@ function sockets(context: NginxContext, servers: readonly Server[]): readonly So
     const other = /^\[::\]:(\d+)$/.exec(socket.address)?.[1];
     const first = other === undefined ? undefined : byAddress.get(`0.0.0.0:${other}`);
     if (first !== undefined && isTwin(first, socket)) return [];
-    return [socket.dual && first === undefined ? { ...socket, address: `:${other}` } : socket];
+    return [socket.dual && other !== undefined && first === undefined ? { ...socket, address: `:${other}` } : socket];
   });
 }
 
