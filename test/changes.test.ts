@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { freePort } from '../src/config/free-port.ts';
 import { startTimeOf } from '../src/control/process-identity.ts';
 import { exchange, plainExchange } from './support/client.ts';
 import { ledger, Tunnels } from './support/ledger.ts';
 import { httpOrigin } from './support/origin.ts';
 import { echoOrigin, startSite } from './support/site.ts';
+import { testPort } from './support/test-port.ts';
 import { descriptors, residentBytes, until } from './support/tollgate.ts';
 
 const CLOSE = 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
@@ -17,7 +17,7 @@ test('listeners and workers come and go under load; tunnels live on, and no requ
   const { tollgate } = site;
   const tunnels = await Tunnels.open(t, tollgate.port, 20);
   const load = ledger(t, tollgate.port, 6);
-  const second = await freePort(tollgate.port + 10);
+  const second = await testPort();
   site.replace('upstreams:', `  - { name: plain, address: "127.0.0.1:${second}", routes: [{ to: origin }] }\nupstreams:`);
   assert.match(await site.run('reload', '--dry-run'), /^\+ listeners\.plain\nconfiguration \d+ would run/);
   await assert.rejects(plainExchange(second, CLOSE).then((answer) => assert.match(String(answer), /200/)));
@@ -205,7 +205,7 @@ test('after 200 changes memory and descriptors are level', async (t) => {
   const site = await startSite(t, (await echoOrigin(t)).port, 1);
   const { tollgate } = site;
   const worker = (await tollgate.status()).workers[0]!.pid!;
-  const second = await freePort(tollgate.port + 10);
+  const second = await testPort();
   const texts = [
     site.text.replace('upstreams:', `  - { name: plain, address: "127.0.0.1:${second}", routes: [{ to: origin }] }\nupstreams:`),
     site.text.replace('{ to: origin }', '{ to: origin, compress: true, access: { deny: [10.0.0.0/8] } }'),

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { readCase } from '../scripts/golden-case.ts';
-import { freePort } from '../src/config/free-port.ts';
 import { authority, client, expired, pinOf, server, stranger } from './support/server-certificates.ts';
+import { testPort } from './support/test-port.ts';
 import { PROGRAM, ROOT, Tollgate } from './support/tollgate.ts';
 
 const HOST = join(ROOT, 'test/golden/host');
@@ -84,7 +84,7 @@ before(async () => {
     ['TAKEN6', await listening({ port: 0, host: '::1' })],
     ['TAKEN_BY_ALL', await listening({ port: 0, host: '0.0.0.0' })],
     ['FULL', await fullPort()],
-    ['FREE', String(await freePort(24_000 + (process.pid % 1_000)))],
+    ['FREE', String(await testPort())],
     ['PID', String(process.pid)],
     ['NAME', readFileSync('/proc/self/comm', 'utf8').trim()],
     ['LEAST', readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8').trim()],

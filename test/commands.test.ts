@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
-import { freePort } from '../src/config/free-port.ts';
 import { caPath, leaf } from './support/certificates.ts';
 import { exchange } from './support/client.ts';
 import { httpOrigin } from './support/origin.ts';
+import { testPort } from './support/test-port.ts';
 import { PROGRAM, ROOT, Tollgate, until } from './support/tollgate.ts';
 
 const start = promisify(execFile);
@@ -77,7 +77,7 @@ test('run --from --to fronts a real server', async (t) => {
   const data = mkdtempSync(join(tmpdir(), 'tollgate-test-data-'));
   t.after(() => rmSync(data, { recursive: true, force: true }));
   const origin = await httpOrigin(t, (_request, response) => response.end('mine'));
-  const port = await freePort(22_000);
+  const port = await testPort();
   const running = await demo(t, data, '--from', `:${port}`, '--to', `127.0.0.1:${origin.port}`);
   assert.match(running.text(), new RegExp(`forwards to 127\\.0\\.0\\.1:${origin.port}`));
   const page = await output('curl', '-sS', '--cacert', join(data, 'local-ca.pem'), `https://localhost:${port}/`);

@@ -6,7 +6,6 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { checkFile } from '../src/config/check-report.ts';
-import { freePort } from '../src/config/free-port.ts';
 import { writeClientHello } from '../src/hello/hello-writer.ts';
 import { KNOWN_CLIENTS } from '../src/hello/known-clients.ts';
 import type { ListenerExplanation } from '../src/observe/explain.ts';
@@ -14,6 +13,7 @@ import { explainHello } from '../src/observe/explain-hello.ts';
 import { Client } from './support/client.ts';
 import { rawOrigin } from './support/origin.ts';
 import { tls } from './support/tcp.ts';
+import { testPort } from './support/test-port.ts';
 import { Tollgate, until } from './support/tollgate.ts';
 
 const UPSTREAMS = ['web', 'tenants', 'acme', 'imap', 'archive'] as const;
@@ -45,11 +45,9 @@ async function start(t: TestContext): Promise<Ground> {
   // Whoever is heard has been heard enough.
   const origins = await Promise.all(UPSTREAMS.map(() => rawOrigin(t, (socket) => void socket.once('data', () => socket.end()))));
   const ports: number[] = [];
-  let next = 26_000 + (process.pid % 400) * 20;
   for (const _ of LISTENERS) {
-    const port = await freePort(next);
+    const port = await testPort();
     ports.push(port);
-    next = port + 1;
   }
   const listeners = LISTENERS.map(([name, lines], i) => `  - { name: ${name}, address: "127.0.0.1:${ports[i]}", ${lines} }\n`);
   const upstreams = UPSTREAMS.map((name, i) => `  - { name: ${name}, targets: ["127.0.0.1:${origins[i]!.port}"] }\n`);

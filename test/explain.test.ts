@@ -11,7 +11,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { checkFile } from '../src/config/check-report.ts';
-import { freePort } from '../src/config/free-port.ts';
 import { ClientHello, readClientHello } from '../src/hello/client-hello.ts';
 import { writeClientHello } from '../src/hello/hello-writer.ts';
 import { KNOWN_CLIENTS } from '../src/hello/known-clients.ts';
@@ -19,6 +18,7 @@ import { groupName, schemeName, suiteName, versionName } from '../src/hello/name
 import { isPostQuantum } from '../src/hello/policy.ts';
 import { type Explanation, explainHello } from '../src/observe/explain-hello.ts';
 import { type KeyKind, selfSigned } from './support/test-certificate.ts';
+import { testPort } from './support/test-port.ts';
 import { PROBE_SHARES, probe } from './support/tls-probe.ts';
 import { PROGRAM, Tollgate, until } from './support/tollgate.ts';
 
@@ -60,10 +60,8 @@ const OWN: readonly Omit<Listener, 'port'>[] = [
 
 async function startAll(t: TestContext, wanted: readonly Omit<Listener, 'port'>[]): Promise<{ tollgate: Tollgate; listeners: Listener[] }> {
   const listeners: Listener[] = [];
-  let next = 24_000 + (process.pid % 500) * 20;
   for (const each of wanted) {
-    const port = await freePort(next);
-    next = port + 1;
+    const port = await testPort();
     listeners.push({ ...each, port });
   }
   const directory = mkdtempSync(join(tmpdir(), 'tollgate-explain-'));

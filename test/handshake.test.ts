@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import { freePort } from '../src/config/free-port.ts';
 import { caPath, leaf } from './support/certificates.ts';
 import { Client, exchange } from './support/client.ts';
 import { httpOrigin } from './support/origin.ts';
+import { testPort } from './support/test-port.ts';
 import { Tollgate, until } from './support/tollgate.ts';
 
 const CLOSE = 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
@@ -66,7 +66,7 @@ for (const engine of ['s2n', 'openssl'] as const) {
   test(`${engine}: a ticket is worth nothing to another listener, nor under another policy`, async (t) => {
     const origin = await httpOrigin(t, (_request, response) => response.end('hello'));
     const { certificate, key } = leaf(['localhost']);
-    const other = await freePort(33_000 + (process.pid % 500) * 10);
+    const other = await testPort();
     const listener = (name: string, port: string | number): string => `  - name: ${name}
     address: "127.0.0.1:${port}"
     tls: { engine: ${engine}, policy: intermediate, certificates: [{ certificate: ${certificate}, key: ${key} }] }

@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { parse, stringify } from 'yaml';
-import { freePort } from '../src/config/free-port.ts';
 import { ca, leaf } from './support/certificates.ts';
 import { httpOrigin } from './support/origin.ts';
 import { startPeer } from './support/peer.ts';
+import { testPort } from './support/test-port.ts';
 import { PROGRAM, Tollgate } from './support/tollgate.ts';
 
 interface Ask {
@@ -94,10 +94,8 @@ async function origins(t: TestContext, names: readonly string[]): Promise<readon
   return await Promise.all(made);
 }
 
-/** Below those that the kernel gives to outgoing connections: one of them may be in use when a proxy comes to it. */
-async function twoPorts(offset: number): Promise<Ports> {
-  const plain = await freePort(12_000 + (process.pid % 400) * 20 + offset);
-  return { plain, tls: await freePort(plain + 1) };
+async function twoPorts(): Promise<Ports> {
+  return { plain: await testPort(), tls: await testPort() };
 }
 
 /** Imports `file`, checks the result as it is, and serves it from the same ports. */
@@ -139,7 +137,7 @@ function folder(t: TestContext): string {
 
 test('config import of nginx.conf: Tollgate answers as nginx does', async (t) => {
   const directory = folder(t);
-  const ports = await twoPorts(0);
+  const ports = await twoPorts();
   const [a, b, c] = await origins(t, ['a', 'b', 'c']);
   const pair = leaf(['shop.test', '*.shop.test', 'other.test']);
   const hash = execFileSync('openssl', ['passwd', '-6', 'secret'], { encoding: 'utf8' }).trim();
@@ -281,7 +279,7 @@ server { listen 127.0.0.1:${ports.tls} ssl default_server; server_name other.tes
 
 test('config import of haproxy.cfg: Tollgate answers as HAProxy does', async (t) => {
   const directory = folder(t);
-  const ports = await twoPorts(10);
+  const ports = await twoPorts();
   const [a, b, c] = await origins(t, ['a', 'b', 'c']);
   const pair = leaf(['shop.test', '*.shop.test', 'other.test']);
   mkdirSync(join(directory, 'certs'));

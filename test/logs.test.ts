@@ -18,13 +18,13 @@ import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { freePort } from '../src/config/free-port.ts';
 import { makePasswordHash } from '../src/config/make-password.ts';
 import { sampleOf } from '../src/record/sample.ts';
 import { ca, leaf } from './support/certificates.ts';
 import { exchange, plainExchange } from './support/client.ts';
 import { httpOrigin } from './support/origin.ts';
 import { smallDisk } from './support/small-disk.ts';
+import { testPort } from './support/test-port.ts';
 import { Tollgate, type TollgateOptions, until } from './support/tollgate.ts';
 
 const COMBINED =
@@ -330,7 +330,7 @@ test('the combined format says what nginx says of the same requests', async (t) 
   // With a length, because nginx asks with HTTP/1.0 and would add chunks of its own.
   const origin = await httpOrigin(t, (_request, response) => response.writeHead(200, { 'content-length': '9' }).end('some body'));
   const tollgate = await start(t, origin.port, 'access: { path: access.log, format: combined }', { plain: true, workers: 1 });
-  const port = await freePort(45_000 + (process.pid % 500) * 10);
+  const port = await testPort();
   const file = join(directory, 'access.log');
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((each) => `${each}_temp_path ${directory}/${each};`).join(' ');
   writeFileSync(

@@ -11,11 +11,11 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ConnectionOptions } from 'node:tls';
 import { parse } from 'yaml';
-import { freePort } from '../src/config/free-port.ts';
 import { leaf } from './support/certificates.ts';
 import { Client, plainExchange } from './support/client.ts';
 import { httpOrigin } from './support/origin.ts';
 import { Site } from './support/site.ts';
+import { testPort } from './support/test-port.ts';
 import { ROOT, Tollgate, until } from './support/tollgate.ts';
 
 /** The slow target takes at least this long to its first byte, and again to its last. Between two bounds of a target's buckets. */
@@ -303,7 +303,7 @@ async function prometheus(t: TestContext, tollgate: Tollgate): Promise<(path: st
     .replace('127.0.0.1:9901', `127.0.0.1:${tollgate.adminPort}`)
     .replace('prometheus-alerts.yaml', join(ROOT, 'examples/prometheus-alerts.yaml'));
   writeFileSync(join(directory, 'prometheus.yaml'), config);
-  const port = await freePort(31_000 + (process.pid % 500) * 10);
+  const port = await testPort();
   const child: ChildProcess = spawn(
     'prometheus',
     [

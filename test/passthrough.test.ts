@@ -8,11 +8,11 @@ import { connect } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { createServer, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
-import { freePort } from '../src/config/free-port.ts';
 import { caPath, leaf } from './support/certificates.ts';
 import { Client, exchange } from './support/client.ts';
 import { httpOrigin, rawOrigin } from './support/origin.ts';
 import { PIECE_BYTES, Plain, pieces, tcpTollgate, tls } from './support/tcp.ts';
+import { testPort } from './support/test-port.ts';
 import { descriptors, residentBytes, until } from './support/tollgate.ts';
 
 const run = promisify(execFile);
@@ -117,7 +117,7 @@ test('a port that terminates nothing needs no certificate, refuses names it does
 
 test('openssl s_client meets openssl s_server behind it, and who dies on either side leaves nothing', async (t) => {
   const { certificate, key } = leaf(['far.example']);
-  const port = await freePort(33_000 + (process.pid % 500) * 10);
+  const port = await testPort();
   const server = spawn('openssl', ['s_server', '-accept', `127.0.0.1:${port}`, '-cert', certificate, '-key', key, '-rev', '-quiet'], {
     stdio: 'ignore',
   });

@@ -8,9 +8,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { freePort } from '../src/config/free-port.ts';
 import { TestAuthority } from '../src/x509/test-authority.ts';
 import { type ClientFiles, chromium, type Job, realClients } from './real-clients/clients.ts';
+import { testPort } from './support/test-port.ts';
 import { Tollgate, until } from './support/tollgate.ts';
 
 const ENGINES = ['s2n', 'openssl'] as const;
@@ -42,15 +42,13 @@ before(async () => {
   writeFileSync(files.key, client.keyPem, { mode: 0o600 });
   const bundle = ['pkcs12', '-export', '-in', files.certificate, '-inkey', files.key, '-passout', 'pass:test', '-out', files.pkcs12];
   execFileSync('openssl', bundle, { stdio: 'pipe' });
-  let next = 25_000 + (process.pid % 400) * 20;
   for (const engine of ENGINES) {
     for (const policy of POLICIES) {
-      const port = await freePort(next);
-      next = port + 1;
+      const port = await testPort();
       listeners.push({ name: `${engine}-${policy}`, engine, policy, port });
     }
   }
-  mutualPort = await freePort(next);
+  mutualPort = await testPort();
 });
 
 /** A page that shows the page of every listener in a frame. */

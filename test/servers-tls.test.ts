@@ -6,9 +6,9 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { freePort } from '../src/config/free-port.ts';
 import { authority, client, expired, type Files, otherAuthority, pinOf, server, stranger } from './support/server-certificates.ts';
 import { Plain } from './support/tcp.ts';
+import { testPort } from './support/test-port.ts';
 import { Tollgate, until } from './support/tollgate.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'tollgate-test-servers-tls-'));
@@ -20,10 +20,8 @@ let silent: Server;
 const SAYS = 'return 200 "reused=$ssl_session_reused sni=$ssl_server_name client=$ssl_client_s_dn protocol=$ssl_protocol";';
 
 before(async () => {
-  let next = 45_000 + (process.pid % 500) * 20;
   for (const name of Object.keys(ports) as (keyof typeof ports)[]) {
-    ports[name] = await freePort(next);
-    next = ports[name] + 1;
+    ports[name] = await testPort();
   }
   const block = (port: number, { certificate, key }: Files, more = ''): string =>
     `server { listen 127.0.0.1:${port} ssl; ssl_certificate ${certificate}; ssl_certificate_key ${key}; ${more} location / { ${SAYS} } }`;
@@ -203,7 +201,7 @@ test('servers of every kind, behind one program', async (t) => {
 });
 
 test('openssl s_server that wants a certificate refuses us behind the handshake, which is told as what it is', async (t) => {
-  const port = await freePort(ports.silent + 1);
+  const port = await testPort();
   const child = spawn(
     'openssl',
     [

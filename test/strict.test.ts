@@ -7,12 +7,12 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
-import { freePort } from '../src/config/free-port.ts';
 import type { RequestCase, ResponseCase } from './strict/cases.ts';
 import { BARRIER, inLanes, isCut, RecordingOrigin, talk } from './strict/lane.ts';
 import { REQUESTS } from './strict/requests.ts';
 import { RESPONSES } from './strict/responses.ts';
 import { ca, leaf } from './support/certificates.ts';
+import { testPort } from './support/test-port.ts';
 import { Tollgate, until } from './support/tollgate.ts';
 
 const LANES = 8;
@@ -31,7 +31,7 @@ async function startLanes(t: TestContext): Promise<{ lanes: readonly Lane[]; tol
     for (const origin of origins) origin.close();
   });
   const ports: number[] = [];
-  for (let i = 0, from = 31_000 + (process.pid % 100) * 10; i < LANES; i++) ports.push(await freePort(i === 0 ? from : ports[i - 1]! + 1));
+  for (let i = 0; i < LANES; i++) ports.push(await testPort());
   const listener = (port: number, i: number): string => `  - name: lane${i}
     address: 127.0.0.1:${port}
     tls: { certificates: [{ certificate: ${certificate}, key: ${key} }] }

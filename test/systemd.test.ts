@@ -5,13 +5,13 @@ import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { freePort } from '../src/config/free-port.ts';
 import { livingWorkers, startTimeOf } from '../src/control/process-identity.ts';
 import { openListenSocket } from '../src/native/listen-sockets.ts';
 import { NotifyReceiver } from '../src/native/test-notify-receiver.ts';
 import { leaf } from './support/certificates.ts';
 import { Client, exchange } from './support/client.ts';
 import { httpOrigin } from './support/origin.ts';
+import { testPort } from './support/test-port.ts';
 import { PROGRAM, until } from './support/tollgate.ts';
 
 const CLOSE = 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
@@ -37,7 +37,7 @@ class Manager {
 
   static async make(t: TestContext, origin: number, workers = 2): Promise<Manager> {
     const directory = mkdtempSync(join(tmpdir(), 'tollgate-systemd-'));
-    const port = await freePort(27_000 + (process.pid % 500) * 4);
+    const port = await testPort();
     const { certificate, key } = leaf(['localhost']);
     writeFileSync(
       join(directory, 'tollgate.yaml'),

@@ -6,11 +6,11 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { freePort } from '../src/config/free-port.ts';
 import { ca } from './support/certificates.ts';
 import { Client } from './support/client.ts';
 import { rawOrigin } from './support/origin.ts';
 import { PIECE_BYTES, Plain, pieces, tcpTollgate, tls } from './support/tcp.ts';
+import { testPort } from './support/test-port.ts';
 import { descriptors, LONG, PROGRAM, residentBytes, until } from './support/tollgate.ts';
 
 const run = promisify(execFile);
@@ -183,7 +183,7 @@ test('a reader that does not read stops the writer, in both directions by itself
 
 test('a target that refuses is passed over, and when none is left the client is let go', async (t) => {
   const origin = await rawOrigin(t, greet);
-  const [one, two] = [await freePort(31_000 + (process.pid % 500) * 10), await freePort(31_005 + (process.pid % 500) * 10)];
+  const [one, two] = [await testPort(), await testPort()];
   const tollgate = await tcpTollgate(t, one, `routes: [{ to: many }]`, {
     upstream: ` }\n  - { name: many, targets: ["127.0.0.1:${one}", "127.0.0.1:${origin.port}", "127.0.0.1:${two}"]`,
   });

@@ -5,9 +5,9 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { freePort } from '../src/config/free-port.ts';
 import { livingWorkers, startTimeOf } from '../src/control/process-identity.ts';
 import { plainExchange } from './support/client.ts';
+import { testPort } from './support/test-port.ts';
 import { PROGRAM, until } from './support/tollgate.ts';
 
 const CLOSE = 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
@@ -44,7 +44,7 @@ async function running(t: TestContext): Promise<Running> {
   const directory = mkdtempSync(join(tmpdir(), 'tollgate-typescript-'));
   // As root it is evaluated as another user, who must come through.
   chmodSync(directory, 0o755);
-  const port = await freePort(25_000 + (process.pid % 1_000));
+  const port = await testPort();
   const path = join(directory, 'tollgate.config.ts');
   const write = (text: string): void => writeFileSync(path, text, { mode: 0o644 });
   writeFileSync(join(directory, 'greeting.ts'), "export const greeting: string = 'hello';\n", { mode: 0o644 });

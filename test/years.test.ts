@@ -8,11 +8,11 @@ import { once } from 'node:events';
 import { copyFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-import { freePort } from '../src/config/free-port.ts';
 import { leaf } from './support/certificates.ts';
 import { plainExchange } from './support/client.ts';
 import { ledger, Tunnels } from './support/ledger.ts';
 import { echoOrigin, type Site, startSite } from './support/site.ts';
+import { testPort } from './support/test-port.ts';
 import { until } from './support/tollgate.ts';
 
 const TUNNELS = 1_000;
@@ -65,7 +65,7 @@ test('changes, upgrades and a killed supervisor cost no request and no tunnel', 
   const tunnels = await Tunnels.open(t, tollgate.port, TUNNELS);
   const load = ledger(t, tollgate.port, 4);
   const other = h2load(t, tollgate.port, 25);
-  const second = await freePort(tollgate.port + 10);
+  const second = await testPort();
   const kinds = changes(site, second);
   for (let i = 0; i < RELOADS; i++) {
     const { plan } = await tollgate.status();

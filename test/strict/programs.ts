@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { start } from '../../bench/process.ts';
 import { tollgateVersion } from '../../src/base/version.ts';
-import { freePort } from '../../src/config/free-port.ts';
+import { testPort } from '../support/test-port.ts';
 import { until } from '../support/tollgate.ts';
 
 const ANY_CORE = 0;
@@ -26,7 +26,7 @@ export interface Program {
 /** Starts the program of `kind` in front of 127.0.0.1:`origin`. Ended by `endAll` of bench/process.ts; its files go with this process. */
 export async function startProgram(kind: 'tollgate' | 'nginx' | 'haproxy', origin: number): Promise<Program> {
   const directory = mkdtempSync(join(root, `${kind}-`));
-  const port = await freePort({ tollgate: 20_400, nginx: 20_500, haproxy: 20_600 }[kind]);
+  const port = await testPort();
   const log = join(directory, 'out.log');
   const { name, command } = PROGRAMS[kind](directory, port, origin);
   const child = start(ANY_CORE, command, log);

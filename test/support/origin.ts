@@ -6,7 +6,7 @@ import { createServer as createTcpServer, type Socket, type Server as TcpServer 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { freePort } from '../../src/config/free-port.ts';
+import { testPort } from './test-port.ts';
 import { until } from './tollgate.ts';
 
 export interface Origin {
@@ -72,7 +72,7 @@ function portOf(server: Server | TcpServer): number {
 /** A real nginx that serves `locations` (the inside of its server block) and what `files` holds. */
 export async function nginxOrigin(test: TestContext, locations: string, files: Readonly<Record<string, Buffer>> = {}): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'tollgate-test-nginx-'));
-  const port = await freePort(41_000 + (process.pid % 500) * 10);
+  const port = await testPort();
   for (const [name, bytes] of Object.entries(files)) writeFileSync(join(directory, name), bytes);
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((each) => `${each}_temp_path ${directory}/${each};`).join(' ');
   writeFileSync(

@@ -5,22 +5,16 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { freePort } from '../../src/config/free-port.ts';
+import { testPort } from './test-port.ts';
 import { until } from './tollgate.ts';
 
 const READY_MS = 20_000;
 const END_MS = 5_000;
 
-let nextPort = 35_000 + (process.pid % 500) * 20;
-
 /** So many ports that nobody listens on. */
 export async function ports(count: number): Promise<number[]> {
   const found: number[] = [];
-  while (found.length < count) {
-    const port = await freePort(nextPort);
-    nextPort = port + 1;
-    found.push(port);
-  }
+  while (found.length < count) found.push(await testPort());
   return found;
 }
 

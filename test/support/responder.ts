@@ -5,9 +5,9 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { freePort } from '../../src/config/free-port.ts';
 import type { Certificate } from '../../src/x509/certificate.ts';
 import type { TestAuthority } from '../../src/x509/test-authority.ts';
+import { testPort } from './test-port.ts';
 import { until } from './tollgate.ts';
 
 function day(ms: number): string {
@@ -46,7 +46,7 @@ export class Responder {
   }
 
   async reserve(): Promise<void> {
-    this.port = await freePort(45_000 + (process.pid % 400) * 10);
+    this.port = await testPort();
   }
 
   async start(): Promise<void> {

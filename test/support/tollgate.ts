@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '../../src/config/free-port.ts';
 import { livingWorkers, startTimeOf } from '../../src/control/process-identity.ts';
 import type { Status } from '../../src/observe/status.ts';
 import { leaf } from './certificates.ts';
+import { testPort } from './test-port.ts';
 
 export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url));
 export const PROGRAM: string = join(ROOT, 'bin/tollgate.js');
@@ -84,8 +84,8 @@ export class Tollgate {
   /** Starts it and waits until it is ready. Ended when the test is. */
   static async start(test: TestContext, options: TollgateOptions): Promise<Tollgate> {
     const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'tollgate-test-'));
-    const port = await freePort(21_000 + (process.pid % 500) * 20);
-    const adminPort = await freePort(port + 1);
+    const port = await testPort();
+    const adminPort = await testPort();
     const path = join(directory, 'tollgate.yaml');
     writeFileSync(path, head(directory, adminPort, options) + (options.config ?? standard(options)).replaceAll('PORT', String(port)));
     const { nodeFlags = '', environment, under = [] } = options;
