@@ -46,6 +46,8 @@ export async function runTests(tests: TestRun, output: Writable): Promise<TestCo
   const files = filesOf(patterns, folder).sort((a, b) => Number(last.has(a)) - Number(last.has(b)));
   // Inside a test, the runner takes this for its own child and would speak its wire format to it.
   delete process.env.NODE_TEST_CONTEXT;
+  // Every test starts programs of the same few hundred files: compiling them is a third of a start.
+  process.env.NODE_COMPILE_CACHE = join(folder, 'node_modules', '.cache', 'compile');
   const from = performance.now();
   const results = files.map(() => Promise.withResolvers<FileResult>());
   let next = 0;
