@@ -84,14 +84,15 @@ export function peek(fd: number, memory: Memory, offset: number, length: number)
 }
 
 export function transmit(fd: number, memory: Memory, offset: number, length: number): number {
-  const n = libc.send(fd, (memory as NativeMemory).address + offset, length, libc.MSG_DONTWAIT | libc.MSG_NOSIGNAL) as number;
-  if (n > 0) return n;
-  return n === 0 ? WOULD_BLOCK : ioFault();
+  return send(fd, memory, offset, length, libc.MSG_DONTWAIT | libc.MSG_NOSIGNAL);
 }
 
 /** As `transmit`, when more follows soon: the kernel keeps a part of a segment for it, for a fifth of a second at most. */
 export function transmitMore(fd: number, memory: Memory, offset: number, length: number): number {
-  const flags = libc.MSG_DONTWAIT | libc.MSG_NOSIGNAL | libc.MSG_MORE;
+  return send(fd, memory, offset, length, libc.MSG_DONTWAIT | libc.MSG_NOSIGNAL | libc.MSG_MORE);
+}
+
+function send(fd: number, memory: Memory, offset: number, length: number, flags: number): number {
   const n = libc.send(fd, (memory as NativeMemory).address + offset, length, flags) as number;
   if (n > 0) return n;
   return n === 0 ? WOULD_BLOCK : ioFault();

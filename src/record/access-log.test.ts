@@ -8,22 +8,9 @@ import { AccessLog } from './access-log.ts';
 import { AccessRecord } from './access-record.ts';
 import type { LoggedConnection } from './line-formats.ts';
 import type { LogSink } from './log-sinks.ts';
-import { type Batch, LogWriter } from './log-writer.ts';
+import { LogWriter } from './log-writer.ts';
 import { sampleOf } from './sample.ts';
-
-/** A sink that keeps what it is given. */
-class Kept implements LogSink {
-  onDone: (outcome: number) => void = () => {};
-  text = '';
-
-  write(batch: Batch): number {
-    this.text += batch.bytes.latin1Slice(batch.written, batch.at);
-    batch.written = batch.at;
-    return 1;
-  }
-
-  close(): void {}
-}
+import { KeptLog } from './test-kept-log.ts';
 
 const CONNECTION: LoggedConnection = { address: '192.0.2.1', tlsVersion: 'TLSv1.3', cipher: '', sni: null };
 const JSON_USUAL: LogFormatPlan = { kind: 'json', fields: LOG_FIELDS_USUAL };
@@ -38,7 +25,7 @@ function logTo(sink: LogSink, plan: Partial<AccessLogPlan>): { log: AccessLog; w
 
 /** The line of `record` in `format`. */
 function lineOf(record: AccessRecord, plan: Partial<AccessLogPlan>, connection = CONNECTION, client = connection.address): string {
-  const sink = new Kept();
+  const sink = new KeptLog();
   const { log, writer } = logTo(sink, plan);
   log.write(record, connection, client, 1_001.2345, Date.UTC(2026, 0, 2, 3, 4, 5, 6));
   writer.flush();

@@ -6,22 +6,8 @@ import { COUNTER_PLACES } from '../plan/counters.ts';
 import type { LogLevel } from '../plan/log-plan.ts';
 import { TestAuthority } from '../x509/test-authority.ts';
 import { type HandshakeEvent, HandshakeLog, type ServerFailure } from './handshake-log.ts';
-import type { LogSink } from './log-sinks.ts';
-import { type Batch, LogWriter } from './log-writer.ts';
-
-/** A sink that keeps what it is given. */
-class Kept implements LogSink {
-  onDone: (outcome: number) => void = () => {};
-  text = '';
-
-  write(batch: Batch): number {
-    this.text += batch.bytes.latin1Slice(batch.written, batch.at);
-    batch.written = batch.at;
-    return 1;
-  }
-
-  close(): void {}
-}
+import { LogWriter } from './log-writer.ts';
+import { KeptLog } from './test-kept-log.ts';
 
 const SUCCESS: HandshakeEvent = {
   fault: 0,
@@ -60,7 +46,7 @@ const FAILURE: HandshakeEvent = {
 };
 
 function logs(format: 'json' | 'text', level: LogLevel, successes: number) {
-  const sink = new Kept();
+  const sink = new KeptLog();
   const writer = new LogWriter(sink, new Float64Array(COUNTER_PLACES));
   const log = new HandshakeLog(writer, format, level, successes);
   const text = (): string => {

@@ -92,7 +92,9 @@ export class S2nSession implements TlsSession {
 
   /** Sends what s2n has written. Nothing of it may stay: the next connection writes to the same place. */
   #sendFlight(more: boolean): void {
-    for (let length = s2n.takeFlight(flight); length > 0; length = s2n.takeFlight(flight)) {
+    let length: number;
+    do {
+      length = s2n.takeFlight(flight);
       let sent = 0;
       while (this.#owed === null && !this.#broken && sent < length) {
         const n = more ? transmitMore(this.#fd, flight, sent, length - sent) : transmit(this.#fd, flight, sent, length - sent);
@@ -101,7 +103,8 @@ export class S2nSession implements TlsSession {
         else this.#owed = [];
       }
       if (sent < length) this.#owed?.push(keepBytes(flight, sent, length));
-    }
+      // Less than would have fitted was all there was.
+    } while (length === flight.length);
   }
 
   /** True when nothing is owed any more. */
