@@ -321,10 +321,12 @@ export class UpstreamConnection extends Watched {
     this.owner?.onUpstreamFault(fault);
   }
 
-  /** Whether the server has said nothing that nobody asked for. Behind TLS there may be something to read, and it is tickets, or new keys. */
+  /**
+   * Whether the server has said nothing that nobody asked for. An event alone does not tell: it may be of bytes that the answer's last read
+   * has taken along, and behind TLS of tickets, or new keys.
+   */
   isQuiet(): boolean {
     if (!this.readable) return true;
-    if (this.#secure === null) return false;
     const n = this.stream.read(probe, 0, probe.length);
     this.readable = n !== 0;
     return n === 0;

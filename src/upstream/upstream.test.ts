@@ -11,6 +11,7 @@ import {
   FAULT_EOF,
 } from '../base/faults.ts';
 import { allocate } from '../native/memory.ts';
+import { READABLE } from '../native/poller.ts';
 import { Reactor } from '../net/reactor.ts';
 import { C_UPSTREAM_IDLE, C_UPSTREAM_OPEN, C_UPSTREAM_REUSES } from '../plan/counters.ts';
 import type { TargetPlan, UpstreamPlan } from '../plan/plan.ts';
@@ -143,6 +144,41 @@ test('a connection is made, used, kept and used again, and more than the pool ho
   assert.equal(target.takeIdle(again), null);
   again.connection!.close();
   again.connection!.close();
+  assert.equal(row.counters[C_UPSTREAM_OPEN], 0);
+  listening.close();
+});
+
+test('an event without bytes behind it costs no connection: the last read has taken them along', async () => {
+  const { listening, port } = await server((socket) => {
+    // The last of them is closed with bytes unread.
+    socket.on('error', () => {});
+    socket.on('data', () => socket.write('<hi>'));
+  });
+  const target = new Upstream(upstreamPlan([port]), reactor, row).next()!;
+  const owner = new Owner();
+  owner.connection = target.connect(owner, null);
+  memory.bytes.write('hi');
+  owner.connection!.send(memory, 0, 2);
+  await owner.until(() => owner.text === '<hi>');
+  const connection = owner.connection!;
+  // As behind a read that filled its buffer to the last byte.
+  connection.readable = true;
+  target.release(connection);
+  assert.equal(row.counters[C_UPSTREAM_IDLE], 1);
+  // As of a segment that came between the wait for events and the read.
+  connection.onEvents(READABLE);
+  assert.equal(row.counters[C_UPSTREAM_IDLE], 1);
+  const again = new Owner();
+  again.connection = target.takeIdle(again);
+  assert.equal(again.connection, connection);
+  connection.send(memory, 0, 2);
+  await again.until(() => again.text === '<hi>');
+  // Bytes that nobody asked for, and nobody read, are another matter.
+  connection.owner = null;
+  connection.send(memory, 0, 2);
+  while (!connection.readable) await new Promise((resolve) => setImmediate(resolve));
+  target.release(connection);
+  assert.equal(row.counters[C_UPSTREAM_IDLE], 0);
   assert.equal(row.counters[C_UPSTREAM_OPEN], 0);
   listening.close();
 });
