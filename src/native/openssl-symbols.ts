@@ -122,12 +122,14 @@ export const OPENSSL_LATER_SYMBOLS = Object.freeze({
 } as const);
 
 /**
- * A memory BIO of the running node, whichever library the engine is. `BIO_write` is what s2n takes for a function to send with
- * (`s2n_send_fn`): a context, bytes, and how many. It is called by s2n alone, and by its address.
+ * BIOs of the running node, whichever library the engine is: what s2n reads from and writes to (ffi/s2n-io.ts). `BIO_read` and `BIO_write`
+ * are what it takes for functions to receive and send with: a context, bytes, and how many.
  */
-export const FLIGHT_SYMBOLS = Object.freeze({
+export const S2N_IO_SYMBOLS = Object.freeze({
   BIO_s_mem: 'intptr_t BIO_s_mem()',
   BIO_new: 'intptr_t BIO_new(intptr_t)',
+  BIO_new_socket: 'intptr_t BIO_new_socket(int, int)',
+  BIO_free: 'int BIO_free(intptr_t)',
   BIO_read: 'int BIO_read(intptr_t, intptr_t, int)',
   BIO_write: 'int BIO_write(intptr_t, intptr_t, int)',
 });

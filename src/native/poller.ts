@@ -12,6 +12,7 @@ export const READ_HANGUP = 0x2000;
 const EDGE = 0x80000000;
 const CTL_ADD = 1;
 const CTL_DEL = 2;
+const CTL_MOD = 3;
 
 // struct epoll_event is packed on x64 alone (12 bytes); elsewhere it is aligned (16).
 const EVENT_BYTES = process.arch === 'x64' ? 12 : 16;
@@ -39,6 +40,16 @@ export class Poller {
   /** Reads and writes, edge-triggered. False when the kernel refuses. */
   watch(fd: number, generation: number): boolean {
     return this.#control(CTL_ADD, fd, (READABLE | WRITABLE | READ_HANGUP | EDGE) >>> 0, generation);
+  }
+
+  /** Reads only, edge-triggered, until `awaitRoom`. */
+  watchBytes(fd: number, generation: number): boolean {
+    return this.#control(CTL_ADD, fd, (READABLE | READ_HANGUP | EDGE) >>> 0, generation);
+  }
+
+  /** Writes too from here on. An event comes at once where there is room already. */
+  awaitRoom(fd: number, generation: number): boolean {
+    return this.#control(CTL_MOD, fd, (READABLE | WRITABLE | READ_HANGUP | EDGE) >>> 0, generation);
   }
 
   /** Reads only, level-triggered: for listeners, where what is left waits for the next turn. */

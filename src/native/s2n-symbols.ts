@@ -46,8 +46,8 @@ export const S2N_SYMBOLS = Object.freeze({
   // Connections: life and settings.
   s2n_connection_new: 'intptr_t s2n_connection_new(int)',
   s2n_connection_set_config: 'int s2n_connection_set_config(intptr_t, intptr_t)',
-  s2n_connection_set_read_fd: 'int s2n_connection_set_read_fd(intptr_t, int)',
-  s2n_connection_set_write_fd: 'int s2n_connection_set_write_fd(intptr_t, int)',
+  s2n_connection_set_recv_cb: 'int s2n_connection_set_recv_cb(intptr_t, intptr_t)',
+  s2n_connection_set_recv_ctx: 'int s2n_connection_set_recv_ctx(intptr_t, intptr_t)',
   s2n_connection_set_send_cb: 'int s2n_connection_set_send_cb(intptr_t, intptr_t)',
   s2n_connection_set_send_ctx: 'int s2n_connection_set_send_ctx(intptr_t, intptr_t)',
   s2n_connection_prefer_throughput: 'int s2n_connection_prefer_throughput(intptr_t)',

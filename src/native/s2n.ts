@@ -8,11 +8,11 @@
 import koffi from 'koffi';
 import { assert } from '../base/assert.ts';
 import { SPARE_SESSIONS_MAX } from '../base/limits.ts';
-import { FLIGHT, FLIGHT_SEND, readFlight } from './ffi/flight.ts';
 import { HandleTable } from './ffi/handle-table.ts';
 import { s2nKeyLines } from './ffi/key-lines.ts';
 import { setenv } from './ffi/libc.ts';
 import { NativeMemory } from './ffi/native-memory.ts';
+import { BIO_RECEIVE, BIO_SEND, closeSocketBio, FLIGHT, openSocketBio, readFlight } from './ffi/s2n-io.ts';
 import type { Memory } from './memory.ts';
 import { S2N_SYMBOLS } from './s2n-symbols.ts';
 
@@ -38,6 +38,8 @@ let errnoView: Int32Array;
 let blocked: NativeMemory;
 const configs = new HandleTable();
 const connections = new HandleTable();
+/** The BIO that is a connection's socket, by the place of its handle. */
+const sockets: number[] = [];
 const spares: number[] = [];
 /** Connections that were not kept because there were spares enough. */
 let sparesRefused = 0;
@@ -207,9 +209,11 @@ export function closeConfig(handle: number): void {
 export function openTls(config: number, fd: number): number {
   const pointer = spares.length > 0 ? spares.pop()! : s2n.s2n_connection_new(0);
   if (pointer === 0) return 0;
-  let ok = s2n.s2n_connection_set_config(pointer, configs.pointer(config));
-  ok |= s2n.s2n_connection_set_read_fd(pointer, fd);
-  ok |= s2n.s2n_connection_set_send_cb(pointer, FLIGHT_SEND);
+  const socket = openSocketBio(fd);
+  let ok = socket === 0 ? -1 : s2n.s2n_connection_set_config(pointer, configs.pointer(config));
+  ok |= s2n.s2n_connection_set_recv_cb(pointer, BIO_RECEIVE);
+  ok |= s2n.s2n_connection_set_recv_ctx(pointer, socket);
+  ok |= s2n.s2n_connection_set_send_cb(pointer, BIO_SEND);
   ok |= s2n.s2n_connection_set_send_ctx(pointer, FLIGHT);
   ok |= s2n.s2n_connection_set_blinding(pointer, 1);
   ok |= s2n.s2n_connection_set_recv_buffering(pointer, true);
@@ -217,14 +221,18 @@ export function openTls(config: number, fd: number): number {
   if (ok !== 0) {
     // Each of them allocates; none can fail for another reason.
     s2n.s2n_connection_free(pointer);
+    if (socket !== 0) closeSocketBio(socket);
     return 0;
   }
-  return connections.add(pointer);
+  const handle = connections.add(pointer);
+  sockets[HandleTable.placeOf(handle)] = socket;
+  return handle;
 }
 
 /** Ends the handle's life and keeps the connection for another. True when it was kept, false when there were spares enough. */
 export function closeTls(handle: number): boolean {
   const pointer = connections.remove(handle);
+  closeSocketBio(sockets[HandleTable.placeOf(handle)]!);
   if (spares.length < SPARE_SESSIONS_MAX && s2n.s2n_connection_wipe(pointer) === 0) {
     spares.push(pointer);
     return true;
@@ -240,14 +248,14 @@ export function negotiate(handle: number): number {
   return failure();
 }
 
-/** Moves what a connection has written into memory[0, length). Its number of bytes: 0 when there is nothing more. */
-export function takeFlight(memory: Memory): number {
-  return readFlight((memory as NativeMemory).address, memory.length);
+/** Moves what a connection has written into memory[offset, length). Its number of bytes: 0 when there is nothing more, or no room. */
+export function takeFlight(memory: Memory, offset: number): number {
+  return readFlight((memory as NativeMemory).address + offset, memory.length - offset);
 }
 
-/** From here on the connection writes to its socket. False when there is no memory for that. */
-export function writeDirectly(handle: number, fd: number): boolean {
-  return s2n.s2n_connection_set_write_fd(connections.pointer(handle), fd) === 0;
+/** From here on the connection writes to its socket. */
+export function writeDirectly(handle: number): void {
+  s2n.s2n_connection_set_send_ctx(connections.pointer(handle), sockets[HandleTable.placeOf(handle)]!);
 }
 
 export function receiveTls(handle: number, memory: Memory, offset: number, length: number): number {

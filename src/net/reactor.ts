@@ -62,22 +62,42 @@ export class Reactor {
 
   /** Watches `fd` for `watched`, both directions, edge-triggered. False when the kernel refuses (out of memory or watches). */
   watch(watched: Watched, fd: number): boolean {
-    return this.#add(watched, fd, false);
+    if (!this.#poller.watch(fd, this.#admit(watched, fd))) return false;
+    watched.toldOfRoom = true;
+    return this.#hold(watched, fd);
+  }
+
+  /** As `watch`, for what is written to only when it has asked: no event comes of room to write, until `awaitRoom`. */
+  watchBytes(watched: Watched, fd: number): boolean {
+    if (!this.#poller.watchBytes(fd, this.#admit(watched, fd))) return false;
+    watched.toldOfRoom = false;
+    return this.#hold(watched, fd);
+  }
+
+  /** Something could not be written: from here on an event tells when it can. */
+  awaitRoom(watched: Watched): void {
+    if (watched.toldOfRoom) return;
+    watched.toldOfRoom = true;
+    assert(this.#poller.awaitRoom(watched.fd, watched.generation), 'the descriptor is watched');
   }
 
   /** As `watch`, for reading alone and level-triggered: listeners. */
   watchLevel(watched: Watched, fd: number): boolean {
-    return this.#add(watched, fd, true);
+    return this.#poller.watchLevel(fd, this.#admit(watched, fd)) && this.#hold(watched, fd);
   }
 
-  #add(watched: Watched, fd: number, level: boolean): boolean {
+  /** The generation that `fd` is watched under. */
+  #admit(watched: Watched, fd: number): number {
     assert(fd >= 0 && fd < DESCRIPTORS_MAX && watched.fd === -1, 'a new descriptor within bounds');
     assert(this.#slots[fd] === undefined, 'the descriptor has no owner yet');
     const generation = this.#generation;
     this.#generation = generation === 0x3fffffff ? 1 : generation + 1;
-    if (!(level ? this.#poller.watchLevel(fd, generation) : this.#poller.watch(fd, generation))) return false;
-    watched.fd = fd;
     watched.generation = generation;
+    return generation;
+  }
+
+  #hold(watched: Watched, fd: number): boolean {
+    watched.fd = fd;
     while (this.#slots.length <= fd) this.#slots.push(undefined);
     this.#slots[fd] = watched;
     this.#open++;

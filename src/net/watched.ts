@@ -5,6 +5,8 @@ export abstract class Watched {
   fd = -1;
   /** Told apart from the descriptor's earlier owners by this. */
   generation = 0;
+  /** Events tell of room to write. */
+  toldOfRoom = false;
   /** In the ready list now. */
   queued = false;
   /** When `onDeadline` is due, on the reactor's clock; Infinity: never. Milliseconds. */

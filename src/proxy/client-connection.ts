@@ -521,7 +521,10 @@ export class ClientConnection extends Watched {
     const n = this.stream.write(context.scratch, start, end - start);
     if (n < 0) return n;
     context.counters[C_BYTES_OUT]! += end - start;
-    if (n < end - start) this.pending = keepBytes(context.scratch, start + n, end);
+    if (n < end - start) {
+      this.pending = keepBytes(context.scratch, start + n, end);
+      context.reactor.awaitRoom(this);
+    }
     return n;
   }
 
@@ -560,6 +563,13 @@ export class ClientConnection extends Watched {
     this.drain();
   }
 
+  /** Ends our direction; 0: when there is room to say so, which an event tells. */
+  endStream(closing: boolean): number {
+    const n = this.stream.end(closing);
+    if (n === 0) this.context.reactor.awaitRoom(this);
+    return n;
+  }
+
   /** No more requests: between two of them at once, else when the one at work is done. */
   drain(): void {
     if (this.state === HEAD && this.stash === null) this.closeGracefully(false);
@@ -595,7 +605,7 @@ export class ClientConnection extends Watched {
   #close(): void {
     if (this.pending !== null && !this.#flush()) return;
     if (!this.#ended) {
-      const n = this.stream.end(!this.#lingers);
+      const n = this.endStream(!this.#lingers);
       if (n === 0) return;
       if (n < 0) {
         this.destroy();

@@ -213,7 +213,10 @@ export class Handshake implements RevocationWaiter {
     const { keyLog } = client.context;
     if (keyLog !== null) keyLog.attend(client.site);
     const n = session.handshake();
-    if (n === 0) return;
+    if (n === 0) {
+      if (session.awaitsRoom()) client.context.reactor.awaitRoom(client);
+      return;
+    }
     if (n < 0) {
       this.#fail(n);
       return;

@@ -246,7 +246,7 @@ export class Tunnel implements UpstreamOwner {
       this.close(this.#fault);
       return;
     }
-    const n = client.stream.end(false);
+    const n = client.endStream(false);
     if (n < 0) this.close(n);
     else this.#toClientEnded = n > 0;
   }

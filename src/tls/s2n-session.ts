@@ -1,9 +1,9 @@
 /** One TLS connection on the fast engine. */
-import { FAULT_EOF, FAULT_MEMORY, FAULT_RESET, FAULT_TLS_CLIENT_GONE, FAULT_TLS_TRUNCATED, WOULD_BLOCK } from '../base/faults.ts';
+import { FAULT_EOF, FAULT_RESET, FAULT_TLS_CLIENT_GONE, FAULT_TLS_TRUNCATED, WOULD_BLOCK } from '../base/faults.ts';
 import { BLINDING_MS_MAX } from '../base/limits.ts';
 import { groupNumber } from '../hello/names.ts';
 import { plainAlert } from '../hello/plain-alert.ts';
-import { allocate, type Memory } from '../native/memory.ts';
+import { allocate, copyMemory, type Memory } from '../native/memory.ts';
 import * as s2n from '../native/s2n.ts';
 import { cork, shutdownWrite, transmit, transmitMore } from '../native/sockets.ts';
 import { type Chunk, dropChunk, keepBytes } from '../net/chunk.ts';
@@ -24,8 +24,10 @@ const SURELY_SHORT_BYTES = 8_192;
 /** Listeners that ask for certificates are not served here. */
 const NOBODY: readonly Uint8Array[] = Object.freeze([]);
 const TLS_1_3 = 0x0304;
-/** What a step of a handshake has written, on its way to the socket. A chain of certificates longer than this goes in several pieces. */
+/** What is on its way to the socket. A chain of certificates longer than this goes in several pieces. */
 const flight = allocate(16_384);
+/** An answer up to this size goes out together with what waits for it, and with the end behind it. */
+const GATHERED_BYTES_MAX = 8_192;
 const ALERT_BYTES = 7;
 const alertRecord = allocate(ALERT_BYTES);
 
@@ -33,8 +35,10 @@ export class S2nSession implements TlsSession {
   #handle: number;
   readonly #fd: number;
   readonly #owner: SessionOwner;
-  /** The handshake is done, and all of it is sent: what follows goes to the socket without us. */
+  /** The handshake is done. */
   #open = false;
+  /** What s2n writes goes to the socket without us. */
+  #direct = false;
   /** What a client whose handshake failed is told when it ends, or -1. */
   #alert = -1;
   #more = true;
@@ -47,11 +51,14 @@ export class S2nSession implements TlsSession {
   #settled = false;
   #errno = 0;
   #fault = 0;
-  /** The handshake is done, and a part of it is owed. */
-  #done = false;
-  /** What the socket had no room for. */
-  #owed: Chunk[] | null = null;
+  /** What s2n has written and is not sent: the socket had no room for it, or it goes out with what follows. Null whenever `#direct`. */
+  #waiting: Chunk[] | null = null;
   #broken = false;
+  /** Bytes of a write that are encrypted and wait for room: taken once they are sent. */
+  #taken = 0;
+  #holds = false;
+  /** s2n has written its close_notify. */
+  #ended = false;
 
   constructor(handle: number, fd: number, owner: SessionOwner) {
     this.#handle = handle;
@@ -60,21 +67,11 @@ export class S2nSession implements TlsSession {
   }
 
   handshake(): number {
-    if (this.#owed !== null && !this.#payOwed()) return this.#broken ? this.#gone() : WOULD_BLOCK;
-    const n = this.#done ? 1 : s2n.negotiate(this.#handle);
-    // The last that TLS 1.3 says is a ticket. It can wait for the first answer, and goes out in one segment with it.
-    this.#sendFlight(n > 0 && s2n.tlsVersion(this.#handle) === TLS_1_3);
-    if (n >= 0 && this.#broken) return this.#gone();
-    if (n > 0) {
-      this.#done = true;
-      if (this.#owed !== null) return WOULD_BLOCK;
-      if (!s2n.writeDirectly(this.#handle, this.#fd)) return this.#refuse(FAULT_MEMORY);
-      this.#open = true;
-      this.#deep = s2n.bufferedTls(this.#handle) > 0;
-      this.#more = this.#deep;
-      return n;
-    }
-    if (n === 0) return WOULD_BLOCK;
+    if (this.#waiting !== null && !this.#sendFlight(false)) return this.#broken ? this.#gone() : WOULD_BLOCK;
+    const n = this.#open ? 1 : s2n.negotiate(this.#handle);
+    if (n > 0) return this.#finish();
+    this.#sendFlight(false);
+    if (n === 0) return this.#broken ? this.#gone() : WOULD_BLOCK;
     const fault = this.#failed();
     // s2n itself says nothing, or "close_notify". It can be said for s2n while what we send is not encrypted yet.
     if (this.#sendsPlain() && !isBlinded(fault)) this.#alert = alertOfS2n(this.#errno);
@@ -86,40 +83,76 @@ export class S2nSession implements TlsSession {
     return this.suite() === 0 || (this.version() < TLS_1_3 && !this.resumed());
   }
 
-  awaitsRoom(): boolean {
-    return this.#owed !== null;
-  }
-
-  /** Sends what s2n has written. Nothing of it may stay: the next connection writes to the same place. */
-  #sendFlight(more: boolean): void {
-    let length: number;
-    do {
-      length = s2n.takeFlight(flight);
-      let sent = 0;
-      while (this.#owed === null && !this.#broken && sent < length) {
-        const n = more ? transmitMore(this.#fd, flight, sent, length - sent) : transmit(this.#fd, flight, sent, length - sent);
-        if (n > 0) sent += n;
-        else if (n < 0) this.#broken = true;
-        else this.#owed = [];
-      }
-      if (sent < length) this.#owed?.push(keepBytes(flight, sent, length));
-      // Less than would have fitted was all there was.
-    } while (length === flight.length);
-  }
-
-  /** True when nothing is owed any more. */
-  #payOwed(): boolean {
-    const owed = this.#owed!;
-    while (owed.length > 0) {
-      const first = owed[0]!;
-      const n = transmit(this.#fd, first.memory, first.start, first.length);
-      if (n < 0) this.#broken = true;
-      if (n <= 0) return false;
-      first.start += n;
-      if (first.length === 0) dropChunk(owed.shift()!);
+  /** The handshake is done, but for what is not sent of it. */
+  #finish(): number {
+    this.#open = true;
+    this.#deep = s2n.bufferedTls(this.#handle) > 0;
+    this.#more = this.#deep;
+    const hasTicket = s2n.tlsVersion(this.#handle) === TLS_1_3;
+    // The last that TLS 1.3 says can go out with the first answer. Where the request is in already, that comes at once.
+    if (hasTicket && this.#deep) {
+      this.#collect();
+      return 1;
     }
-    this.#owed = null;
-    return true;
+    if (this.#sendFlight(hasTicket)) return 1;
+    return this.#broken ? this.#gone() : WOULD_BLOCK;
+  }
+
+  awaitsRoom(): boolean {
+    return this.#waiting !== null;
+  }
+
+  /** Empties the flight: the next connection writes to the same place. */
+  #collect(): void {
+    for (;;) {
+      const length = s2n.takeFlight(flight, 0);
+      if (length === 0) return;
+      this.#waiting ??= [];
+      this.#waiting.push(keepBytes(flight, 0, length));
+      // Less than would have fitted was all there was.
+      if (length < flight.length) return;
+    }
+  }
+
+  /**
+   * Sends what waits, and behind it what s2n has written. `followed`: more comes within a moment, and may go out with it. False when not
+   * all of it could be sent: the socket has no room, or is broken.
+   */
+  #sendFlight(followed: boolean): boolean {
+    for (;;) {
+      const length = this.#fillFlight();
+      let sent = 0;
+      while (sent < length) {
+        const n = followed ? transmitMore(this.#fd, flight, sent, length - sent) : transmit(this.#fd, flight, sent, length - sent);
+        if (n > 0) sent += n;
+        else {
+          this.#broken = n < 0;
+          const rest = keepBytes(flight, sent, length);
+          this.#collect();
+          if (this.#waiting === null) this.#waiting = [rest];
+          else this.#waiting.unshift(rest);
+          return false;
+        }
+      }
+      if (this.#waiting === null && length < flight.length) return true;
+    }
+  }
+
+  /** Moves what waits, as far as it fits, and what s2n has written behind it to where it is sent from. The number of bytes. */
+  #fillFlight(): number {
+    let length = 0;
+    const waiting = this.#waiting;
+    if (waiting !== null) {
+      for (let first = waiting[0]; first !== undefined && length + first.length <= flight.length; first = waiting[0]) {
+        copyMemory(flight, length, first.memory, first.start, first.end);
+        length += first.length;
+        dropChunk(first);
+        waiting.shift();
+      }
+      if (waiting.length > 0) return length;
+      this.#waiting = null;
+    }
+    return length + s2n.takeFlight(flight, length);
   }
 
   #gone(): number {
@@ -133,6 +166,8 @@ export class S2nSession implements TlsSession {
 
   read(memory: Memory, offset: number, length: number): number {
     const n = s2n.receiveTls(this.#handle, memory, offset, length);
+    // s2n may have answered what it read.
+    if (!this.#direct) this.#collect();
     if (n > 0) {
       if (n === length || s2n.bufferedTls(this.#handle) > 0) {
         this.#more = true;
@@ -154,6 +189,44 @@ export class S2nSession implements TlsSession {
   }
 
   write(memory: Memory, offset: number, length: number): number {
+    const gathers = !this.#direct && length <= GATHERED_BYTES_MAX;
+    if (this.#waiting !== null && (!gathers || this.#taken > 0) && !this.#sendFlight(length > this.#taken)) {
+      return this.#broken ? FAULT_RESET : 0;
+    }
+    if (this.#taken > 0) {
+      const taken = this.#taken;
+      this.#taken = 0;
+      return taken;
+    }
+    if (gathers) return this.#writeGathered(memory, offset, length);
+    this.#writeDirectly();
+    return this.#encrypt(memory, offset, length);
+  }
+
+  /** Bytes that go out together with what waits, or wait themselves for the end behind them. */
+  #writeGathered(memory: Memory, offset: number, length: number): number {
+    const n = this.#encrypt(memory, offset, length);
+    if (n < 0 || this.#holds) {
+      this.#collect();
+      return n;
+    }
+    if (this.#sendFlight(false)) {
+      this.#writeDirectly();
+      return length;
+    }
+    if (this.#broken) return FAULT_RESET;
+    this.#taken = length;
+    return 0;
+  }
+
+  #writeDirectly(): void {
+    if (this.#direct) return;
+    s2n.writeDirectly(this.#handle);
+    this.#direct = true;
+    if (this.#holds) cork(this.#fd);
+  }
+
+  #encrypt(memory: Memory, offset: number, length: number): number {
     let sent = 0;
     // s2n may take a part and have room for more: only "would block" promises a writable event.
     while (sent < length) {
@@ -181,19 +254,28 @@ export class S2nSession implements TlsSession {
   }
 
   holdForEnd(): void {
-    cork(this.#fd);
+    this.#holds = true;
+    if (this.#direct) cork(this.#fd);
   }
 
   end(closing: boolean): number {
-    if (this.#open) {
-      const n = s2n.endTls(this.#handle);
-      if (n > 0 && !closing) shutdownWrite(this.#fd);
-      return n === s2n.S2N_FAILED ? this.#failed() : n;
-    }
-    // Behind what could not be sent there is no place for an alert.
-    if (this.#alert >= 0 && (this.#owed === null || this.#payOwed())) {
-      alertRecord.bytes.set(plainAlert(this.#alert));
-      transmit(this.#fd, alertRecord, 0, ALERT_BYTES);
+    if (!this.#open) {
+      // Behind what could not be sent there is no place for an alert.
+      if (this.#alert >= 0 && (this.#waiting === null || this.#sendFlight(false))) {
+        alertRecord.bytes.set(plainAlert(this.#alert));
+        transmit(this.#fd, alertRecord, 0, ALERT_BYTES);
+      }
+    } else {
+      if (!this.#ended) {
+        const n = s2n.endTls(this.#handle);
+        if (n === 0) return 0;
+        if (n < 0) {
+          this.#collect();
+          return this.#failed();
+        }
+        this.#ended = true;
+      }
+      if (!this.#direct && !this.#sendFlight(false)) return this.#broken ? FAULT_RESET : 0;
     }
     if (!closing) shutdownWrite(this.#fd);
     return 1;
@@ -206,14 +288,15 @@ export class S2nSession implements TlsSession {
   }
 
   rest(): void {
+    if (this.#waiting !== null) this.#sendFlight(false);
     this.settle();
     s2n.releaseBuffers(this.#handle);
   }
 
   release(): void {
     if (this.#handle === 0) return;
-    for (const chunk of this.#owed ?? []) dropChunk(chunk);
-    this.#owed = null;
+    for (const chunk of this.#waiting ?? []) dropChunk(chunk);
+    this.#waiting = null;
     s2n.closeTls(this.#handle);
     this.#handle = 0;
     this.#owner.onSessionEnd();

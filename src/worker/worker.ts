@@ -509,7 +509,7 @@ export class Worker {
       return;
     }
     const connection = new ClientConnection(context, site, fd, client, acceptedPort(), place);
-    if (this.#reactor.watch(connection, fd)) connection.begin();
+    if (this.#reactor.watchBytes(connection, fd)) connection.begin();
     else {
       connection.fd = -1;
       closeDescriptor(fd);

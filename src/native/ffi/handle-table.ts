@@ -13,6 +13,11 @@ export class HandleTable {
   #next = 0;
   #size = 0;
 
+  /** Where the table holds a handle: small, and another's when its life is over. */
+  static placeOf(handle: number): number {
+    return handle & INDEX_MASK;
+  }
+
   get size(): number {
     return this.#size;
   }
