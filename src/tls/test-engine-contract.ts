@@ -260,6 +260,80 @@ export function engineContract(
     }
   });
 
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    for (const last of [false, true]) {
+      test(`${name}: the first ${last ? 'and last ' : ''}answer of ${version} waits for room in the socket, and is whole`, async () => {
+        const server = new TestServer(reactor, engine.context(options()));
+        server.context.addTicketKey('first', Buffer.alloc(32, 9), Math.floor(Date.now() / 1_000) - 60);
+        server.echo = !last;
+        server.answersLast = last;
+        server.fillsLate = true;
+        const stuck = new Promise<void>((resolve) => {
+          server.onStuck = resolve;
+        });
+        server.filled = 0;
+        const raw = connectTcp(server.port, '127.0.0.1');
+        const behind = new Duplex({
+          read: () => {},
+          write: (data: Buffer, _, done) => void raw.write(data, done),
+          final: (done) => void raw.end(done),
+        });
+        // No record begins with a zero: that is what the socket was filled with.
+        let have = Buffer.alloc(0);
+        let zeros = 0;
+        raw.on('data', (data: Buffer) => {
+          have = Buffer.concat([have, data]);
+          for (;;) {
+            if (have[0] === 0 && zeros < server.filled) {
+              const skipped = Math.min(have.length, server.filled - zeros);
+              zeros += skipped;
+              have = have.subarray(skipped);
+            }
+            if (have.length < 5 || have.length < 5 + have.readUInt16BE(3)) return;
+            const length = 5 + have.readUInt16BE(3);
+            behind.push(have.subarray(0, length));
+            have = have.subarray(length);
+          }
+        });
+        raw.once('close', () => behind.push(null));
+        const socket = connect({
+          socket: behind,
+          servername: 'localhost',
+          rejectUnauthorized: false,
+          minVersion: version,
+          maxVersion: version,
+        });
+        socket.on('error', () => {});
+        let tickets = 0;
+        socket.on('session', () => tickets++);
+        await new Promise((resolve) => socket.once('secureConnect', resolve));
+        const ended = new Promise((resolve) => socket.once('end', resolve));
+        const answer: Buffer[] = [];
+        let length = 0;
+        const whole = new Promise<void>((resolve) => {
+          socket.on('data', (data: Buffer) => {
+            answer.push(data);
+            length += data.length;
+            if (length === 6_000) resolve();
+          });
+        });
+        socket.write(Buffer.alloc(6_000, 'hello '));
+        await stuck;
+        await whole;
+        assert.ok(Buffer.concat(answer).equals(Buffer.alloc(6_000, 'hello ')));
+        assert.ok(server.filled > 0 && zeros === server.filled);
+        if (last) await ended;
+        else socket.end();
+        const session = await server.next();
+        assert.deepEqual(session.events.slice(-2 - Number(!last)), last ? ['ended', 1] : ['end', FAULT_EOF, 0]);
+        assert.ok(tickets > 0);
+        raw.destroy();
+        server.context.retire();
+        server.close();
+      });
+    }
+  }
+
   test(`${name}: what comes with the client's last word of the handshake is read without another event`, async () => {
     const server = new TestServer(reactor, engine.context(options()));
     server.echo = true;

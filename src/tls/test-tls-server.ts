@@ -22,7 +22,8 @@ export class ServerSession extends Watched {
   received = 0;
   open = false;
   pending = Buffer.alloc(0);
-  writable = true;
+  /** The answer is taken, and the end behind it is what waits. */
+  #ends = false;
   readonly #server: TestServer;
 
   constructor(server: TestServer, session: TlsSession) {
@@ -34,7 +35,7 @@ export class ServerSession extends Watched {
   override onEvents(mask: number): void {
     const hungUp = (mask & (READ_HANGUP | HANGUP)) !== 0;
     if (!this.open) {
-      if (this.#server.filled === 0) this.#server.fill(this.fd);
+      if (this.#server.filled === 0 && !this.#server.fillsLate) this.#server.fill(this.fd);
       const n = this.session.handshake();
       if (n === 0) {
         if (this.session.awaitsRoom()) this.#server.onStuck();
@@ -53,15 +54,20 @@ export class ServerSession extends Watched {
       this.group = this.session.group();
       if (!hungUp && !this.session.mayHaveMore()) return;
     }
-    this.#flush();
+    if (this.#ends) {
+      this.#tryToEnd();
+      return;
+    }
+    if (!this.#flush()) return;
     if (hungUp && this.#server.writesWhenHungUp) this.events.push('wrote', this.session.write(memory, 0, memory.length));
     do {
       const n = this.session.read(memory, 0, memory.length);
       if (n > 0) {
         this.received += n;
-        if (this.#server.echo) {
+        if (this.#server.answersLast) this.session.holdForEnd();
+        if (this.#server.echo || this.#server.answersLast) {
           this.pending = Buffer.concat([this.pending, memory.bytes.subarray(0, n)]);
-          this.#flush();
+          if (!this.#flush()) return;
         }
         continue;
       }
@@ -75,14 +81,32 @@ export class ServerSession extends Watched {
     } while (hungUp || this.session.mayHaveMore());
   }
 
-  #flush(): void {
+  /** False when this was the last that it does for now. */
+  #flush(): boolean {
+    const had = this.pending.length;
+    if (had > 0 && this.#server.fillsLate && this.#server.filled === 0) this.#server.fill(this.fd);
     while (this.pending.length > 0) {
       const length = Math.min(this.pending.length, memory.length);
       memory.bytes.set(this.pending.subarray(0, length));
       const n = this.session.write(memory, 0, length);
-      if (n <= 0) return;
+      if (n === 0) this.#server.onStuck();
+      if (n <= 0) return true;
       this.pending = this.pending.subarray(n);
     }
+    if (had === 0 || !this.#server.answersLast) return true;
+    this.#ends = true;
+    this.#tryToEnd();
+    return false;
+  }
+
+  #tryToEnd(): void {
+    const n = this.session.end(true);
+    if (n === 0) {
+      this.#server.onStuck();
+      return;
+    }
+    this.events.push('ended', n);
+    this.#end();
   }
 
   #end(): void {
@@ -102,9 +126,13 @@ export class TestServer {
   readonly port: number;
   context: TlsContext;
   echo = false;
+  /** Answers what came first with the same, and ends. */
+  answersLast = false;
   /** Sockets are full before their handshake begins: of so many bytes, zeros. */
   filled = -1;
-  /** A handshake waits for room. */
+  /** They are full not before it, but before the first answer. */
+  fillsLate = false;
+  /** Something waits for room. */
   onStuck = (): void => {};
   /** Writes once more when the client is gone. */
   writesWhenHungUp = false;
