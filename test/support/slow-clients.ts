@@ -1,6 +1,6 @@
 /**
  * A crowd of clients that mean no good, in a process of its own: `slow-clients.ts PORT SECONDS KIND=COUNT...`. Prints `open` when all are
- * there, and one line of JSON (how many of each kind the other side has ended) when SECONDS are over or all are gone.
+ * there, and one line of JSON (how many of each kind the other side has ended) when standard input ends, or SECONDS are over.
  *
  *   silent   connects, and says nothing
  *   hello    a ClientHello, a byte a second
@@ -68,9 +68,12 @@ const dripping = setInterval(() => {
   }
 }, DRIP_MS);
 const until = Date.now() + Number(secondsText) * 1_000;
-// What was only closed half tells nothing by itself to a socket that is paused: readers are looked after by the clock.
-while (Date.now() < until && all.some((slow) => !slow.ended && slow.kind !== 'reader'))
-  await new Promise((resolve) => setTimeout(resolve, 200));
+let over = false;
+process.stdin.once('end', () => {
+  over = true;
+});
+process.stdin.resume();
+while (Date.now() < until && !over) await new Promise((resolve) => setTimeout(resolve, 200));
 clearInterval(dripping);
 const ended: Record<string, number> = {};
 for (const { kind, ended: gone } of all) if (gone) ended[kind] = (ended[kind] ?? 0) + 1;
