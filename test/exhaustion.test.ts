@@ -255,6 +255,8 @@ test('on a full disk a configuration is changed, a trial is refused with one sen
   const site = new Site(tollgate);
   const residents = await Residents.enter(t, tollgate.port);
   const written = ['run', 'data/history'].map((name) => join(tollgate.directory, name));
+  // What runs is kept a moment after it runs.
+  await until(() => readdirSync(written[1]!).length > 0);
   const folders = written.flatMap((path) => [
     path,
     ...readdirSync(path, { recursive: true, encoding: 'utf8' }).map((name) => join(path, name)),
