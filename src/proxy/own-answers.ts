@@ -50,19 +50,25 @@ export class OwnAnswers {
     const { bytes } = client!.context;
     const route = this.#state.route!;
     const form = this.#form();
+    const edits = route.responseEdits;
+    const values = provenance.values(head, route.name, '');
     if (route.answer !== null) {
-      record.status = route.answer.status;
-      const composed = writeAnswer(bytes, COMPOSE_AT, COMPOSE_END, route.answer, form);
-      this.#send(composed, form.headOnly ? 0 : route.answer.body.length, at, end);
+      const { status, body } = route.answer;
+      record.status = status;
+      const composed = writeAnswer(bytes, COMPOSE_AT, COMPOSE_END, route.answer, form, edits, values);
+      if (composed < 0) this.refuse(FAULT_HEAD_TOO_LARGE, at, end);
+      else this.#send(composed, form.headOnly ? 0 : body.length, at, end);
       return;
     }
     const redirect = route.redirect!;
     record.status = redirect.status;
+    const room = COMPOSE_END - ANSWER_FIELDS_MAX - 2;
     const opened = writeBytes(bytes, COMPOSE_AT, redirect.opening);
-    const values = provenance.values(head, route.name, '');
-    const written = writeTemplate(redirect.location, values, bytes, opened, COMPOSE_END - ANSWER_FIELDS_MAX - 2);
+    let written = writeTemplate(redirect.location, values, bytes, opened, room);
+    if (written >= 0) written = writeBytes(bytes, written, redirect.closing);
+    if (written >= 0 && edits !== null) written = edits.write(bytes, written, room, values);
     if (written < 0) this.refuse(FAULT_HEAD_TOO_LARGE, at, end);
-    else this.#send(writeAnswerEnd(bytes, writeBytes(bytes, written, redirect.closing), form), 0, at, end);
+    else this.#send(writeAnswerEnd(bytes, written, form), 0, at, end);
   }
 
   /**
