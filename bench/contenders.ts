@@ -57,10 +57,8 @@ export function nginx(): Contender {
         ? nginxConfig(directory, certificate, origin, port, mode)
         : nginxStream(directory, certificate, origin, port, mode);
       writeFileSync(config, text);
-      return await serving(
-        port,
-        start(PROXY_CORE, ['nginx', '-p', directory, '-e', join(directory, 'error.log'), '-c', config], join(directory, 'out.log')),
-      );
+      const command = ['nginx', '-p', directory, '-e', 'stderr', '-c', config];
+      return await serving(port, PROXY_CORE, command, join(directory, 'out.log'));
     },
   };
 }
@@ -124,20 +122,21 @@ export function hitch(): Contender {
     start: async (directory, certificate, origin) => {
       const port = await freePort(20_400);
       const config = join(directory, 'hitch.conf');
+      // It does not run as root, and changes to nobody else when it is not.
+      const user = process.getuid?.() === 0 ? 'user = "nobody"\n' : '';
       writeFileSync(
         config,
         `frontend = { host = "127.0.0.1" port = "${port}" }
 backend = "[127.0.0.1]:${origin}"
 pem-file = "${bothInOne(directory, certificate)}"
-workers = 1
+${user}workers = 1
 daemon = off
-quiet = on
 tls-protos = TLSv1.2 TLSv1.3
 alpn-protos = "http/1.1"
 backlog = 4096
 `,
       );
-      return await serving(port, start(PROXY_CORE, ['hitch', `--config=${config}`], join(directory, 'out.log')));
+      return await serving(port, PROXY_CORE, ['hitch', `--config=${config}`], join(directory, 'out.log'));
     },
   };
 }
@@ -163,7 +162,7 @@ export function haproxy(): Contender {
           ? haproxyConfig(pem, certificate.clientAuthority, origin, port, mode)
           : haproxyTcp(pem, origin, port, mode),
       );
-      return await serving(port, start(PROXY_CORE, ['haproxy', '-db', '-f', config], join(directory, 'access.log')));
+      return await serving(port, PROXY_CORE, ['haproxy', '-db', '-f', config], join(directory, 'access.log'));
     },
   };
 }
@@ -267,7 +266,7 @@ upstreams:
   - { name: origin, targets: ["127.0.0.1:${origin}"], idleConnections: 256 }
 `,
       );
-      return await serving(port, start(PROXY_CORE, [...command, 'run', '--config', config], join(directory, 'out.log')));
+      return await serving(port, PROXY_CORE, [...command, 'run', '--config', config], join(directory, 'out.log'));
     },
   };
 }
@@ -284,7 +283,7 @@ export async function startOrigin(directory: string, { chain, key }: Certificate
   const echoPort = await freePort(port + 1);
   const tlsPort = await freePort(echoPort + 1);
   const echo = fileURLToPath(new URL('./echo-origin.ts', import.meta.url));
-  await serving(echoPort, start(LOAD_CORE, [process.execPath, echo, String(echoPort)], join(directory, 'echo.log')));
+  await serving(echoPort, LOAD_CORE, [process.execPath, echo, String(echoPort)], join(directory, 'echo.log'));
   writeFileSync(join(directory, '16k'), Buffer.alloc(16_384, 'x'));
   writeFileSync(join(directory, '1m'), Buffer.alloc(1_048_576, 'x'));
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((each) => `${each}_temp_path ${directory}/${each};`).join(' ');
@@ -311,15 +310,18 @@ http {
 }
 `,
   );
-  const child = start(LOAD_CORE, ['nginx', '-p', directory, '-e', join(directory, 'error.log'), '-c', config], join(directory, 'out.log'));
-  return { ...(await serving(port, child)), tlsPort };
+  const command = ['nginx', '-p', directory, '-e', 'stderr', '-c', config];
+  return { ...(await serving(port, LOAD_CORE, command, join(directory, 'out.log'))), tlsPort };
 }
 
-async function serving(port: number, child: ChildProcess): Promise<Running> {
+/** Starts `command` on one core, its output in `log`; it serves when this resolves. When it does not, the error has its last words. */
+async function serving(port: number, core: number, command: readonly string[], log: string): Promise<Running> {
+  const child = start(core, command, log);
   const until = Date.now() + 20_000;
   while (!(await answers(port))) {
-    if (child.exitCode !== null) throw new Error(`${child.spawnargs.slice(3).join(' ')} ended with ${child.exitCode}`);
-    if (Date.now() > until) throw new Error(`${child.spawnargs.slice(3).join(' ')} does not listen on ${port}`);
+    const ended = child.exitCode ?? child.signalCode;
+    const problem = ended !== null ? `ended with ${ended}` : Date.now() > until ? `does not listen on ${port}` : null;
+    if (problem !== null) throw new Error(`${command.join(' ')} ${problem}: ${readFileSync(log, 'utf8').slice(-500).trim()}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return { port, child, pids: () => processTree(child.pid!) };

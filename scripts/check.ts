@@ -1,5 +1,5 @@
 /**
- * `npm run check`: everything that can be told without a second program. Format and lint, types, import direction, unit tests with their
+ * `npm run check`: everything that can be told without a second program. Format and lint, types, import direction, length of files, unit tests with their
  * short fuzz runs. One line a step; the first that fails shows its output and ends it.
  */
 import { spawn } from 'node:child_process';
@@ -10,6 +10,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { checkLayers } from './layers.ts';
+import { LINES_MAX, longFiles } from './lengths.ts';
 import { NO_TESTS, runTests, type TestCounts, verdict } from './run-tests.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
@@ -44,6 +45,7 @@ export async function check({ long, strict }: CheckOptions): Promise<{ readonly 
     ['format and lint', () => program('biome', ['check', '--error-on-warnings', '--colors=off', '.'])],
     ['types', () => program('tsc', ['--pretty', 'false'])],
     ['layers', async () => layers()],
+    ['lengths', async () => lengths()],
     [
       'unit tests',
       async () => {
@@ -79,6 +81,11 @@ async function program(name: string, args: readonly string[]): Promise<Outcome> 
 function layers(): Outcome {
   const violations = checkLayers(root);
   return { ok: violations.length === 0, output: violations.map(({ file, line, problem }) => `${file}:${line}: ${problem}`).join('\n') };
+}
+
+function lengths(): Outcome {
+  const found = longFiles(root);
+  return { ok: found.length === 0, output: found.map(({ file, lines }) => `${file}: ${lines} lines, ${LINES_MAX} at most`).join('\n') };
 }
 
 /** A machine that tests on its own: there, no test may be skipped. */

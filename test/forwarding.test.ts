@@ -159,8 +159,8 @@ test('redirects, fixed responses and error pages', async (t) => {
     config: configOf(
       `    errorPages: { "404": ${pages}missing.html }
     routes:
-      - { match: { path: /old/* }, redirect: { to: "https://new.example{request.target}", status: 301 } }
-      - { match: { path: /health }, respond: { body: "fine\\n" } }
+      - { match: { path: /old/* }, redirect: { to: "https://new.example{request.target}", status: 301 }, headers: { response: { set: { Cache-Control: no-store } } } }
+      - { match: { path: /health }, respond: { body: "fine\\n" }, headers: { response: { set: { Content-Type: text/x }, add: { X-Id: "{route} {request.id}" } } } }
       - { match: { path: /empty }, respond: { status: 204 } }
       - { match: { path: /gone }, respond: { status: 410, type: text/html, body: "<p>gone</p>" } }`,
       origin.port,
@@ -176,12 +176,16 @@ test('redirects, fixed responses and error pages', async (t) => {
   const moved = await ask('GET /old/a?b=1 HTTP/1.1\r\nHost: localhost\r\n\r\n', '\r\n\r\n');
   assert.match(moved, /^HTTP\/1\.1 301 Moved Permanently\r\n[\s\S]*\r\nLocation: https:\/\/new\.example\/old\/a\?b=1\r\n/);
   assert.match(moved, /\r\nDate: \w{3}, \d\d \w{3} \d{4} /);
+  assert.match(moved, /\r\nCache-Control: no-store\r\n/);
   assert.match(
     await ask('GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n', 'fine\n'),
     /^HTTP\/1\.1 200 OK\r\n[\s\S]*Content-Length: 5\r\n/,
   );
   const asked = await ask('HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n', '\r\n\r\n');
   assert.match(asked, /Content-Length: 5\r\n[\s\S]*\r\n\r\n$/);
+  // What a route says of its answers holds for those that nobody else gives, too.
+  assert.match(asked, /\r\nX-Id: web\/2 [0-9a-f]{32}\r\n/);
+  assert.deepEqual(asked.match(/^Content-Type: .*$/gm), ['Content-Type: text/x']);
   assert.doesNotMatch(await ask('GET /empty HTTP/1.1\r\nHost: localhost\r\n\r\n', '\r\n\r\n'), /Content-Length/);
   assert.match(await ask('GET /gone HTTP/1.1\r\nHost: localhost\r\n\r\n', '</p>'), /^HTTP\/1\.1 410 Gone\r\nContent-Type: text\/html\r\n/);
   assert.match(

@@ -170,7 +170,7 @@ test('the control socket is for this user alone, nonsense on it harms nobody, an
 });
 
 test('workers have no descriptor that a child of theirs would inherit, and no environment', async (t) => {
-  const tollgate = await Tollgate.start(t, { to: 1 });
+  const tollgate = await Tollgate.start(t, { to: 1, environment: { NODE_COMPILE_CACHE: '' } });
   const worker = (await tollgate.status()).workers[0]!.pid!;
   assert.equal(readFileSync(`/proc/${worker}/environ`).length, 0);
   const linkOf = (fd: number): string => {

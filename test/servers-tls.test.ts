@@ -1,11 +1,12 @@
 /** TLS towards servers: whom Tollgate believes, what it shows them, and what it says of those it does not. Servers are nginx and openssl. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { startProgram } from './support/program.ts';
 import { authority, client, expired, type Files, otherAuthority, pinOf, server, stranger } from './support/server-certificates.ts';
 import { Plain } from './support/tcp.ts';
 import { testPort } from './support/test-port.ts';
@@ -13,8 +14,9 @@ import { Tollgate, until } from './support/tollgate.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'tollgate-test-servers-tls-'));
 const ports = { good: 0, expired: 0, stranger: 0, asks: 0, old: 0, plain: 0, silent: 0 };
-let nginx: ChildProcess;
 let silent: Server;
+// A hook's own `after` would end it with the hook.
+const ends: (() => Promise<void>)[] = [];
 
 /** Answers with what it knows of the connection. */
 const SAYS = 'return 200 "reused=$ssl_session_reused sni=$ssl_server_name client=$ssl_client_s_dn protocol=$ssl_protocol";';
@@ -25,10 +27,12 @@ before(async () => {
   }
   const block = (port: number, { certificate, key }: Files, more = ''): string =>
     `server { listen 127.0.0.1:${port} ssl; ssl_certificate ${certificate}; ssl_certificate_key ${key}; ${more} location / { ${SAYS} } }`;
-  const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((each) => `${each}_temp_path ${directory}/${each};`).join(' ');
-  writeFileSync(
-    join(directory, 'nginx.conf'),
-    `daemon off; worker_processes 1; pid ${directory}/pid; ${process.getuid?.() === 0 ? 'user root;' : ''}
+  await startProgram({ after: (end) => ends.push(end) }, ports.plain, (home) => {
+    const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((each) => `${each}_temp_path ${home}/${each};`).join(' ');
+    const path = join(home, 'nginx.conf');
+    writeFileSync(
+      path,
+      `daemon off; worker_processes 1; pid ${home}/pid; ${process.getuid?.() === 0 ? 'user root;' : ''}
 events { worker_connections 512; }
 http {
   ${temp} access_log off; keepalive_requests 2; ssl_session_cache shared:all:1m; ssl_protocols TLSv1.2 TLSv1.3;
@@ -40,24 +44,16 @@ http {
   server { listen 127.0.0.1:${ports.plain}; location / { return 200 plain; } }
 }
 `,
-  );
-  nginx = spawn('nginx', ['-p', directory, '-e', join(directory, 'error.log'), '-c', join(directory, 'nginx.conf')], { stdio: 'ignore' });
+    );
+    return ['nginx', '-p', home, '-e', 'stderr', '-c', path];
+  });
   silent = createServer((socket) => socket.on('error', () => {}));
   await new Promise<void>((resolve) => silent.listen(ports.silent, '127.0.0.1', resolve));
-  await until(
-    async () =>
-      await fetch(`http://127.0.0.1:${ports.plain}/`).then(
-        ({ ok }) => ok,
-        () => false,
-      ),
-  );
 });
 
 after(async () => {
   silent.close();
-  const gone = new Promise((resolve) => nginx.once('exit', resolve));
-  nginx.kill('SIGTERM');
-  await gone;
+  for (const end of ends) await end();
   rmSync(directory, { recursive: true, force: true });
 });
 

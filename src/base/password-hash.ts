@@ -14,6 +14,10 @@ export const USER_BYTES_MAX = 255;
 /** Bytes that bcrypt looks at; what comes behind is ignored. */
 export const BCRYPT_BYTES_MAX = 72;
 
+/** Schemes that new hashes are made of. `bcrypt` is the one that nginx, Apache and Tollgate all take, on every C library. */
+export const NEW_PASSWORD_SCHEMES = Object.freeze(['bcrypt', 'yescrypt', 'scrypt'] as const);
+export type NewPasswordScheme = (typeof NEW_PASSWORD_SCHEMES)[number];
+
 /** Highest bcrypt cost: 2^15 rounds take about 2 s. */
 const BCRYPT_COST_MAX = 15;
 /** What OWASP asks for at least. `htpasswd -B` makes 5 unless told otherwise. */

@@ -1,50 +1,40 @@
 /**
  * The commands: what each is called with, what its help says, what it does. Importing this runs none of them: main.ts does, and the pages
- * and completions are made from it (command-tree.ts).
+ * and completions are made from it (command-tree.ts). What a command works with is loaded by that command: asking a running instance takes
+ * none of what reads a configuration, or serves one, and that is most of a short command's time.
  */
 import { resolve } from 'node:path';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
-import { stringify } from 'yaml';
+import { NEW_PASSWORD_SCHEMES, type NewPasswordScheme } from '../base/password-hash.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { tollgateVersion } from '../base/version.ts';
-import { checkFile } from '../config/check-report.ts';
 import { findingText, inFileOrder } from '../config/findings.ts';
-import { type Imported, importConfig } from '../config/import/import-config.ts';
+import type { Imported } from '../config/import/import-config.ts';
 import { IMPORT_KINDS, type ImportKind } from '../config/import/kind-of-file.ts';
 import { noteText } from '../config/import/notes.ts';
-import { writeConfig } from '../config/import/write-config.ts';
-import { makePasswordHash, NEW_PASSWORD_SCHEMES, type NewPasswordScheme, passwordLine } from '../config/make-password.ts';
-import { showConfig } from '../config/show.ts';
 import { parseDuration } from '../config/units.ts';
-import { type ChangeAnswer, TRIAL_MS_MAX } from '../control/changes.ts';
+import type { ChangeAnswer } from '../control/changes.ts';
 import { ask } from '../control/control-client.ts';
-import { examine, reportText } from '../control/doctor.ts';
 import type { HistoryEntry } from '../control/history.ts';
-import { checkHost } from '../control/host-check.ts';
 import { livingWorkers } from '../control/process-identity.ts';
 import { defaultRuntimeDirectory } from '../control/runtime-directory.ts';
-import { KNOWN_CLIENTS } from '../hello/known-clients.ts';
-import { s2nLibraryPath } from '../native/library-path.ts';
-import { libraryVersions } from '../native/versions.ts';
-import { type Explanation, explainHello } from '../observe/explain-hello.ts';
+import type { Explanation } from '../observe/explain-hello.ts';
 import { columns, type Status, statusText } from '../observe/status.ts';
 import type { ConnectionView, FromCommand } from '../plan/messages.ts';
 import type { Plan } from '../plan/plan.ts';
 import { me } from './author.ts';
 import { readCommandTree } from './command-tree.ts';
 import { completionScript, SHELLS, type Shell } from './completion.ts';
-import { clientsText, explanationText } from './explain-text.ts';
-import { type ClientOptions, explainedClients } from './explained-client.ts';
-import { policiesText, policiesView, policyOf, policyText, policyView } from './policies-text.ts';
-import { readSecret } from './read-secret.ts';
-import { type RunOptions, run } from './run.ts';
-import { watchStatus } from './watch-status.ts';
+import type { ClientOptions } from './explained-client.ts';
+import type { RunOptions } from './run.ts';
 
 /** A supervisor answers within this time. Milliseconds. */
 const ANSWER_MS = 10_000;
 /** Reading files, looking up names, and every worker's adoption. Milliseconds. */
 const RELOAD_MS = 60_000;
 const UPGRADE_MS = 70_000;
+/** Longest time that a configuration may be tried, or something logged. Milliseconds. */
+const WAIT_MS_MAX = 86_400_000;
 /** Its default is told by rule: help that is read on one machine is followed on another. */
 const RUNTIME = new Option('--runtime <directory>', 'directory of the running instance').default(
   defaultRuntimeDirectory(),
@@ -72,6 +62,7 @@ program
     if (options.config !== undefined && (options.from !== undefined || options.to !== undefined)) {
       throw new TollgateError('usage', '--config names everything: --from and --to do not go with it');
     }
+    const { run } = await import('./run.ts');
     await run(options);
   });
 
@@ -84,6 +75,8 @@ program
   .option('--json', 'for programs')
   .addHelpText('after', '\nExamples:\n  tollgate check tollgate.yaml\n  tollgate check --offline --json tollgate.yaml')
   .action(async (file: string, options: { offline?: boolean; runtime?: string; json?: boolean }) => {
+    const { checkFile } = await import('../config/check-report.ts');
+    const { checkHost } = await import('../control/host-check.ts');
     const offline = options.offline === true;
     const report = await checkFile(file, { offline });
     const { errors, checked } = report;
@@ -99,7 +92,6 @@ program
         const { listeners, upstreams, certificates } = checked.plan;
         const counts = `${listeners.length} listeners, ${upstreams.length} upstreams, ${certificates.length} certificates`;
         process.stdout.write(`${file} is fine: ${counts}${warnings.length === 0 ? '' : `; ${warnings.length} warnings`}\n`);
-        for (const each of enginesOf(checked.plan)) process.stdout.write(`  ${each.listener}: TLS by ${each.engine} (${each.reason})\n`);
       }
       for (const each of engines) process.stdout.write(`  ${each.listener}: TLS by ${each.engine} (${each.reason})\n`);
     }
@@ -116,6 +108,8 @@ config
   .option('--json', 'for programs')
   .addHelpText('after', '\nExample:\n  tollgate config show --effective tollgate.yaml')
   .action(async (file: string, options: { effective?: boolean; json?: boolean }) => {
+    const { showConfig } = await import('../config/show.ts');
+    const { stringify } = await import('yaml');
     const shown = await showConfig(file, options.effective === true);
     process.stdout.write(options.json === true ? `${JSON.stringify(shown, null, 2)}\n` : stringify(shown));
   });
@@ -132,6 +126,8 @@ config
   .action(async (file: string, options: ImportOptions) => {
     const { output, force = false, json = false, from } = options;
     if (force && output === undefined) throw new TollgateError('usage', '--force goes with --output');
+    const { importConfig } = await import('../config/import/import-config.ts');
+    const { writeConfig } = await import('../config/import/write-config.ts');
     const imported = await importConfig(file, from ?? null);
     if (output !== undefined) await writeConfig(output, imported.yaml, force);
     process.stdout.write(
@@ -146,7 +142,8 @@ program
   .argument('[name]', 'one of them')
   .option('--json', 'for programs')
   .addHelpText('after', '\nExamples:\n  tollgate policies\n  tollgate policies intermediate')
-  .action((name: string | undefined, options: { json?: boolean }) => {
+  .action(async (name: string | undefined, options: { json?: boolean }) => {
+    const { policiesText, policiesView, policyOf, policyText, policyView } = await import('./policies-text.ts');
     const policy = name === undefined ? null : policyOf(name);
     if (options.json === true) {
       process.stdout.write(`${JSON.stringify(policy === null ? policiesView() : policyView(policy), null, 2)}\n`);
@@ -177,7 +174,10 @@ program
     '\nExamples:\n  tollgate explain --host shop.example --client java-8 --config tollgate.yaml\n  tollgate explain --host shop.example --versions 1.2 --groups P-256\n  tollgate explain --hello failed.pcap',
   )
   .action(async (options: ExplainOptions) => {
+    const { clientsText, explanationText } = await import('./explain-text.ts');
+    const { explainedClients } = await import('./explained-client.ts');
     if (options.clients === true) {
+      const { KNOWN_CLIENTS } = await import('../hello/known-clients.ts');
       const known = KNOWN_CLIENTS.map(({ id, about }) => ({ id, about }));
       process.stdout.write(options.json === true ? `${JSON.stringify(known, null, 2)}\n` : clientsText());
       return;
@@ -203,6 +203,7 @@ program
   .action(async (options: { runtime: string; json?: boolean; watch?: boolean }) => {
     if (options.watch === true) {
       if (options.json === true) throw new TollgateError('usage', '--watch is for people: --json does not go with it');
+      const { watchStatus } = await import('./watch-status.ts');
       await watchStatus(options.runtime);
       return;
     }
@@ -218,6 +219,7 @@ program
   .option('--json', 'for programs')
   .addHelpText('after', '\nExamples:\n  tollgate doctor\n  tollgate doctor --config tollgate.yaml --json')
   .action(async (options: { config?: string; runtime?: string; json?: boolean }) => {
+    const { examine, reportText } = await import('../control/doctor.ts');
     const report = await examine(options.config ?? null, options.runtime ?? null);
     process.stdout.write(options.json === true ? `${JSON.stringify(report, null, 2)}\n` : reportText(report));
     if (!report.ok) process.exitCode = 1;
@@ -409,6 +411,8 @@ program
   .addOption(new Option('--scheme <scheme>', 'how it is hashed').choices(NEW_PASSWORD_SCHEMES).default('bcrypt'))
   .addHelpText('after', '\nExamples:\n  tollgate password anna >> users\n  printf %s "$SECRET" | tollgate password anna --scheme scrypt')
   .action(async (user: string, options: { scheme: NewPasswordScheme }) => {
+    const { makePasswordHash, passwordLine } = await import('../config/make-password.ts');
+    const { readSecret } = await import('./read-secret.ts');
     const password = await readSecret(`Password for ${user}: `);
     try {
       process.stdout.write(passwordLine(user, await makePasswordHash(password, options.scheme)));
@@ -422,7 +426,9 @@ program
   .description('versions of Tollgate, node and the TLS library')
   .option('--json', 'for programs')
   .addHelpText('after', '\nExample:\n  tollgate version --json')
-  .action((options: { json?: boolean }) => {
+  .action(async (options: { json?: boolean }) => {
+    const { s2nLibraryPath } = await import('../native/library-path.ts');
+    const { libraryVersions } = await import('../native/versions.ts');
     const library = libraryVersions(s2nLibraryPath());
     const versions = {
       tollgate: tollgateVersion(),
@@ -478,6 +484,8 @@ async function explainOne(options: ExplainOptions, bytes: Buffer): Promise<Expla
     const answer = await ask(runtime, { type: 'explain', hello: bytes.toString('hex'), host, path }, ANSWER_MS);
     return answer.value as Explanation;
   }
+  const { checkFile } = await import('../config/check-report.ts');
+  const { explainHello } = await import('../observe/explain-hello.ts');
   const { checked, errors } = await checkFile(file, { offline: true });
   if (checked === null) throw new TollgateError('config_invalid', errors.map(findingText).join('\n'));
   return explainHello(checked.plan, bytes, host, path, Date.now());
@@ -540,7 +548,7 @@ function historyText(entries: readonly HistoryView[]): string {
 
 function parseWait(text: string): number {
   const ms = parseDuration(text);
-  if (ms === undefined || ms <= 0 || ms > TRIAL_MS_MAX) throw new InvalidArgumentError("expected a time as '60s' or '5m', a day at most");
+  if (ms === undefined || ms <= 0 || ms > WAIT_MS_MAX) throw new InvalidArgumentError("expected a time as '60s' or '5m', a day at most");
   return ms;
 }
 

@@ -91,6 +91,7 @@ export async function compileListenerRules(
       requestFields: route.headers.request ?? null,
       responseFields: route.headers.response ?? null,
     };
+    if (plan.action.kind !== 'forward') checkOwnFields(route, [...path, 'headers'], report);
     const before = routes.findIndex((earlier) => covers(earlier.match, plan.match));
     if (before >= 0) {
       const { line } = loaded.where(['listeners', index, 'routes', before]);
@@ -138,6 +139,19 @@ async function actionOf(
     responseBuffer: route.responseBody.buffer,
     compress: compressOf(route),
   };
+}
+
+/** Fields of a route whose answers are ours: there is no server's request, and what Tollgate has to say itself is not to be said twice. */
+function checkOwnFields({ headers, redirect }: RouteConfig, path: SettingPath, report: Report): void {
+  if ((headers.request ?? null) !== null) report.warn([...path, 'request'], 'no server gets a request by this route: it changes nothing');
+  const { set, add, remove } = headers.response ?? { set: [], add: [], remove: [] };
+  const ours = redirect === undefined ? ['date'] : ['date', 'location'];
+  const check = (name: string, at: SettingPath): void => {
+    if (ours.includes(name.toLowerCase())) report.error(at, `Tollgate gives this answer by itself, and writes ${name} itself`);
+  };
+  for (const { name } of set) check(name, [...path, 'response', 'set', name]);
+  for (const { name } of add) check(name, [...path, 'response', 'add', name]);
+  for (const [at, name] of remove.entries()) check(name, [...path, 'response', 'remove', at]);
 }
 
 function compressOf({ compress }: RouteConfig): CompressPlan | null {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parsePasswordHash } from '../base/password-hash.ts';
+import { NEW_PASSWORD_SCHEMES, parsePasswordHash } from '../base/password-hash.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { crypt } from '../native/crypt.ts';
-import { makePasswordHash, NEW_PASSWORD_SCHEMES, passwordLine, passwordProblem } from './make-password.ts';
+import { makePasswordHash, passwordLine, passwordProblem } from './make-password.ts';
 import { parsePasswordFile } from './password-file.ts';
 
 const PASSWORD = Buffer.from('correct horse £');

@@ -3,13 +3,16 @@
  * Owns the cost of new hashes; asks nobody, prints nothing, and leaves the password to its owner, who zeroes it.
  */
 import { randomBytes, scrypt } from 'node:crypto';
-import { BCRYPT_BYTES_MAX, PASSWORD_BYTES_MAX, parsePasswordHash, USER_BYTES_MAX, unpadded } from '../base/password-hash.ts';
+import {
+  BCRYPT_BYTES_MAX,
+  type NewPasswordScheme,
+  PASSWORD_BYTES_MAX,
+  parsePasswordHash,
+  USER_BYTES_MAX,
+  unpadded,
+} from '../base/password-hash.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { crypt } from '../native/crypt.ts';
-
-/** `bcrypt` is the one that nginx, Apache and Tollgate all take, on every C library. */
-export const NEW_PASSWORD_SCHEMES = Object.freeze(['bcrypt', 'yescrypt', 'scrypt'] as const);
-export type NewPasswordScheme = (typeof NEW_PASSWORD_SCHEMES)[number];
 
 /** 2^12 rounds: about 200 ms. OWASP asks for 10 at least. */
 const BCRYPT_COST = 12;

@@ -317,7 +317,7 @@ const route = section(
       "Fields that are set, added and removed: the request's on their way to the server, the response's on their way back.",
       section({
         request: about('Of the request, on its way to the server.', fieldEdits(false).optional()),
-        response: about('Of the response, on its way back.', fieldEdits(true).optional()),
+        response: about('Of the response, on its way back; of a redirect, or a fixed answer, too.', fieldEdits(true).optional()),
       }).prefault({}),
     ),
     mend: about('Location and cookies of a server that believes it is asked over http.', flag().prefault(true)),

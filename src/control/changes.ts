@@ -16,8 +16,6 @@ import { HealthWatch } from './health-watch.ts';
 import type { History, HistoryEntry } from './history.ts';
 
 const SECOND_MS = 1_000;
-/** How long a configuration may be tried. Milliseconds. */
-export const TRIAL_MS_MAX = 86_400_000;
 
 /** Who runs plans. */
 export interface Runner {

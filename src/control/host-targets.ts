@@ -1,5 +1,7 @@
 /** Who does not take connections, or has a TLS that is not to be believed: targets, and the collector of telemetry. Connects to all side by side. */
+import { existsSync } from 'node:fs';
 import { connect, type NetConnectOpts } from 'node:net';
+import { dirname } from 'node:path';
 import type { SettingPath } from '../config/findings.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { addressText, type Plan, type TargetAddress, type UpstreamPlan } from '../plan/plan.ts';
@@ -66,8 +68,25 @@ function localOf({ source4, source6 }: UpstreamPlan, { family }: TargetAddress):
 }
 
 async function obstacleTo(address: TargetAddress, local: string | null): Promise<string | null> {
-  if (address.family === 0) return await connected({ path: address.path });
+  if (address.family === 0) {
+    const why = await connected({ path: address.path });
+    return why === null ? null : socketObstacle(why, address.path);
+  }
   return await connected({ host: address.ip, port: address.port, ...(local === null ? {} : { localAddress: local }) });
+}
+
+/** What the system's code means where the address is a path. */
+function socketObstacle(why: string, path: string): string {
+  switch (why) {
+    case 'ENOENT':
+      return existsSync(dirname(path)) ? 'there is no such socket' : 'its directory is not there';
+    case 'ECONNREFUSED':
+      return 'nobody listens on it, or it is no socket';
+    case 'EACCES':
+      return 'this user may not connect to it';
+    default:
+      return why;
+  }
 }
 
 /** Null when a connection was made, else why not. */

@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { type HostAddress, inTurn, resolveHost } from '../config/resolve-host.ts';
 import type { Log } from '../observe/log.ts';
+import type { Plan, TargetAddress, TargetPlan } from '../plan/plan.ts';
 
 const SECOND_MS = 1_000;
 /** A time to live below this, or above, is taken as this. Seconds. */
@@ -165,4 +166,16 @@ async function readHosts(path: string, name: string): Promise<HostAddress[]> {
 function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return code ?? message ?? String(error);
+}
+
+export type TargetHost = NonNullable<TargetPlan['host']>;
+
+/** Targets that were written with a name. */
+export function namedTargets(plan: Plan): (TargetPlan & { readonly host: TargetHost })[] {
+  return plan.upstreams.flatMap(({ targets }) => targets.filter((target) => target.host !== null) as (TargetPlan & { host: TargetHost })[]);
+}
+
+/** Those of a target's addresses that its name led to. */
+export function hostAddresses(addresses: readonly TargetAddress[]): HostAddress[] {
+  return addresses.flatMap((address) => (address.family === 0 ? [] : [{ address: address.ip, family: address.family }]));
 }

@@ -12,13 +12,12 @@ import { WORKERS_MAX } from '../base/limits.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import { tollgateVersion } from '../base/version.ts';
 import { newPlaces } from '../config/places.ts';
-import type { HostAddress } from '../config/resolve-host.ts';
 import { connectHandoff, DESCRIPTORS_PER_MESSAGE, sendDescriptors } from '../native/handoff.ts';
 import { closeFd } from '../native/listen-sockets.ts';
 import { createSharedMemory } from '../native/shared-memory.ts';
 import type { ErrorLog, Log } from '../observe/log.ts';
 import type { ConnectionFilter, ConnectionView, FromCommand, FromWorker, WorkerHello } from '../plan/messages.ts';
-import type { ListenAddress, Plan, TargetAddress, TargetPlan } from '../plan/plan.ts';
+import type { ListenAddress, Plan } from '../plan/plan.ts';
 import type { SpanRecord } from '../plan/span-record.ts';
 import { monotonicS, S_GENERATION, S_HEARTBEAT_S, S_PID, S_STATE, SharedTable, STATE_STARTING, tableBytes } from '../plan/table.ts';
 import { CertificateStatus } from './certificate-status.ts';
@@ -27,9 +26,10 @@ import type { Answer, ControlServer, WorkerLink, WorkerListener } from './contro
 import type { Inheritance, InheritedWorker } from './inheritance.ts';
 import { KeyLogFile } from './key-log-file.ts';
 import { LogFiles, Reopening } from './log-files.ts';
-import { NameWatcher } from './name-watcher.ts';
+import { hostAddresses, NameWatcher, namedTargets, type TargetHost } from './name-watcher.ts';
 import { removeWorkerList, writeWorkerList } from './process-identity.ts';
 import { RestartDelay } from './restart-delay.ts';
+import type { Snapshot } from './snapshot.ts';
 import { SocketKeeper, type SocketPart, type SocketSet } from './socket-keeper.ts';
 import { TICKET_ROTATE_MS, TicketKeys } from './ticket-keys.ts';
 import { type WorkerEnvironment, WorkerProcess } from './worker-process.ts';
@@ -68,28 +68,6 @@ export interface SupervisorOptions {
   readonly onSpans?: (spans: readonly SpanRecord[]) => void;
   /** More flags for the workers' node. */
   readonly nodeFlags: readonly string[];
-}
-
-/** What status and readiness are made from, beside the table. */
-export interface Snapshot {
-  readonly plan: Plan;
-  readonly table: SharedTable;
-  readonly startedMs: number;
-  readonly uptimeS: number;
-  readonly draining: boolean;
-  readonly workers: readonly WorkerView[];
-  /** Workers that finish what they have. */
-  readonly finishing: readonly { readonly pid: number; readonly connections: number | null }[];
-}
-
-export interface WorkerView {
-  /** Its seat. */
-  readonly slot: number;
-  /** Its row in the table; null: nobody sits there. */
-  readonly row: number | null;
-  readonly pid: number | null;
-  readonly ready: boolean;
-  readonly restarts: number;
 }
 
 interface Seat {
@@ -790,15 +768,4 @@ interface Applying {
   readonly waiting: Set<WorkerProcess>;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
-}
-
-type TargetHost = NonNullable<TargetPlan['host']>;
-
-/** Targets that were written with a name. */
-function namedTargets(plan: Plan): (TargetPlan & { readonly host: TargetHost })[] {
-  return plan.upstreams.flatMap(({ targets }) => targets.filter((target) => target.host !== null) as (TargetPlan & { host: TargetHost })[]);
-}
-
-function hostAddresses(addresses: readonly TargetAddress[]): HostAddress[] {
-  return addresses.flatMap((address) => (address.family === 0 ? [] : [{ address: address.ip, family: address.family }]));
 }

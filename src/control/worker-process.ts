@@ -92,7 +92,7 @@ export class WorkerProcess {
     const { controlPath, lastingPath, flags } = environment;
     const child = spawn(process.execPath, [...WORKER_FLAGS, ...flags, script, String(row), String(generation), controlPath, lastingPath], {
       stdio: ['ignore', 'inherit', 'inherit', theirs, environment.tableFd],
-      env: {},
+      env: workerVariables(process.env),
     });
     closeFd(theirs);
     const worker = new WorkerProcess(row, generation, child.pid ?? 0, child, ours, onExit);
@@ -195,4 +195,12 @@ export class WorkerProcess {
     this.link = null;
     this.#onExit(how);
   }
+}
+
+/**
+ * What a worker has of our environment: nothing. But where whoever started us has node keep compiled code (in a checkout, each start is mostly
+ * compiling), the worker's is kept there too: what we have trusted ourselves.
+ */
+export function workerVariables({ NODE_COMPILE_CACHE: directory = '' }: NodeJS.ProcessEnv): Record<string, string> {
+  return directory === '' ? {} : { NODE_COMPILE_CACHE: directory };
 }

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FAULTS } from '../base/faults.ts';
 import { PAGE_BYTES_MAX } from '../base/limits.ts';
-import { AnswerForm, DATE_BYTES, LOCAL_STATUSES, LocalAnswers, plainHttpOnTlsPort, writeAnswer } from './local-answers.ts';
+import { FieldEdits } from './field-edits.ts';
+import {
+  ANSWER_FIELDS_MAX,
+  AnswerForm,
+  DATE_BYTES,
+  LOCAL_STATUSES,
+  LocalAnswers,
+  plainHttpOnTlsPort,
+  writeAnswer,
+} from './local-answers.ts';
 import { FRAMING_LENGTH, FRAMING_NONE, METHOD_GET, METHOD_HEAD } from './message-head.ts';
 import { fieldsOf, readResponse } from './test-heads.ts';
 
@@ -72,6 +81,28 @@ test('pages take the place of our words, and fields go into every answer', () =>
 test('an answer that does not fit is refused', () => {
   const big = new LocalAnswers([{ status: 404, contentType: 'text/plain', body: 'x'.repeat(500) }]);
   assert.equal(writeAnswer(Buffer.alloc(500), 0, 500, big.get(404), new AnswerForm()), -1);
+});
+
+test('an answer of the configuration has the fields it is given, without those it is not to have, and room for its body', () => {
+  const own = new LocalAnswers([], 'Strict-Transport-Security: max-age=9\r\n');
+  const without = new Set(['content-type', 'strict-transport-security']);
+  const answer = own.make(200, 'text/plain', 'ok', '', without);
+  const edits = new FieldEdits({ remove: [], set: [{ name: 'Content-Type', value: ['text/x'] }], add: [{ name: 'X-A', value: ['1'] }] });
+  const form = new AnswerForm();
+  form.date = Buffer.from('Sun, 06 Nov 1994 08:49:37 GMT');
+  const buf = Buffer.alloc(400);
+  const text = buf.latin1Slice(0, writeAnswer(buf, 0, buf.length, answer, form, edits));
+  const reading = readResponse(text);
+  assert.equal(reading.code + reading.head.contentLength, text.length);
+  assert.deepEqual(
+    fieldsOf(reading).map(([name]) => name),
+    ['Content-Length', 'Content-Type', 'X-A', 'Date'],
+  );
+  // To the last byte: what is written at all is written whole.
+  const least = text.length + ANSWER_FIELDS_MAX - 'Date: \r\n\r\n'.length - DATE_BYTES;
+  assert.equal(writeAnswer(buf, 0, least, answer, form, edits), text.length);
+  assert.equal(writeAnswer(buf, 0, least - 3, answer, form, edits), -1);
+  assert.doesNotMatch(Buffer.from(own.redirect(301, without).opening).toString('latin1'), /Strict/);
 });
 
 test('plainHttpOnTlsPort() is a 400 that says https and closes', () => {

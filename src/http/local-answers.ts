@@ -3,6 +3,8 @@
  * insides, or with the pages a configuration gives. Whole but for the Date, which this room has no clock for.
  */
 import { assert } from '../base/assert.ts';
+import type { FieldEdits } from './field-edits.ts';
+import { NO_VALUES, type TemplateValues } from './template.ts';
 import { asciiBytes, writeBytes, writeLineEnd } from './write-bytes.ts';
 
 export interface AnswerText {
@@ -117,12 +119,13 @@ export class LocalAnswers {
     return answer;
   }
 
-  /** An answer of the configuration's. */
-  make(status: number, contentType: string, body: string, more = ''): LocalAnswer {
+  /** An answer of the configuration's. `without`: names, in lower case, of fields that it is not to have. */
+  make(status: number, contentType: string, body: string, more = '', without: ReadonlySet<string> = NONE): LocalAnswer {
     const bytes = Uint8Array.from(Buffer.from(body, 'utf8'));
     // 204 and 304 have no body, and so no length of one. RFC 9110, section 8.6.
     const about = status === 204 || status === 304 ? '' : `Content-Type: ${contentType}\r\nContent-Length: ${bytes.length}\r\n`;
-    return { status, head: asciiBytes(`HTTP/1.1 ${status} ${reasonOf(status)}\r\n${about}${more}${this.#fields}`), body: bytes };
+    const fields = linesWithout(`${about}${more}${this.#fields}`, without);
+    return { status, head: asciiBytes(`HTTP/1.1 ${status} ${reasonOf(status)}\r\n${fields}`), body: bytes };
   }
 
   /** The 401 with `fields` (lines with their ends) that say how to come in. */
@@ -131,10 +134,12 @@ export class LocalAnswers {
     return { status, head: Uint8Array.from([...head, ...asciiBytes(fields)]), body };
   }
 
-  /** A redirect up to its Location, and what follows it. */
-  redirect(status: number): { readonly opening: Uint8Array; readonly closing: Uint8Array } {
+  /** A redirect up to its Location, and what follows it. `without`: as for `make`. */
+  redirect(status: number, without: ReadonlySet<string> = NONE): { readonly opening: Uint8Array; readonly closing: Uint8Array } {
     return {
-      opening: asciiBytes(`HTTP/1.1 ${status} ${reasonOf(status)}\r\nContent-Length: 0\r\n${this.#fields}Location: `),
+      opening: asciiBytes(
+        `HTTP/1.1 ${status} ${reasonOf(status)}\r\nContent-Length: 0\r\n${linesWithout(this.#fields, without)}Location: `,
+      ),
       closing: asciiBytes('\r\n'),
     };
   }
@@ -144,10 +149,33 @@ export class LocalAnswers {
   }
 }
 
-/** Writes `answer` to `buf[at, end)`. The position behind it, or -1 when there is no room. */
-export function writeAnswer(buf: Uint8Array, at: number, end: number, answer: LocalAnswer, form: AnswerForm): number {
-  if (at + answer.head.length + ANSWER_FIELDS_MAX + answer.body.length > end) return -1;
-  const to = writeAnswerEnd(buf, writeBytes(buf, at, answer.head), form);
+const NONE: ReadonlySet<string> = new Set();
+
+/** Field lines but those of these names (lower case). */
+function linesWithout(lines: string, names: ReadonlySet<string>): string {
+  if (names.size === 0) return lines;
+  return lines
+    .split(/(?<=\r\n)/)
+    .filter((line) => !names.has(line.slice(0, line.indexOf(':')).toLowerCase()))
+    .join('');
+}
+
+/** Writes `answer`, with what `edits` add to it, to `buf[at, end)`. The position behind it, or -1 when there is no room. */
+export function writeAnswer(
+  buf: Uint8Array,
+  at: number,
+  end: number,
+  answer: LocalAnswer,
+  form: AnswerForm,
+  edits: FieldEdits | null = null,
+  values: TemplateValues = NO_VALUES,
+): number {
+  const room = ANSWER_FIELDS_MAX + answer.body.length;
+  if (at + answer.head.length + room > end) return -1;
+  let to = writeBytes(buf, at, answer.head);
+  if (edits !== null) to = edits.write(buf, to, end - room, values);
+  if (to < 0) return -1;
+  to = writeAnswerEnd(buf, to, form);
   return form.headOnly ? to : writeBytes(buf, to, answer.body);
 }
 

@@ -44,6 +44,9 @@ export interface TemplateValues {
   writeVariable(variable: number, buf: Uint8Array, at: number, end: number): number;
 }
 
+/** Of whom nothing is known. */
+export const NO_VALUES: TemplateValues = { writeVariable: (_variable, _buf, at) => at };
+
 const NAMES: ReadonlyMap<string, number> = new Map(VARIABLES.map((name, number) => [name, number]));
 
 /** Reads a template. `{{` and `}}` stand for braces. The template, or one sentence that says what is wrong. */

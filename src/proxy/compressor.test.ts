@@ -6,7 +6,7 @@ import { READ_BYTES } from '../base/limits.ts';
 import { CODING_BROTLI, CODING_GZIP, CODING_NAMES, CODING_ZSTD } from '../http/compression-rules.ts';
 import { openListenSocket } from '../native/listen-sockets.ts';
 import { closeDescriptor } from '../native/sockets.ts';
-import { Reactor } from '../net/reactor.ts';
+import { testReactor } from '../net/test-reactor.ts';
 import { Watched } from '../net/watched.ts';
 import { COMPRESSED_BYTES_MAX, Compressor, type CompressorOwner, CompressorSlots } from './compressor.ts';
 
@@ -27,12 +27,7 @@ function bodyOf(length: number): Buffer {
 }
 
 // The compressor is driven as the proxy drives it: from the reactor, outside Node's callback scope. One reactor per process.
-const reactor = new Reactor(
-  () => {},
-  () => {},
-);
-reactor.start();
-after(() => reactor.stop());
+const reactor = testReactor();
 
 /** Runs functions in the reactor's turns. Its descriptor is a listening socket that nobody connects to. */
 class Turn extends Watched {

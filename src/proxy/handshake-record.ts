@@ -33,21 +33,24 @@ export function recordFailure(
   context.counters[C_FAULTS - fault]!++;
   // A connection that came and went without a byte (a health check, a port scan) is counted, and not worth a line.
   if ((fault === FAULT_HELLO_GONE || fault === FAULT_PROXY_HEADER_GONE) && client.peeked === 0) return;
-  if (context.logs.handshakes.takesFailure(fault, context.unixMs())) write(client, handshake, fault, alert, alertFrom);
+  if (context.logs.handshakes.takesFailure(fault, context.unixMs())) write(client, handshake, { fault, alert, alertFrom });
 }
 
 /** Writes the line of one that succeeded. */
 export function recordSuccess(client: ClientConnection, handshake: Handshake): void {
-  write(client, handshake, 0, null, 'us');
+  write(client, handshake, SUCCESS);
 }
 
-function write(
-  client: ClientConnection,
-  handshake: Handshake | null,
-  fault: number,
-  alert: number | null,
-  alertFrom: 'client' | 'us',
-): void {
+interface Outcome {
+  /** 0: none. */
+  readonly fault: number;
+  readonly alert: number | null;
+  readonly alertFrom: 'client' | 'us';
+}
+
+const SUCCESS: Outcome = Object.freeze({ fault: 0, alert: null, alertFrom: 'us' });
+
+function write(client: ClientConnection, handshake: Handshake | null, { fault, alert, alertFrom }: Outcome): void {
   const { context, site } = client;
   const bytes = handshake?.hello ?? null;
   const session = handshake?.session ?? null;

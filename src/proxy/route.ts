@@ -1,4 +1,5 @@
 /** One route of a listener, ready to run: what is done with its requests. Immutable; a new plan makes new ones. */
+import type { FieldPlan } from '../base/field-edits-plan.ts';
 import type { AccessList, AccessLists } from '../guard/access-list.ts';
 import { PasswordTable } from '../guard/passwords.ts';
 import { basicChallenge } from '../http/basic-auth.ts';
@@ -44,8 +45,8 @@ export class RedirectAction {
   readonly opening: Uint8Array;
   readonly closing: Uint8Array;
 
-  constructor(status: number, location: readonly (string | number)[], answers: LocalAnswers) {
-    const { opening, closing } = answers.redirect(status);
+  constructor(status: number, location: readonly (string | number)[], answers: LocalAnswers, without: ReadonlySet<string>) {
+    const { opening, closing } = answers.redirect(status, without);
     this.status = status;
     this.location = location;
     this.opening = opening;
@@ -73,15 +74,18 @@ export class Route {
   /** Nothing is asked, and nothing waited for, before a request goes on. */
   readonly isOpen: boolean;
   readonly requestEdits: FieldEdits | null;
+  /** Of our own answers, those that are no refusals, too: what it takes out they do not have. */
   readonly responseEdits: FieldEdits | null;
 
   constructor(plan: RoutePlan, upstreams: readonly Upstream[], lists: AccessLists, answers: LocalAnswers, hsts: string | null) {
     const { action } = plan;
+    const fields = plan.responseFields ?? { remove: [], set: [], add: [] };
+    const without = new Set([...fields.remove, ...fields.set.map(({ name }) => name.toLowerCase())]);
     this.name = plan.name;
     this.countersAt = plan.slot * ROUTE_PLACES;
     this.forward = action.kind === 'forward' ? new ForwardAction(action, upstreams[action.upstream]!) : null;
-    this.redirect = action.kind === 'redirect' ? new RedirectAction(action.status, action.location, answers) : null;
-    this.answer = action.kind === 'respond' ? answers.make(action.status, action.contentType, action.body) : null;
+    this.redirect = action.kind === 'redirect' ? new RedirectAction(action.status, action.location, answers, without) : null;
+    this.answer = action.kind === 'respond' ? answers.make(action.status, action.contentType, action.body, '', without) : null;
     this.access = lists.find(plan.access);
     const { basicAuth, forwardAuth } = plan;
     this.passwords = basicAuth === null ? null : new PasswordTable(basicAuth.users);
@@ -98,10 +102,13 @@ export class Route {
     this.gateEdits = forwardAuth === null ? null : new FieldEdits({ remove: forwardAuth.toRequest, set: [], add: [] });
     this.isOpen = this.passwords === null && this.gate === null && (this.forward?.requestBuffer ?? 0) === 0;
     this.requestEdits = plan.requestFields === null ? null : new FieldEdits(plan.requestFields);
-    const fields = plan.responseFields ?? { remove: [], set: [], add: [] };
-    const own = hsts === null ? [] : [{ name: 'Strict-Transport-Security', value: [hsts] }];
-    const said = fields.set.some(({ name }) => name.toLowerCase() === 'strict-transport-security');
-    const all = said ? fields : { ...fields, set: [...fields.set, ...own] };
+    // Our own answers have it as it is.
+    const own = hsts === null || this.forward === null || without.has('strict-transport-security') ? [] : [hstsField(hsts)];
+    const all = { ...fields, set: [...fields.set, ...own] };
     this.responseEdits = all.set.length + all.add.length + all.remove.length === 0 ? null : new FieldEdits(all);
   }
+}
+
+function hstsField(value: string): FieldPlan {
+  return { name: 'Strict-Transport-Security', value: [value] };
 }

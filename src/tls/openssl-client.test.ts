@@ -23,19 +23,14 @@ import {
 import { findPolicy } from '../hello/policies.ts';
 import { allocate } from '../native/memory.ts';
 import { closeDescriptor, connected, destination, openConnection } from '../native/sockets.ts';
-import { Reactor } from '../net/reactor.ts';
+import { testReactor } from '../net/test-reactor.ts';
 import { Watched } from '../net/watched.ts';
 import type { ClientContextOptions, TlsClientContext, TlsPeer, TlsSession } from './engine.ts';
 import { OpensslEngine } from './openssl-engine.ts';
 import { certify, type Pair } from './test-authority.ts';
 
 const engine = new OpensslEngine();
-const reactor = new Reactor(
-  () => {},
-  () => {},
-);
-reactor.start();
-test.after(() => reactor.stop());
+const reactor = testReactor();
 const memory = allocate(65_536);
 
 const root = certify('Test root', { issuer: null, authority: true });

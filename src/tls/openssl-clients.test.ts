@@ -15,7 +15,7 @@ import {
   FAULT_TLS_INTERNAL,
 } from '../base/faults.ts';
 import { findPolicy } from '../hello/policies.ts';
-import { Reactor } from '../net/reactor.ts';
+import { testReactor } from '../net/test-reactor.ts';
 import type { ClientCertificateRules, TlsContext } from './engine.ts';
 import { OpensslEngine } from './openssl-engine.ts';
 import { certify, type Pair } from './test-authority.ts';
@@ -23,12 +23,7 @@ import { selfSigned } from './test-self-signed.ts';
 import { type ServerSession, TestServer } from './test-tls-server.ts';
 
 const engine = new OpensslEngine();
-const reactor = new Reactor(
-  () => {},
-  () => {},
-);
-reactor.start();
-test.after(() => reactor.stop());
+const reactor = testReactor();
 
 const own = selfSigned('ec', '-pkeyopt', 'ec_paramgen_curve:P-256');
 const root = certify('Test root', { issuer: null, authority: true });

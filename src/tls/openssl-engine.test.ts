@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { allPolicies, findPolicy } from '../hello/policies.ts';
 import { underFloor } from '../hello/policy.ts';
-import { Reactor } from '../net/reactor.ts';
+import { testReactor } from '../net/test-reactor.ts';
 import type { ContextOptions } from './engine.ts';
 import { OpensslEngine } from './openssl-engine.ts';
 import { engineContract } from './test-engine-contract.ts';
@@ -15,11 +15,7 @@ import { TestServer } from './test-tls-server.ts';
 const ecdsa = selfSigned('ec', '-pkeyopt', 'ec_paramgen_curve:P-256');
 const rsa = selfSigned('rsa:2048');
 const engine = new OpensslEngine();
-const reactor = new Reactor(
-  () => {},
-  () => {},
-);
-reactor.start();
+const reactor = testReactor();
 
 const PLAN = {
   fingerprint: 'x',

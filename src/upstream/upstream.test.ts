@@ -12,46 +12,17 @@ import {
 } from '../base/faults.ts';
 import { allocate } from '../native/memory.ts';
 import { READABLE } from '../native/poller.ts';
-import { Reactor } from '../net/reactor.ts';
+import { testReactor } from '../net/test-reactor.ts';
 import { C_UPSTREAM_IDLE, C_UPSTREAM_OPEN, C_UPSTREAM_REUSES } from '../plan/counters.ts';
 import type { TargetPlan, UpstreamPlan } from '../plan/plan.ts';
 import { SharedTable, tableBytes } from '../plan/table.ts';
+import { upstreamPlan } from './test-plan.ts';
 import { Upstream } from './upstream.ts';
 import type { UpstreamConnection, UpstreamOwner } from './upstream-connection.ts';
 
-// One reactor per process: the tests of this file share it.
-const reactor = new Reactor(
-  () => {},
-  () => {},
-);
-reactor.start();
-test.after(() => reactor.stop());
+const reactor = testReactor();
 const row = SharedTable.create(new ArrayBuffer(tableBytes(1)), 1).worker(0);
 const memory = allocate(1 << 20);
-
-function upstreamPlan(ports: readonly number[], weights: readonly number[] = []): UpstreamPlan {
-  const targets: TargetPlan[] = ports.map((port, slot) => ({
-    label: `127.0.0.1:${port}`,
-    addresses: [{ family: 4, ip: '127.0.0.1', port }],
-    host: null,
-    weight: weights[slot] ?? 1,
-    slot,
-  }));
-  return {
-    name: 'u',
-    balance: 'round-robin',
-    targets,
-    idleMax: 1,
-    idleMs: 60_000,
-    connectMs: 60_000,
-    responseHeadMs: 1_000,
-    bodyMs: 1_000,
-    proxyProtocol: null,
-    source4: null,
-    source6: null,
-    tls: null,
-  };
-}
 
 /** Remembers what it is told, and reads what comes. */
 class Owner implements UpstreamOwner {
@@ -108,7 +79,9 @@ async function server(serve: (socket: Socket) => void) {
 }
 
 test('Upstream.next() gives targets their turn by weight, smoothly', () => {
-  const upstream = new Upstream(upstreamPlan([1, 2, 3], [5, 1, 1]), reactor, row);
+  const plan = upstreamPlan([1, 2, 3]);
+  const targets = plan.targets.map((target, at) => ({ ...target, weight: at === 0 ? 5 : 1 }));
+  const upstream = new Upstream({ ...plan, targets }, reactor, row);
   const turns = Array.from({ length: 14 }, () => upstream.targets.indexOf(upstream.next()!));
   assert.deepEqual(
     [0, 1, 2].map((target) => turns.filter((turn) => turn === target).length),

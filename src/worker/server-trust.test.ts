@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { createServer } from 'node:tls';
 import { FAULT_NO_TARGET, FAULT_SERVER_CERTIFICATE_UNKNOWN_ISSUER, FAULT_SERVER_TLS_TIMEOUT } from '../base/faults.ts';
 import { allocate } from '../native/memory.ts';
-import { Reactor } from '../net/reactor.ts';
+import { testReactor } from '../net/test-reactor.ts';
 import { C_UPSTREAM_IDLE, T_HANDSHAKE_FAILURES, T_HANDSHAKES, T_HANDSHAKES_RESUMED } from '../plan/counters.ts';
 import type { Plan, ServerTlsPlan, UpstreamPlan } from '../plan/plan.ts';
 import { SharedTable, tableBytes } from '../plan/table.ts';
@@ -14,15 +14,11 @@ import type { HandshakeLog, ServerFailure } from '../record/handshake-log.ts';
 import { OpensslEngine } from '../tls/openssl-engine.ts';
 import { certify } from '../tls/test-authority.ts';
 import type { Target } from '../upstream/target.ts';
+import { upstreamPlan } from '../upstream/test-plan.ts';
 import type { UpstreamConnection, UpstreamOwner } from '../upstream/upstream-connection.ts';
 import { ServerTrust, type Trusted } from './server-trust.ts';
 
-const reactor = new Reactor(
-  () => {},
-  () => {},
-);
-reactor.start();
-test.after(() => reactor.stop());
+const reactor = testReactor();
 const engine = new OpensslEngine();
 const memory = allocate(65_536);
 const root = certify('Test root', { issuer: null, authority: true });
@@ -66,18 +62,8 @@ class Ground {
 }
 
 function upstream(port: number, tls: Partial<ServerTlsPlan> | null): UpstreamPlan {
-  return {
-    name: 'api',
-    balance: 'round-robin',
-    targets: [{ label: `127.0.0.1:${port}`, addresses: [{ family: 4, ip: '127.0.0.1', port }], host: null, weight: 1, slot: 0 }],
+  return upstreamPlan([port], {
     idleMax: 4,
-    idleMs: 60_000,
-    connectMs: 60_000,
-    responseHeadMs: 1_000,
-    bodyMs: 1_000,
-    proxyProtocol: null,
-    source4: null,
-    source6: null,
     tls: tls && {
       id: 'one',
       policy: 'intermediate@1',
@@ -91,7 +77,7 @@ function upstream(port: number, tls: Partial<ServerTlsPlan> | null): UpstreamPla
       peers: [{ serverName: null, identity: '127.0.0.1' }],
       ...tls,
     },
-  };
+  });
 }
 
 /** Says `hi`, and waits for what comes of it: what the server says, or a fault. */

@@ -4,9 +4,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { testPort } from './test-port.ts';
 import { until } from './tollgate.ts';
+
+/** A test, or a file of them. */
+export interface Ending {
+  after(end: () => Promise<void>): void;
+}
 
 const READY_MS = 20_000;
 const END_MS = 5_000;
@@ -18,8 +22,8 @@ export async function ports(count: number): Promise<number[]> {
   return found;
 }
 
-/** Runs what `commandOf` says once it has written its files into `directory`, which is the program's home; ready when `port` is. */
-export async function startProgram(t: TestContext, port: number, commandOf: (directory: string) => readonly string[]): Promise<void> {
+/** Runs what `commandOf` says once it has written its files into `directory`, which is the program's home; ready when `port` is. Ended with `t`. */
+export async function startProgram(t: Ending, port: number, commandOf: (directory: string) => readonly string[]): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'tollgate-test-program-'));
   const [command = '', ...args] = commandOf(directory);
   let output = '';

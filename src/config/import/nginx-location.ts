@@ -60,6 +60,8 @@ interface ProxyPass {
   readonly tls?: DraftServerTls;
 }
 
+/** Answers that nginx adds fields to without being told "always". */
+const ADDED_TO: readonly number[] = [200, 201, 204, 206, 301, 302, 303, 304, 307, 308];
 const CLIENT_CERTIFICATES = "see the listener's tls.clientCertificates";
 
 export class LocationTranslator {
@@ -91,7 +93,7 @@ export class LocationTranslator {
       );
     }
     if (rewrites.all !== null) {
-      this.withoutFields(scope);
+      this.ownFields(scope, rewrites.all);
       return rewrites.all;
     }
     const guards = this.#guards(scope, place);
@@ -362,21 +364,8 @@ export class LocationTranslator {
       else this.#remove(edits, directive, name, route);
     }
     for (const directive of scope.all('add_header')) {
-      const [name = '', value = '', always] = directive.args;
-      const problem = fieldNameProblem(name);
-      if (problem !== undefined) {
-        notes.add('untranslated', directive, problem, null, route);
-        continue;
-      }
-      if (value === '') continue;
-      const text = this.#value(directive, value, true, '', route);
-      if (text === null) continue;
-      if (Object.keys(edits.add ?? {}).some((each) => each.toLowerCase() === name.toLowerCase())) {
-        notes.add('untranslated', directive, `a second ${name} cannot be added`, null, route);
-        continue;
-      }
-      if (always !== 'always') notes.add('differs', directive, 'it goes with answers of every status, as with "always"');
-      this.#put(edits, 'add', directive, name, text, route);
+      if (this.#addHeader(edits, directive, route) && directive.args[2] !== 'always')
+        notes.add('differs', directive, 'it goes with answers of every status, as with "always"');
     }
     // Fields are taken out before others are added, as nginx does.
     if (Object.keys(edits).length > 0) route.headers = { ...route.headers, response: edits };
@@ -413,14 +402,39 @@ export class LocationTranslator {
     this.#context.notes.add('untranslated', directive, `a route changes ${EDITS_MAX} fields of a kind at most`, null, route);
   }
 
-  /** Answers of Tollgate's own have no fields added. */
-  withoutFields(scope: Scope): void {
+  /** Of an answer that Tollgate gives by itself. Its status is known, and so is whether nginx adds a field. Its media type it has already. */
+  ownFields(scope: Scope, route: DraftRoute): void {
+    const status = route.redirect?.status ?? route.respond?.status ?? 200;
+    const edits: DraftFieldEdits = {};
     for (const directive of scope.all('add_header')) {
-      const lower = directive.args[0]?.toLowerCase();
-      if (lower === 'content-type') continue;
-      const instead = lower === 'strict-transport-security' ? "the listener's hsts is in every answer" : null;
-      this.#context.notes.add('differs', directive, 'not in answers that Tollgate gives by itself (redirects, fixed answers)', instead);
+      const [name = '', , always] = directive.args;
+      const lower = name.toLowerCase();
+      if (lower === 'content-type' || (always !== 'always' && !ADDED_TO.includes(status))) continue;
+      if (lower === 'date' || lower === 'location') {
+        this.#context.notes.add('untranslated', directive, `Tollgate writes ${name} itself in answers of its own`, null, route);
+      } else this.#addHeader(edits, directive, route);
     }
+    if (Object.keys(edits).length > 0) route.headers = { response: edits };
+  }
+
+  /** Whether it adds a field. */
+  #addHeader(edits: DraftFieldEdits, directive: Directive, route: DraftRoute): boolean {
+    const { notes } = this.#context;
+    const [name = '', value = ''] = directive.args;
+    const problem = fieldNameProblem(name);
+    if (problem !== undefined) {
+      notes.add('untranslated', directive, problem, null, route);
+      return false;
+    }
+    if (value === '') return false;
+    const text = this.#value(directive, value, true, '', route);
+    if (text === null) return false;
+    if (Object.keys(edits.add ?? {}).some((each) => each.toLowerCase() === name.toLowerCase())) {
+      notes.add('untranslated', directive, `a second ${name} cannot be added`, null, route);
+      return false;
+    }
+    this.#put(edits, 'add', directive, name, text, route);
+    return true;
   }
 
   #compress(scope: Scope, route: DraftRoute): void {

@@ -43,7 +43,7 @@ export function serverRoutes(context: NginxContext, server: ServerContext, liste
   if (all !== null) {
     // It answers before any location is looked for, and before anybody is asked for a password.
     server.scope.ownAll('location');
-    translator.withoutFields(server.scope);
+    translator.ownFields(server.scope, all);
     return { exceptions: hosted, routes: [...withoutDead(before), all] };
   }
   const locations: Location[] = [];

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CHUNK_HEAD_BYTES_MAX, chunkHead, chunkTail, lastChunk } from './chunk-writer.ts';
+import { CHUNK_HEAD_BYTES_MAX, chunkHead, chunkTail, decodedHead, decodedTail, lastChunk } from './chunk-writer.ts';
+import { ChunkedDecoder } from './chunked-decoder.ts';
 
 // RFC 9112, section 7.1.
 test('chunkHead() ends where the data begins', () => {
@@ -33,4 +34,20 @@ test('lastChunk() writes as much of the trailers as it is told', () => {
   const buf = Buffer.alloc(40, '.');
   const end = lastChunk(buf, 0, Buffer.from('A: b\r\nrubbish'), 6);
   assert.equal(buf.toString('latin1', 0, end + 1), '0\r\nA: b\r\n\r\n.');
+});
+
+test('decodedHead() and decodedTail() make one chunk of what a read brought, and the last one once the body is done', () => {
+  const decoder = new ChunkedDecoder();
+  const reframe = (text: string): string => {
+    const buf = Buffer.alloc(80, '.');
+    buf.write(text, 20);
+    decoder.decode(buf, 20, 20 + text.length);
+    const end = decodedTail(buf, 20, decoder);
+    return buf.toString('latin1', decodedHead(buf, 20, decoder), end);
+  };
+  decoder.reset();
+  assert.equal(reframe('2\r\nab\r\n1;x\r\nc\r\n4'), '3\r\nabc\r\n');
+  // A size line alone holds nothing: no chunk, which would end the body.
+  assert.equal(reframe('\r\n'), '');
+  assert.equal(reframe('defg\r\n0\r\nA: b\r\n\r\n'), '4\r\ndefg\r\n0\r\nA: b\r\n\r\n');
 });

@@ -4,6 +4,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { writeLineEnd } from '../write-bytes.ts';
+import type { ChunkedDecoder } from './chunked-decoder.ts';
 
 /** Longest line in front of a chunk: 14 digits hold 2^53 - 1. Bytes. */
 export const CHUNK_HEAD_BYTES_MAX = 16;
@@ -42,4 +43,19 @@ export function lastChunk(buf: Uint8Array, at: number, trailers: Uint8Array, tra
   let to = writeLineEnd(buf, at + 1);
   for (let i = 0; i < trailerBytes; i++) buf[to++] = trailers[i]!;
   return writeLineEnd(buf, to);
+}
+
+/**
+ * Writes what follows the data that `decoder` has just decoded to `at`: the end of its chunk, and the last chunk when the body is done. Returns
+ * the position behind it. Its head is `decodedHead`'s.
+ */
+export function decodedTail(buf: Uint8Array, at: number, decoder: ChunkedDecoder): number {
+  const { dataBytes } = decoder;
+  const end = dataBytes > 0 ? chunkTail(buf, at + dataBytes) : at;
+  return decoder.done ? lastChunk(buf, end, decoder.trailers, decoder.trailerBytes) : end;
+}
+
+/** Writes the head of one chunk in front of the data that `decoder` has just decoded to `at`, if there is any; returns where it begins. */
+export function decodedHead(buf: Uint8Array, at: number, decoder: ChunkedDecoder): number {
+  return decoder.dataBytes > 0 ? chunkHead(buf, at, decoder.dataBytes) : at;
 }

@@ -21,14 +21,13 @@ import {
   type MessageHead,
   TARGET_ABSOLUTE,
 } from '../message-head.ts';
-import type { TemplateValues } from '../template.ts';
+import { NO_VALUES, type TemplateValues } from '../template.ts';
 import { CLIENT_SPAN, SAMPLED_AS_RECEIVED, writeTraceparent } from '../trace-context.ts';
 import { asciiBytes, copyBytes, writeBytes, writeDecimal, writeLineEnd, writeText } from '../write-bytes.ts';
 
 export const REQUEST_ID_BYTES = 32;
 
 export const TRACE_OFF = -2;
-const NO_VALUES: TemplateValues = { writeVariable: (_variable, _buf, at) => at };
 
 /** What a forwarded request tells the server about the client. One, filled for each request; texts are Latin-1 without line ends. */
 export class Forwarding {
