@@ -24,6 +24,7 @@ reactor.start();
 const PLAN = {
   fingerprint: 'x',
   chainFingerprint: 'x',
+  algorithms: '',
   keyType: 'rsa' as const,
   names: [],
   notBeforeMs: 0,
