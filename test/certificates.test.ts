@@ -110,6 +110,32 @@ test('a valid certificate is shown before one that has expired, whatever their o
   assert.equal(await shown(tollgate.port, 'b.example'), 'any');
 });
 
+test('a certificate that the TLS library does not take is told to whoever asks for it, and the others are served', async (t) => {
+  const directory = join(leaf(['localhost']).certificate, '..', 'refused');
+  const odd = await makeCertificate({ names: ['odd.example'] });
+  // A version of X.509 that there is none of: as good as any to read, and no library shows it.
+  const der = Buffer.from(odd.certificate.rawData);
+  der[der.indexOf(Buffer.from('a003020102', 'hex')) + 4] = 7;
+  mkdirSync(directory);
+  const pair = { certificate: join(directory, 'odd.pem'), key: join(directory, 'odd.key') };
+  writeFileSync(pair.certificate, `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`);
+  writeFileSync(pair.key, odd.keyPem, { mode: 0o600 });
+  const site = await siteWith(t, `{ certificates: [${entry(leaf(['localhost']))}, ${entry(pair)}] }`);
+  const { tollgate } = site;
+  for (const _ of [1, 2]) assert.equal(await shown(tollgate.port, 'odd.example'), 'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR');
+  assert.equal(await shown(tollgate.port, 'localhost'), 'localhost');
+  const refused = () => tollgate.handshakes().filter(({ reason }) => reason === 'tls_internal');
+  await until(() => refused().length === 2);
+  for (const { side, alert, alertFrom, sni, library } of refused()) {
+    assert.deepEqual([side, alert, alertFrom, sni], ['us', 80, 'us', 'odd.example']);
+    assert.match(String(library), /^certificate: S2N_ERR_/);
+  }
+  // Alone of its kind it is refused with the plan.
+  site.replace(`${entry(leaf(['localhost']))}, `, '');
+  await assert.rejects(site.run('reload'), /certificate: S2N_ERR_/);
+  assert.equal(await shown(tollgate.port, 'localhost'), 'localhost');
+});
+
 test('a directory of certificates is read, and watched: what comes, changes and goes is served so, and nobody is cut', async (t) => {
   const site = await siteWith(t, `{ certificates: [${entry(leaf(['localhost']))}] }`);
   const { tollgate } = site;
