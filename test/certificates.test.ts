@@ -213,7 +213,15 @@ function partsOf(der: Buffer): { tbs: Buffer; algorithm: Buffer } {
   return { tbs, algorithm: elementAt(4 + tbs.length) };
 }
 
-test('10,000 certificates are adopted in slices, each costs little, and a change of one leaves the others alone', async (t) => {
+/** A bound, in seconds, that nothing in the histogram `name` was above between two looks at the metrics. */
+function longestIn(name: string, before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): string {
+  const grown = (place: string): number => (after.get(place) ?? 0) - (before.get(place) ?? 0);
+  const all = grown(`${name}_count`);
+  const bucket = [...after.keys()].find((place) => place.startsWith(`${name}_bucket`) && grown(place) === all);
+  return /le="([^"]+)"/.exec(bucket ?? '')?.[1] ?? 'none';
+}
+
+test('10,000 certificates, and a list of 250,000 networks, are adopted in slices; each certificate costs little, and a change of one leaves the others alone', async (t) => {
   const site = await siteWith(t, `{ certificates: [${entry(leaf(['localhost']))}] }`);
   const { tollgate } = site;
   const certs = join(tollgate.directory, 'many');
@@ -221,14 +229,19 @@ test('10,000 certificates are adopted in slices, each costs little, and a change
   const { pid } = (await tollgate.status()).workers[0]!;
   const before = residentBytes(pid!);
   site.replace('certificates: [', 'certificates: [{ directory: many }, ');
-  const load = ledger(t, tollgate.port, 4, true);
+  const load = ledger(t, tollgate.port, 1, true);
   await until(() => load.tally.answered > 100);
-  const reload = async (): Promise<number> => {
+  const reload = async (what: string): Promise<void> => {
+    const earlier = await tollgate.metrics();
     const fromMs = performance.now();
     await site.run('reload');
-    return Math.round(performance.now() - fromMs);
+    const ms = Math.round(performance.now() - fromMs);
+    const later = await tollgate.metrics();
+    const [lag, pause] = ['tollgate_loop_lag_seconds', 'tollgate_gc_pause_seconds'].map((name) => longestIn(name, earlier, later));
+    t.diagnostic(`${what}: in force after ${ms} ms; the loop was late by ${lag} s at most, and paused ${pause} s for garbage`);
   };
-  const readyMs = await reload();
+  await reload('10,000 certificates');
+  const each = (residentBytes(pid!) - before) / 10_000;
   const nameOf = async (name: string): Promise<string> => {
     const client = await new Client(tollgate.port, anyName(name)).open();
     const { subjectaltname } = client.socket.getPeerCertificate();
@@ -236,20 +249,18 @@ test('10,000 certificates are adopted in slices, each costs little, and a change
     return String(subjectaltname);
   };
   for (const name of ['h00000.example', 'h04999.example', 'h09999.example']) assert.equal(await nameOf(name), `DNS:${name}`);
-  const each = (residentBytes(pid!) - before) / 10_000;
   writePair(certs, '5', await makeCertificate({ names: ['changed.example'] }));
-  const againMs = await reload();
+  await reload('one of them changed');
   assert.equal(await nameOf('changed.example'), 'DNS:changed.example');
   assert.equal(await nameOf('h00006.example'), 'DNS:h00006.example');
+  site.replace('{ directory: many }, ', '');
+  await reload('10,000 certificates given back');
+  const networks = Array.from({ length: 250_000 }, (_, i) => `10.${i >> 10}.${(i >> 2) & 255}.${64 * (i & 3) + 1}`);
+  writeFileSync(join(tollgate.directory, 'networks.txt'), networks.join('\n'));
+  site.replace('    tls:', '    access: { denyFile: networks.txt }\n    tls:');
+  await reload('250,000 networks');
   const tally = await load.end();
   assert.deepEqual([tally.failed, tally.failures], [0, []]);
-  const metrics = await tollgate.metrics();
-  const pauses = 'tollgate_gc_pause_seconds';
-  const bound = [...metrics].find(([name, count]) => name.startsWith(`${pauses}_bucket`) && count === metrics.get(`${pauses}_count`));
-  const pauseS = /le="([^"]+)"/.exec(bound?.[0] ?? '')?.[1];
-  assert.ok(pauseS !== undefined);
-  t.diagnostic(
-    `10,000 certificates: ready after ${readyMs} ms, with one changed after ${againMs} ms, ${Math.round(each / 1_024)} KiB each in a worker; ${tally.answered} requests meanwhile, no pause for garbage above ${pauseS} s`,
-  );
+  t.diagnostic(`${Math.round(each / 1_024)} KiB for each certificate in a worker; ${tally.answered} requests meanwhile`);
   assert.ok(each < 65_536, `${each} bytes each`);
 });
