@@ -36,8 +36,10 @@ export async function readBoundedFile(path: string, bytesMax: number): Promise<F
     fd = await openFile(path, constants.O_RDONLY | constants.O_NOCTTY);
     const status = fstatSync(fd);
     if (status.isDirectory()) throw new TollgateError('file_unreadable', `${path} is a directory, not a file`);
-    const step = status.isFile() ? readNow : readWhenThere;
-    return { bytes: await readAll(fd, path, step, Math.min(status.size, bytesMax), bytesMax), mode: status.mode & 0o7777 };
+    const bytes = status.isFile()
+      ? await readAll(fd, path, readNow, status.size, bytesMax)
+      : await readAll(fd, path, readWhenThere, 0, bytesMax);
+    return { bytes, mode: status.mode & 0o7777 };
   } catch (error) {
     throw error instanceof TollgateError ? error : new TollgateError('file_unreadable', fileProblem(path, error), error);
   } finally {
@@ -45,8 +47,9 @@ export async function readBoundedFile(path: string, bytesMax: number): Promise<F
   }
 }
 
+/** `expected`: what the system says it holds; 0: it cannot say. */
 async function readAll(fd: number, path: string, step: Read, expected: number, bytesMax: number): Promise<Buffer> {
-  let buffer = Buffer.alloc(expected + 1);
+  let buffer = Buffer.alloc(Math.min(expected, bytesMax) + 1);
   let length = 0;
   for (;;) {
     const now = step(fd, buffer, length);
@@ -57,6 +60,8 @@ async function readAll(fd: number, path: string, step: Read, expected: number, b
       buffer.fill(0);
       throw new TollgateError('file_unreadable', `${path} is larger than ${bytesMax} bytes`);
     }
+    // There was room for more: it is whole, and need not be asked for its end.
+    if (length === expected && length < buffer.length) break;
     if (length === buffer.length) {
       const larger = Buffer.alloc(Math.min(buffer.length + STEP_BYTES, bytesMax + 1));
       buffer.copy(larger);

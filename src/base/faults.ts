@@ -230,7 +230,7 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_TLS_DECRYPT, 'decrypt_error', 'client', 0, 'warn'),
   row(FAULT_TLS_TIMEOUT, 'handshake_timeout', 'client', 0, 'info'),
   row(FAULT_TLS_TRUNCATED, 'truncated', 'client', 0, 'debug'),
-  row(FAULT_TLS_INTERNAL, 'tls_internal', 'us', 0, 'error'),
+  row(FAULT_TLS_INTERNAL, 'tls_internal', 'us', 0, 'error', 80),
   row(FAULT_TLS_BAD_FINISHED, 'bad_finished', 'client', 0, 'warn'),
   row(FAULT_TLS_RENEGOTIATION, 'renegotiation', 'client', 0, 'info'),
   row(FAULT_TLS_CERTIFICATE_MISSING, 'certificate_missing', 'client', 0, 'info'),

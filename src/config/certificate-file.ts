@@ -2,14 +2,17 @@
  * One certificate with its chain and key, read from two PEM files (or one that has both) and checked against each other.
  * Key bytes stay bytes in memory of their own, never text; no message of this file quotes what it read.
  */
-import { createPrivateKey, hash, type KeyObject, X509Certificate } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type FileBytes, readBoundedFile } from '../base/bounded-file.ts';
-import { KEY_TYPES, type KeyType } from '../base/key-type.ts';
+import type { KeyType } from '../base/key-type.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
-import { joinedBytes, joinPem, type PemBlock, pemBlocks } from '../certs/pem.ts';
-import { EKU_ANY, EKU_CLIENT_AUTH, readCertificate } from '../x509/certificate.ts';
+import { derOf, joinedBytes, joinPem, type PemBlock, pemBlocks } from '../certs/pem.ts';
+import { type Certificate, EKU_ANY, EKU_CLIENT_AUTH, readCertificate } from '../x509/certificate.ts';
+import { DER_SEQUENCE, DerReader } from '../x509/der.ts';
+import { commonName } from '../x509/distinguished-name.ts';
 import { hostName } from './addresses.ts';
 import { checkChain } from './chain.ts';
+import { type PrivateKey, readPrivateKey } from './private-key.ts';
 import { listed } from './wording.ts';
 
 /** Largest PEM file. Bytes. */
@@ -19,10 +22,8 @@ const CHAIN_MAX = 16;
 /** A warning is due when a certificate has less than this to live. Milliseconds. */
 const EXPIRY_WARNING_MS = 14 * 86_400_000;
 const DAY_MS = 86_400_000;
-const RSA_BITS_MIN = 2_048;
-/** The extension of RFC 7633, as DER has it: 1.3.6.1.5.5.7.1.24. */
-const TLS_FEATURE = Buffer.of(6, 8, 0x2b, 6, 1, 5, 5, 7, 1, 24);
-const CURVES: readonly string[] = ['prime256v1', 'secp384r1', 'secp521r1'];
+/** Hex digits of a digest that is only to tell some tens of things apart. */
+const DIGEST_DIGITS = 16;
 
 export interface CertificateFile {
   /** SHA-256 of the leaf's DER, lower-case hex. */
@@ -32,6 +33,8 @@ export interface CertificateFile {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly keyType: KeyType;
+  /** As CertificatePlan has it. */
+  readonly algorithms: string;
   /** PEM of the chain, leaf first, and nothing else. */
   readonly chain: Buffer;
   /** PEM of the private key, and nothing else; the owner zeroes it. */
@@ -126,11 +129,10 @@ function checked(
   // Servers go by authorities of their own: what the world's clients have is nothing to them.
   const findings = use === 'client' ? [] : checkChain(chain.certificates, path, nowMs);
   for (const { severity, message } of findings) (severity === 'note' ? notes : warnings).push({ setting: 'certificate', message });
-  const der = leaf.raw;
   const names = dnsNames(leaf);
-  if (use === 'client') checkForClients(der, path, warnings);
+  if (use === 'client') checkForClients(leaf, path, warnings);
   else {
-    checkStapling(der, chain.certificates.length, path, warnings);
+    checkStapling(leaf, chain.certificates.length, path, warnings);
     if (names.length === 0)
       warnings.push({ setting: 'certificate', message: `${path} has no DNS name; it is used only for clients that match no other` });
   }
@@ -138,11 +140,12 @@ function checked(
   const chainBytes = joinedBytes(chain.blocks);
   const memory = Buffer.alloc(chainBytes + joinedBytes([key.block]));
   return {
-    fingerprint: hash('sha256', der),
+    fingerprint: hash('sha256', leaf.der),
     names,
-    notBeforeMs: leaf.validFromDate.getTime(),
-    notAfterMs: leaf.validToDate.getTime(),
-    keyType: keyTypeOf(key.object),
+    notBeforeMs: leaf.notBeforeMs,
+    notAfterMs: leaf.notAfterMs,
+    keyType: key.keyType,
+    algorithms: algorithmsOf(chain.certificates),
     chain: joinPem(chain.blocks, memory),
     key: joinPem([key.block], memory, chainBytes),
     warnings,
@@ -150,19 +153,22 @@ function checked(
   };
 }
 
-const CURVE_TYPES: Readonly<Record<string, KeyType>> = { prime256v1: 'p256', secp384r1: 'p384', secp521r1: 'p521' };
-
-function keyTypeOf(key: KeyObject): KeyType {
-  const { asymmetricKeyType: type = '', asymmetricKeyDetails: details } = key;
-  if (type === 'ec') return CURVE_TYPES[details?.namedCurve ?? ''] ?? 'other';
-  const plain = type.replace(/^ml-dsa-/, 'mldsa');
-  return KEY_TYPES.find((each) => each === plain) ?? 'other';
+/** A key's algorithm with its parameters and its size, and the algorithm of the signature: of each. */
+function algorithmsOf(certificates: readonly Certificate[]): string {
+  const parts = certificates.flatMap(({ publicKeyDer, signatureDer }) => {
+    const outer = new DerReader(publicKeyDer);
+    outer.take(DER_SEQUENCE);
+    const key = outer.inside();
+    key.take(DER_SEQUENCE);
+    return [key.whole(), Buffer.of(publicKeyDer.length >> 8, publicKeyDer.length), signatureDer];
+  });
+  return hash('sha256', Buffer.concat(parts)).slice(0, DIGEST_DIGITS);
 }
 
 interface Chain {
   /** Views of the file. */
   readonly blocks: readonly PemBlock[];
-  readonly certificates: readonly X509Certificate[];
+  readonly certificates: readonly Certificate[];
 }
 
 function parseChain({ bytes, blocks: all }: PemFile, path: string): Chain {
@@ -172,11 +178,9 @@ function parseChain({ bytes, blocks: all }: PemFile, path: string): Chain {
   if (blocks.length > CHAIN_MAX)
     throw invalid(`${path} holds ${blocks.length} certificates, more than a chain of ${CHAIN_MAX}; is it a store of authorities?`);
   const certificates = blocks.map((block, index) => {
-    try {
-      return new X509Certificate(block.bytes);
-    } catch (error) {
-      throw invalid(`certificate ${index + 1} of ${path} cannot be read`, error);
-    }
+    const certificate = readCertificate(derOf(block), true);
+    if (certificate === null) throw invalid(`certificate ${index + 1} of ${path} cannot be read`);
+    return certificate;
   });
   return { blocks, certificates };
 }
@@ -191,10 +195,9 @@ function insteadOf(wanted: string, bytes: Buffer, blocks: readonly (PemBlock | u
   return `holds no PEM ${wanted}`;
 }
 
-interface Key {
+interface Key extends PrivateKey {
   /** A view of the file. */
   readonly block: PemBlock;
-  readonly object: KeyObject;
 }
 
 function parseKey({ bytes, mode, blocks: all }: PemFile, path: string, warnings: CertificateProblem[]): Key {
@@ -208,40 +211,14 @@ function parseKey({ bytes, mode, blocks: all }: PemFile, path: string, warnings:
   if (block.label.startsWith('ENCRYPTED') || block.bytes.includes('Proc-Type: 4,ENCRYPTED')) {
     throw invalid(`the key in ${path} is encrypted, which is not available yet; decrypt it with 'openssl pkey -in OLD -out NEW'`);
   }
-  const object = privateKey(block, path);
-  checkKind(object, path);
+  const key = readPrivateKey(block, path);
   if ((mode & 0o004) !== 0)
     warnings.push({ setting: 'key', message: `every user of this machine may read ${path}; run 'chmod 600' on it` });
-  return { block, object };
-}
-
-function privateKey(block: PemBlock, path: string): KeyObject {
-  try {
-    return createPrivateKey(block.bytes);
-  } catch {
-    // OpenSSL's own words say nothing of use to a person, and are not passed on.
-    throw invalid(`the private key in ${path} cannot be read`);
-  }
-}
-
-/** What the TLS engine can sign with, and what browsers accept. */
-function checkKind(key: KeyObject, path: string): void {
-  const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {};
-  switch (key.asymmetricKeyType) {
-    case 'rsa':
-      if ((modulusLength ?? 0) < RSA_BITS_MIN) throw invalid(`the RSA key in ${path} has ${modulusLength} bits; ${RSA_BITS_MIN} at least`);
-      return;
-    case 'ec':
-      if (!CURVES.includes(namedCurve ?? ''))
-        throw invalid(`the key in ${path} is on the curve ${namedCurve}; available: P-256, P-384, P-521`);
-      return;
-    default:
-      throw invalid(`keys of the type ${key.asymmetricKeyType} are not available (${path}); use ECDSA (P-256) or RSA`);
-  }
+  return { ...key, block };
 }
 
 function matchKey(chain: Chain, key: Key, certificatePath: string, keyPath: string, problems: CertificateProblem[]): void {
-  const owner = chain.certificates.findIndex((certificate) => certificate.checkPrivateKey(key.object));
+  const owner = chain.certificates.findIndex((certificate) => key.isOf(certificate));
   if (owner === 0) return;
   if (owner > 0) {
     problems.push({
@@ -253,9 +230,7 @@ function matchKey(chain: Chain, key: Key, certificatePath: string, keyPath: stri
   }
 }
 
-function checkDates(leaf: X509Certificate, path: string, nowMs: number, warnings: CertificateProblem[]): void {
-  const from = leaf.validFromDate.getTime();
-  const to = leaf.validToDate.getTime();
+function checkDates({ notBeforeMs: from, notAfterMs: to }: Certificate, path: string, nowMs: number, warnings: CertificateProblem[]): void {
   const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
   if (nowMs > to) warnings.push({ setting: 'certificate', message: `the certificate in ${path} expired on ${day(to)}` });
   else if (nowMs < from)
@@ -269,10 +244,8 @@ function checkDates(leaf: X509Certificate, path: string, nowMs: number, warnings
 }
 
 /** RFC 7633: a client that reads this refuses the certificate without an OCSP response. */
-function checkStapling(der: Uint8Array, certificates: number, path: string, warnings: CertificateProblem[]): void {
-  // Few have it: no other is read for it.
-  const leaf = Buffer.from(der.buffer, der.byteOffset, der.length).includes(TLS_FEATURE) ? readCertificate(der) : null;
-  if (leaf === null || !leaf.mustStaple) return;
+function checkStapling(leaf: Certificate, certificates: number, path: string, warnings: CertificateProblem[]): void {
+  if (!leaf.mustStaple) return;
   const lacks = leaf.ocspUris.every((uri) => !uri.startsWith('http:'))
     ? 'names no responder that could be asked by http'
     : certificates < 2
@@ -286,8 +259,7 @@ function checkStapling(der: Uint8Array, certificates: number, path: string, warn
 }
 
 /** Servers refuse a certificate that says what it is for, and does not say this. RFC 5280, section 4.2.1.12. */
-function checkForClients(der: Uint8Array, path: string, warnings: CertificateProblem[]): void {
-  const usage = readCertificate(der)?.extendedKeyUsage ?? null;
+function checkForClients({ extendedKeyUsage: usage }: Certificate, path: string, warnings: CertificateProblem[]): void {
   if (usage === null || usage.includes(EKU_CLIENT_AUTH) || usage.includes(EKU_ANY)) return;
   warnings.push({
     setting: 'certificate',
@@ -296,29 +268,14 @@ function checkForClients(der: Uint8Array, path: string, warnings: CertificatePro
 }
 
 /** The leaf's DNS names; its common name only when it has no subject alternative name at all. RFC 9525, section 6.3. */
-export function dnsNames(leaf: X509Certificate): readonly string[] {
+function dnsNames({ dnsNames: listedNames, hasAlternativeNames, subjectDer }: Certificate): readonly string[] {
   const names = new Set<string>();
-  const add = (text: string): void => {
+  for (const text of hasAlternativeNames ? listedNames : [commonName(subjectDer) ?? '']) {
     const wildcard = text.startsWith('*.');
     const name = hostName(wildcard ? text.slice(2) : text);
     if (name !== undefined) names.add(wildcard ? `*.${name}` : name);
-  };
-  if (leaf.subjectAltName !== undefined) {
-    for (const name of alternativeNames(leaf.subjectAltName)) if (name.startsWith('DNS:')) add(name.slice(4));
-    return [...names];
   }
-  const common = (leaf.toLegacyObject().subject as { CN?: string | string[] } | undefined)?.CN;
-  for (const name of Array.isArray(common) ? common : [common]) if (name !== undefined) add(name);
   return [...names];
-}
-
-/** Splits Node's rendering. Values with a comma or quote in them come as JSON strings, so that no value can pass for two. */
-function alternativeNames(text: string): readonly string[] {
-  return [...text.matchAll(/([A-Za-z ]+:)("(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)/g)].map(([, kind, value]) => {
-    if (!value!.startsWith('"')) return `${kind}${value}`;
-    const parsed: unknown = JSON.parse(value!);
-    return `${kind}${String(parsed)}`;
-  });
 }
 
 function invalid(message: string, cause?: unknown): TollgateError {

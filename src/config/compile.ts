@@ -244,7 +244,7 @@ class Compiler {
   }
 
   #add(file: CertificateFile, source: string): number {
-    const { chain, key, warnings: _warnings, ...rest } = file;
+    const { chain, key, warnings: _warnings, notes: _notes, ...rest } = file;
     const chainFingerprint = hash('sha256', chain);
     const same = this.#byChain.get(chainFingerprint);
     if (same !== undefined) {

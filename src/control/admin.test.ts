@@ -58,6 +58,7 @@ const PLAN: Plan = {
     {
       fingerprint: 'f',
       chainFingerprint: 'c',
+      algorithms: '',
       keyType: 'p256',
       names: ['shop.example'],
       notBeforeMs: 0,

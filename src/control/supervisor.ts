@@ -16,21 +16,22 @@ import { connectHandoff, DESCRIPTORS_PER_MESSAGE, sendDescriptors } from '../nat
 import { closeFd } from '../native/listen-sockets.ts';
 import { createSharedMemory } from '../native/shared-memory.ts';
 import type { ErrorLog, Log } from '../observe/log.ts';
-import type { ConnectionFilter, ConnectionView, FromCommand, FromWorker, WorkerHello } from '../plan/messages.ts';
+import type { ConnectionFilter, FromCommand, FromWorker, WorkerHello } from '../plan/messages.ts';
 import type { ListenAddress, Plan } from '../plan/plan.ts';
 import type { SpanRecord } from '../plan/span-record.ts';
 import { monotonicS, S_GENERATION, S_HEARTBEAT_S, S_PID, S_STATE, SharedTable, STATE_STARTING, tableBytes } from '../plan/table.ts';
 import { CertificateStatus } from './certificate-status.ts';
 import { ClockWatch } from './clock-watch.ts';
+import { ConnectionSurvey, type Connections } from './connection-survey.ts';
 import type { Answer, ControlServer, WorkerLink, WorkerListener } from './control-server.ts';
 import type { Inheritance, InheritedWorker } from './inheritance.ts';
 import { KeyLogFile } from './key-log-file.ts';
 import { LogFiles, Reopening } from './log-files.ts';
-import { hostAddresses, NameWatcher, namedTargets, type TargetHost } from './name-watcher.ts';
 import { removeWorkerList, writeWorkerList } from './process-identity.ts';
 import { RestartDelay } from './restart-delay.ts';
 import type { Snapshot } from './snapshot.ts';
 import { SocketKeeper, type SocketPart, type SocketSet } from './socket-keeper.ts';
+import { TargetNames } from './target-names.ts';
 import { TICKET_ROTATE_MS, TicketKeys } from './ticket-keys.ts';
 import { type WorkerEnvironment, WorkerProcess } from './worker-process.ts';
 
@@ -45,8 +46,6 @@ const KILL_MS = 2_000;
 const REOPEN_MS = 5_000;
 /** Time for all workers to adopt a plan. Milliseconds. */
 const APPLY_MS = 20_000;
-/** A worker tells of its connections within this time. Milliseconds. */
-const ANSWER_MS = 5_000;
 /** Rows of the shared table beyond two for every worker: for workers that finish what they have while others sit in their seats. */
 const SPARE_ROWS = 16;
 
@@ -106,11 +105,10 @@ export class Supervisor {
   #stopping: Promise<void> | null = null;
   #onWorkerGone: (() => void) | null = null;
   #lookedMs = 0;
-  #asked = 0;
-  readonly #questions = new Map<number, (answer: { readonly total: number; readonly list: readonly ConnectionView[] }) => void>();
+  readonly #survey = new ConnectionSurvey();
   #debug: { readonly client: string | null; readonly route: string | null; readonly untilMs: number } | null = null;
   readonly keyLog: KeyLogFile;
-  readonly #names: NameWatcher;
+  readonly #names: TargetNames;
   readonly certificateStatus: CertificateStatus;
 
   constructor(options: SupervisorOptions) {
@@ -123,7 +121,11 @@ export class Supervisor {
     this.#plan = options.plan;
     this.#blobs = options.blobs;
     this.#keys = new TicketKeys(Math.floor(Date.now() / 1_000), inheritance?.keys ?? null);
-    this.#names = new NameWatcher({ log: options.log, onChange: (name) => this.#onMoved(name) });
+    this.#names = new TargetNames(
+      options.log,
+      () => this.#plan,
+      () => this.#seated(),
+    );
     this.certificateStatus = new CertificateStatus(options.log, () => this.#all());
     const inherited = inheritance?.table ?? null;
     if (inherited !== null && inherited.table.workers >= options.workers) {
@@ -181,7 +183,7 @@ export class Supervisor {
       this.#control.events = { onWorker: (hello, link) => this.#onWorker(hello, link), onCommand };
       this.#inheritWorkers(inheritance, prepared.opened);
       for (const seat of this.#seats) if (seat.worker === null) this.#startWorker(seat);
-      for (const { host, addresses } of namedTargets(this.#plan)) this.#names.watch(host.name, hostAddresses(addresses));
+      this.#names.commit();
       this.#timers = [setInterval(() => this.#look(), LOOK_MS), setInterval(() => this.#rotateKeys(), TICKET_ROTATE_MS)];
       await this.#whenReady(START_MS, 'the workers do not start');
       this.#keeper.commit(this.#plan);
@@ -296,8 +298,7 @@ export class Supervisor {
       before.logs.close();
       this.#keeper.commit(this.#plan);
       this.certificateStatus.commit(this.#plan, blobs);
-      this.#names.keep(new Set(namedTargets(plan).map(({ host }) => host.name)));
-      for (const { host, addresses } of namedTargets(plan)) this.#names.watch(host.name, hostAddresses(addresses));
+      this.#names.commit();
     } catch (error) {
       this.#plan = before.plan;
       this.#blobs = before.blobs;
@@ -473,19 +474,7 @@ export class Supervisor {
     worker.tell({ type: 'tickets', keys }, secrets);
     this.certificateStatus.welcome(worker);
     worker.tellPlan(this.#plan, this.#blobs);
-    for (const { slot: target, host } of namedTargets(this.#plan)) this.#tellAddresses(worker, target, host);
-  }
-
-  #onMoved(name: string): void {
-    for (const { slot, host } of namedTargets(this.#plan)) {
-      if (host.name !== name) continue;
-      for (const { worker } of this.#seats) if (worker !== null) this.#tellAddresses(worker, slot, host);
-    }
-  }
-
-  #tellAddresses(worker: WorkerProcess, target: number, host: TargetHost): void {
-    const addresses = this.#names.addresses(host.name).map(({ address: ip, family }) => ({ family, ip, port: host.port }));
-    if (addresses.length > 0) worker.tell({ type: 'addresses', target, addresses });
+    this.#names.welcome(worker);
   }
 
   #onMessage(worker: WorkerProcess, message: FromWorker, blobs: readonly Uint8Array[]): void {
@@ -502,7 +491,7 @@ export class Supervisor {
       return;
     }
     if (message.type === 'reopened') this.#reopening?.onReopened(worker, message.serial);
-    if (message.type === 'connections') this.#questions.get(message.ask)?.(message);
+    if (message.type === 'connections') this.#survey.onAnswer(message.ask, message);
     if (message.type !== 'adopted' && message.type !== 'refused') return;
     const seat = this.#seats.find((each) => each.worker === worker);
     // One that has lost its seat meanwhile.
@@ -622,22 +611,9 @@ export class Supervisor {
   }
 
   /** Connections of all workers, those that finish too; with `close` they are ended. */
-  async connections(filter: ConnectionFilter, close: boolean, most: number): Promise<{ total: number; list: readonly ConnectionView[] }> {
-    const ask = ++this.#asked;
+  async connections(filter: ConnectionFilter, close: boolean, most: number): Promise<Connections> {
     const workers = this.#all().filter(({ link }) => link !== null);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const answers: { total: number; list: readonly ConnectionView[] }[] = [];
-    this.#questions.set(ask, (answer) => {
-      answers.push(answer);
-      if (answers.length === workers.length) resolve();
-    });
-    for (const worker of workers) worker.tell({ type: 'connections', ask, filter, close, most });
-    const late = setTimeout(resolve, ANSWER_MS);
-    if (workers.length > 0) await promise;
-    clearTimeout(late);
-    this.#questions.delete(ask);
-    const list = answers.flatMap((answer) => answer.list).sort((a, b) => b.seconds - a.seconds);
-    return { total: answers.reduce((sum, { total }) => sum + total, 0), list: list.slice(0, most) };
+    return await this.#survey.ask(workers, filter, close, most);
   }
 
   /** Has the workers log what `client` and `route` do, for a while; those that are started meanwhile too. */
@@ -699,8 +675,12 @@ export class Supervisor {
     this.#list(found);
   }
 
+  #seated(): WorkerProcess[] {
+    return this.#seats.flatMap(({ worker }) => (worker === null ? [] : [worker]));
+  }
+
   #all(): WorkerProcess[] {
-    return [...this.#seats.flatMap(({ worker }) => (worker === null ? [] : [worker])), ...this.#finishing];
+    return [...this.#seated(), ...this.#finishing];
   }
 
   // --- the end ----------------------------------------------------------------------------------------------------------

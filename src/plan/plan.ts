@@ -177,6 +177,8 @@ export interface CertificatePlan {
   /** SHA-256 of the whole chain as PEM, hex: what makes two contexts the same. */
   readonly chainFingerprint: string;
   readonly keyType: KeyType;
+  /** What a TLS library may not take them for, as a short digest: of each certificate of the chain its kind of key, and of signature. */
+  readonly algorithms: string;
   /** DNS names of the leaf, lower-case, A-labels, wildcards as `*.example.com`. */
   readonly names: readonly string[];
   readonly notBeforeMs: number;

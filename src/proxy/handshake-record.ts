@@ -79,7 +79,7 @@ function write(client: ClientConnection, handshake: Handshake | null, { fault, a
       offered: known && fault !== 0 ? offerOf(hello) : null,
       policy: fault === 0 ? null : (owner?.policy.name ?? null),
       allowed: owner === null ? null : allowedOf(fault, owner, site),
-      library: session?.libraryError() ?? '',
+      library: session?.libraryError() ?? handshake?.libraryProblem ?? '',
       certificate: session?.peerChain()[0] ?? null,
       durationUs: Math.round((performance.now() - client.acceptedMs) * 1_000),
     },

@@ -23,6 +23,7 @@ import {
   FAULT_MEMORY,
   FAULT_TLS_CERTIFICATE_STATUS_UNKNOWN,
   FAULT_TLS_CLIENT_ALERT,
+  FAULT_TLS_INTERNAL,
   FAULT_TLS_TIMEOUT,
   faultOf,
   NEED_MORE,
@@ -51,7 +52,7 @@ import {
   observe,
   suitePlace,
 } from '../plan/counters.ts';
-import { contextAt, type NameOwner } from '../tls/certificate-table.ts';
+import { contextAt, type NameOwner, problemAt } from '../tls/certificate-table.ts';
 import type { TlsSession } from '../tls/engine.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { BLINDED, CLEARED, HANDSHAKE, HELD, HELLO } from './client-state.ts';
@@ -82,6 +83,8 @@ export class Handshake implements RevocationWaiter {
   hello: Buffer | null = null;
   /** Who serves the name. */
   owner: NameOwner | null = null;
+  /** Why there is no context for it. */
+  libraryProblem = '';
   #identity: ClientIdentity | null = null;
   #judge: ClientJudge | null = null;
 
@@ -99,6 +102,7 @@ export class Handshake implements RevocationWaiter {
     this.session = null;
     this.hello = null;
     this.owner = null;
+    this.libraryProblem = '';
     this.#identity = null;
     this.#judge = null;
     if (spares.length < SPARES_MAX) spares.push(this);
@@ -175,6 +179,11 @@ export class Handshake implements RevocationWaiter {
     client.clientRules = owner.rule.clients?.id ?? '';
     this.#judge = site.judges.get(client.clientRules) ?? null;
     const tls = contextAt(owner, nowMs);
+    if (tls === null) {
+      this.libraryProblem = problemAt(owner, nowMs);
+      this.#refuse(FAULT_TLS_INTERNAL);
+      return;
+    }
     if (context.keyLog !== null) context.keyLog.watch(site, tls);
     const session = tls.session(client.fd);
     if (session === null) {

@@ -241,7 +241,7 @@ function certificateOf(der: Uint8Array | null): object {
 
 /** What a server showed: its own certificate with its names and times, and who signed it, as far as the server said. */
 function shownBy(chain: readonly Uint8Array[]): object {
-  const [leaf = null, ...rest] = chain.map(readCertificate);
+  const [leaf = null, ...rest] = chain.map((der) => readCertificate(der));
   if (leaf === null) return {};
   const cut = (text: string): string => text.slice(0, SERVER_NAME_MAX);
   return {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KeyType } from '../base/key-type.ts';
 import type { ListenerPlan, Plan, TlsPlan, TlsRulePlan } from '../plan/plan.ts';
-import { CertificateTable, contextAt } from './certificate-table.ts';
+import { CertificateTable, contextAt, problemAt } from './certificate-table.ts';
 import { ContextPool } from './context-pool.ts';
 import type { ContextOptions, TlsContext, TlsEngine } from './engine.ts';
 import { deriveTicketKey, TicketKeyRing } from './ticket-keys.ts';
@@ -11,11 +11,16 @@ import { deriveTicketKey, TicketKeyRing } from './ticket-keys.ts';
 class RecordingEngine implements TlsEngine {
   readonly name = 's2n';
   readonly library = 'none';
+  /** Certificates and keys that it was given. */
+  readonly seen: string[] = [];
+  takesAll = false;
   readonly made: { options: ContextOptions; keys: string[]; staples: string[]; retired: boolean }[] = [];
   context(options: ContextOptions): TlsContext {
-    if (options.certificates.some((each) => each.plan.source === 'broken')) throw new Error('certificate: broken');
+    if (!this.takesAll && options.certificates.some((each) => each.plan.source === 'broken')) throw new Error('certificate: broken');
     const entry = { options, keys: [] as string[], staples: [] as string[], retired: false };
     this.made.push(entry);
+    for (const { chainPem, keyPem } of options.certificates)
+      this.seen.push([chainPem, keyPem].map((bytes) => Buffer.from(bytes).toString('latin1')).join(' '));
     return Object.assign(
       {
         session: () => {
@@ -39,6 +44,8 @@ interface Given {
   readonly from?: number;
   readonly until?: number;
   readonly keyType?: KeyType;
+  /** Default: as all the others. */
+  readonly algorithms?: string;
 }
 
 const NOW = 1_000;
@@ -67,8 +74,14 @@ function poolOf(): ContextPool {
 function build(
   engine: RecordingEngine,
   given: readonly Given[],
-  { pool = poolOf(), strict = false, rules = [RULE] as readonly TlsRulePlan[] } = {},
-): CertificateTable {
+  {
+    pool = poolOf(),
+    strict = false,
+    rules = [RULE] as readonly TlsRulePlan[],
+    staples = new Map([['f0', Buffer.from('first')]]),
+    blobs = given.flatMap(() => [Buffer.from('chain'), Buffer.from('key')]),
+  } = {},
+): CertificateTable & { steps: number } {
   const tls: TlsPlan = {
     engine: 's2n',
     engineReason: '',
@@ -79,10 +92,11 @@ function build(
     alpn: ['http/1.1'],
     rules,
   };
-  const certificates = given.map(({ names, source = 'fine', from = 0, until = 2 * NOW, keyType = 'p256' }, i) => ({
+  const certificates = given.map(({ names, source = 'fine', from = 0, until = 2 * NOW, keyType = 'p256', algorithms = keyType }, i) => ({
     fingerprint: `f${i}`,
     chainFingerprint: `c${i}`,
     keyType,
+    algorithms,
     names,
     notBeforeMs: from,
     notAfterMs: until,
@@ -90,7 +104,6 @@ function build(
     chainBlob: 2 * i,
     keyBlob: 2 * i + 1,
   }));
-  const blobs = given.flatMap(() => [Buffer.from('chain'), Buffer.from('key')]);
   const parts = {
     engine,
     pool,
@@ -98,19 +111,19 @@ function build(
     blobs,
     nowMs: NOW,
     judgeOf: () => () => 0,
-    staples: new Map([['f0', Buffer.from('first')]]),
+    staples,
   };
-  const steps = CertificateTable.build(parts, { name: 'web' } as ListenerPlan, tls);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
+  const work = CertificateTable.build(parts, { name: 'web' } as ListenerPlan, tls);
+  for (let steps = 0; ; steps++) {
+    const step = work.next();
+    if (step.done === true) return Object.assign(step.value, { steps });
   }
 }
 
 /** Fingerprints of what serves `name` at `nowMs`. */
 function serving(table: CertificateTable, name: string | null, nowMs = NOW): readonly string[] {
   const owner = table.find(name, nowMs);
-  return owner === null ? ['nobody'] : fingerprints(contextAt(owner, nowMs));
+  return owner === null ? ['nobody'] : fingerprints(contextAt(owner, nowMs)!);
 }
 
 function fingerprints(context: TlsContext): string[] {
@@ -156,12 +169,58 @@ test('CertificateTable gives certificates of one name one context, and names of 
 
 test('CertificateTable.staple() shows a response with its certificate, in contexts made before and behind', () => {
   const engine = new RecordingEngine();
-  const table = build(engine, [{ names: ['a.test'] }, { names: ['b.test'] }]);
+  const staples = new Map([['f0', Buffer.from('first')]]);
+  const table = build(engine, [{ names: ['a.test'] }, { names: ['b.test'] }], { staples });
+  staples.set('f1', Buffer.from('response'));
   table.staple('f1', Buffer.from('response'));
   assert.deepEqual(
-    engine.made.map(({ staples }) => staples),
-    [['f0 5', 'f1 8'], ['f1 8']],
+    engine.made.map((each) => each.staples),
+    [['f0 5', 'f1 8']],
+    'what is not made yet is shown nothing',
   );
+  assert.deepEqual(serving(table, 'b.test'), ['f1']);
+  assert.deepEqual(engine.made[1]?.staples, ['f1 8']);
+});
+
+test('CertificateTable makes the first context of each kind, and the others when they are asked for, once', () => {
+  const engine = new RecordingEngine();
+  const many = Array.from({ length: 1_000 }, (_, i) => ({ names: [`h${i}.test`] }));
+  const rules = [RULE, { ...RULE, names: ['h7.test', 'h8.test'], policy: 'modern' }] as const;
+  const table = build(engine, [...many, { names: ['odd.test'], algorithms: 'others' }], { rules });
+  assert.ok(table.steps > 2 * many.length, 'a step for each certificate, and for each context');
+  assert.deepEqual(
+    engine.made.map(({ options }) => [options.policy, options.certificates[0]?.plan.fingerprint]),
+    [
+      ['intermediate@1', 'f0'],
+      ['modern@1', 'f7'],
+      ['intermediate@1', 'f1000'],
+    ],
+  );
+  for (const _ of [1, 2]) for (const name of ['h500.test', 'h8.test', 'odd.test']) serving(table, name);
+  assert.equal(engine.made.length, 5);
+});
+
+test('CertificateTable keeps certificates in memory of its own, and no key longer than it must', () => {
+  const engine = new RecordingEngine();
+  const blobs = Array.from({ length: 3 }, () => [Buffer.from('chain'), Buffer.from('key')]).flat();
+  const table = build(engine, [{ names: ['a.test'] }, { names: ['b.test'] }, { names: ['c.test'] }], { blobs });
+  for (const blob of blobs) blob.fill(0);
+  serving(table, 'b.test');
+  assert.deepEqual(engine.seen, ['chain key', 'chain key']);
+  for (const _ of table.retire());
+  const keys = engine.made.flatMap(({ options }) => options.certificates.map(({ keyPem }) => Buffer.from(keyPem).toString('latin1')));
+  assert.deepEqual(keys, ['\0\0\0', '\0\0\0']);
+});
+
+test('a context that the library does not take is none, with its reason, and is tried again', () => {
+  const engine = new RecordingEngine();
+  const table = build(engine, [{ names: ['a.test'] }, { names: ['b.test'], source: 'broken' }]);
+  const owner = table.find('b.test', NOW)!;
+  assert.equal(contextAt(owner, NOW), null);
+  assert.equal(problemAt(owner, NOW), 'certificate: broken');
+  assert.deepEqual(serving(table, 'a.test'), ['f0'], 'others have theirs');
+  engine.takesAll = true;
+  assert.deepEqual(serving(table, 'b.test'), ['f1']);
 });
 
 test('CertificateTable takes the valid certificate of a kind, whatever the order, and changes when its time comes', () => {
@@ -215,15 +274,22 @@ test('CertificateTable shares contexts with the table before it, and gives back 
   const engine = new RecordingEngine();
   const pool = poolOf();
   const first = build(engine, SOME, { pool });
+  for (const name of ['shop.example', 'other.example']) serving(first, name);
   const second = build(engine, [...SOME, { names: ['new.example'] }], { pool });
+  serving(second, 'new.example');
   assert.equal(engine.made.length, 4);
   assert.deepEqual([...first.retire()].length, 3, 'a step for each');
   assert.equal(pool.size, 4);
   const third = build(engine, SOME.slice(0, 2), { pool });
   for (const _ of second.retire());
   assert.deepEqual(
-    engine.made.map(({ retired }) => retired),
-    [false, false, true, true],
+    engine.made.map(({ retired, options }) => [options.certificates[0]?.plan.fingerprint, retired]),
+    [
+      ['f0', false],
+      ['f2', true],
+      ['f1', false],
+      ['f3', true],
+    ],
   );
   for (const _ of third.retire());
   assert.equal(pool.size, 0);
@@ -232,7 +298,10 @@ test('CertificateTable shares contexts with the table before it, and gives back 
 test('CertificateTable retires what it made when one certificate is refused', () => {
   const engine = new RecordingEngine();
   const pool = poolOf();
-  assert.throws(() => build(engine, [{ names: ['a.test'] }, { names: ['b.test'], source: 'broken' }], { pool }), /broken/);
+  assert.throws(
+    () => build(engine, [{ names: ['a.test'] }, { names: ['b.test'], source: 'broken', algorithms: 'others' }], { pool }),
+    /broken/,
+  );
   assert.ok(engine.made.length > 0 && engine.made.every((each) => each.retired));
   assert.equal(pool.size, 0);
 });

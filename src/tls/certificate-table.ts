@@ -3,6 +3,9 @@
  * two certificates for a name the one that is valid now. Certificates for the same name with keys of different types share a context, and
  * the engine takes what the client can verify. Rules may differ by name: they are chosen in the same way. Immutable; a new plan makes a new one.
  *
+ * Contexts are made when their names are first asked for. With the table the first of each kind of certificate is made, under each of the rules:
+ * what a library does not take is refused with the plan, since it is by their kind that certificates that were read and checked are not taken.
+ *
  *   name -> owner: rule and spans;   span: until when, the context of the certificates that are valid until then, or of none that is
  */
 import { assert } from '../base/assert.ts';
@@ -12,8 +15,8 @@ import { policyOf } from '../hello/policies.ts';
 import { type Policy, underFloor } from '../hello/policy.ts';
 import { addCandidate, RuleNames, spansOf, wildcardOf } from '../plan/certificate-choice.ts';
 import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
-import type { CertificatePlan, ListenerPlan, Plan, TlsPlan, TlsRulePlan } from '../plan/plan.ts';
-import type { ContextPool, SharedContext } from './context-pool.ts';
+import type { ListenerPlan, Plan, TlsPlan, TlsRulePlan } from '../plan/plan.ts';
+import type { ContextPool, ContextRecipe, SharedContext } from './context-pool.ts';
 import type { ClientCertificateRules, ContextOptions, PeerJudge, TlsContext, TlsEngine } from './engine.ts';
 
 /** What a table is made from. */
@@ -26,7 +29,7 @@ export interface TableParts {
   readonly nowMs: number;
   /** Who may come in by a certificate, under these rules. */
   readonly judgeOf: (clients: ClientCertificatesPlan) => PeerJudge;
-  /** OCSP responses to show, by the certificate's fingerprint. */
+  /** OCSP responses to show, by the certificate's fingerprint: those of the time when a context is made. */
   readonly staples: ReadonlyMap<string, Uint8Array>;
 }
 
@@ -59,6 +62,8 @@ export class CertificateTable {
   readonly #pool: ContextPool;
   /** Ids of the contexts it has taken. */
   readonly #taken = new Set<string>();
+  /** What the library was shown while the table was made: rules, and kinds of certificates. */
+  readonly #tried = new Set<string>();
   readonly #strict: boolean;
   #fallback: NameOwner | undefined;
 
@@ -67,7 +72,7 @@ export class CertificateTable {
     this.#strict = strict;
   }
 
-  /** Makes every context; yields behind each, so that a worker may do other things meanwhile. What throws has given back what it took. */
+  /** Yields behind each context, so that a worker may do other things meanwhile. What throws has given back what it took. */
   static *build(parts: TableParts, listener: ListenerPlan, tls: TlsPlan): Generator<undefined, CertificateTable, undefined> {
     assert(tls.certificates.length > 0, 'a TLS listener has a certificate');
     const table = new CertificateTable(parts.pool, tls.strict);
@@ -79,24 +84,23 @@ export class CertificateTable {
         addCandidate(candidates, parts.plan.certificates, index);
         yield;
       }
-      const texts = tls.rules.map((rule) => rulesText(parts.engine, listener, tls, rule));
+      const ruleSets = tls.rules.map((rule) => ruleSetOf(parts, listener, tls, rule));
       const owners = new Map<string, NameOwner>();
       const first = [tls.certificates[0]!];
-      // A name with rules of its own may be one that a wildcard certificate is for, or none.
-      for (const name of new Set([...candidates.keys(), ...rules.names])) {
+      for (const name of namesOf(candidates, rules)) {
         const own = candidates.get(name) ?? candidates.get(wildcardOf(name)) ?? first;
         const rule = rules.find(name);
         const ruleIndex = tls.rules.indexOf(rule);
         const id = `${ruleIndex} ${own.join(',')}`;
         let owner = owners.get(id);
         if (owner === undefined) {
-          owner = yield* table.#own(parts, tls, rule, texts[ruleIndex]!, own);
+          owner = yield* table.#own(parts, ruleSets[ruleIndex]!, own);
           owners.set(id, owner);
         }
         if (name.startsWith('*.')) table.#wildcards.set(name.slice(2), owner);
         else table.#exact.set(name, owner);
       }
-      table.#fallback = owners.get(`0 ${first.join(',')}`) ?? (yield* table.#own(parts, tls, tls.rules[0]!, texts[0]!, first));
+      table.#fallback = owners.get(`0 ${first.join(',')}`) ?? (yield* table.#own(parts, ruleSets[0]!, first));
       whole = true;
       return table;
     } finally {
@@ -104,28 +108,26 @@ export class CertificateTable {
     }
   }
 
-  *#own(
-    parts: TableParts,
-    tls: TlsPlan,
-    rule: TlsRulePlan,
-    text: string,
-    candidates: readonly number[],
-  ): Generator<undefined, NameOwner, undefined> {
+  *#own(parts: TableParts, rules: RuleSet, candidates: readonly number[]): Generator<undefined, NameOwner, undefined> {
     const { certificates } = parts.plan;
     const spans: Span[] = [];
     for (const { untilMs, group, valid } of spansOf(certificates, candidates, parts.nowMs)) {
-      const ruleSet = ruleSetOf(text, group, certificates);
-      const shared = this.#pool.take(ruleSet, () => newContext(parts, contextOptions(parts, tls, rule, group, ruleSet)));
+      // What tells it from every other: tickets of one are worth nothing to another, and those that have the same share a context.
+      const id = `${rules.text} ${group.map((index) => certificates[index]!.chainFingerprint).join()}`;
+      const shared = this.#pool.take(id, () => new Recipe(parts, rules, group, id));
       // Taken once, however many names it serves.
-      if (this.#taken.has(ruleSet)) this.#pool.giveBack(ruleSet);
-      this.#taken.add(ruleSet);
+      if (this.#taken.has(id)) this.#pool.giveBack(id);
+      this.#taken.add(id);
+      const kind = `${rules.index} ${group.map((index) => certificates[index]!.algorithms).join()}`;
+      if (!this.#tried.has(kind)) shared.open();
+      this.#tried.add(kind);
       spans.push({ untilMs, shared, valid, keys: group.map((index) => certificates[index]!.keyType) });
       yield;
     }
     return {
-      rule,
-      policy: policyOf(rule.policy),
-      report: rule.report === null ? null : policyOf(rule.report),
+      rule: rules.rule,
+      policy: rules.policy,
+      report: rules.report,
       engine: parts.engine.name,
       spans,
       names: new Set(candidates.flatMap((index) => certificates[index]!.names)),
@@ -180,9 +182,19 @@ export class CertificateTable {
   }
 }
 
-/** The context for a connection made now. */
-export function contextAt(owner: NameOwner, nowMs: number): TlsContext {
+/** Those of certificates, and those with rules of their own: a wildcard certificate may be for one, or none. */
+function* namesOf(candidates: ReadonlyMap<string, unknown>, rules: RuleNames): Generator<string, void, undefined> {
+  yield* candidates.keys();
+  for (const name of rules.names) if (!candidates.has(name)) yield name;
+}
+
+/** The context for a connection made now; null: it cannot be made, and `problemAt` says why. */
+export function contextAt(owner: NameOwner, nowMs: number): TlsContext | null {
   return spanAt(owner, nowMs).shared.ready;
+}
+
+export function problemAt(owner: NameOwner, nowMs: number): string {
+  return spanAt(owner, nowMs).shared.problem;
 }
 
 /** Types of the keys that a client which comes now could be shown a certificate of. */
@@ -196,57 +208,89 @@ function spanAt({ spans }: NameOwner, nowMs: number): Span {
   return spans[i]!;
 }
 
-/** What tells this rule set from every other: tickets of one are worth nothing to another, and those that have the same share a context. */
-function ruleSetOf(text: string, group: readonly number[], certificates: readonly CertificatePlan[]): string {
-  return `${text} ${group.map((index) => certificates[index]!.chainFingerprint).join()}`;
+/** One of a listener's rules, and what of it is the same for ten thousand certificates. */
+interface RuleSet {
+  readonly index: number;
+  readonly rule: TlsRulePlan;
+  readonly policy: Policy;
+  readonly report: Policy | null;
+  /** What tells it from the rules of others. */
+  readonly text: string;
+  readonly options: Omit<ContextOptions, 'ruleSet' | 'certificates'>;
 }
 
-/** All of that but the certificates: the same for ten thousand of them. */
-function rulesText(engine: TlsEngine, listener: ListenerPlan, tls: TlsPlan, rule: TlsRulePlan): string {
-  // What is only reported changes nothing for a client that returns.
-  const { names: _names, report: _report, clients, ...rest } = rule;
+function ruleSetOf(parts: TableParts, listener: ListenerPlan, tls: TlsPlan, rule: TlsRulePlan): RuleSet {
   const { alpn, compressCertificates, ticketLifetimeS } = tls;
-  return JSON.stringify([engine.name, listener.name, rest, alpn, compressCertificates, ticketLifetimeS, clients?.id ?? null]);
-}
-
-function contextOptions(parts: TableParts, tls: TlsPlan, rule: TlsRulePlan, group: readonly number[], ruleSet: string): ContextOptions {
-  const { plan, blobs } = parts;
-  const certificates = group.map((index) => {
-    const certificate = plan.certificates[index];
-    const chainPem = blobs[certificate?.chainBlob ?? -1];
-    const keyPem = blobs[certificate?.keyBlob ?? -1];
-    assert(certificate !== undefined && chainPem !== undefined && keyPem !== undefined, 'a plan carries its certificates');
-    return { chainPem, keyPem, plan: certificate };
-  });
+  // What is only reported changes nothing for a client that returns.
+  const { names: _names, report, clients, ...rest } = rule;
   const { minVersion, requirePostQuantum, tickets } = rule;
   const policy = policyOf(rule.policy);
-  const rules = underFloor(policy, minVersion, requirePostQuantum);
-  const { alpn, compressCertificates, ticketLifetimeS } = tls;
   return {
-    ruleSet,
-    policy: policy.name,
-    rules,
-    certificates,
-    alpn,
-    tickets,
-    clients: clientRules(rule.clients, parts),
-    compressCertificates,
-    ticketLifetimeS,
+    index: tls.rules.indexOf(rule),
+    rule,
+    policy,
+    report: report === null ? null : policyOf(report),
+    text: JSON.stringify([parts.engine.name, listener.name, rest, alpn, compressCertificates, ticketLifetimeS, clients?.id ?? null]),
+    options: {
+      policy: policy.name,
+      rules: underFloor(policy, minVersion, requirePostQuantum),
+      alpn,
+      tickets,
+      clients: clientRules(clients, parts),
+      compressCertificates,
+      ticketLifetimeS,
+    },
   };
 }
 
-function newContext({ engine, staples }: TableParts, options: ContextOptions): TlsContext {
-  const context = engine.context(options);
-  for (const { plan } of options.certificates) {
-    const response = staples.get(plan.fingerprint);
-    if (response !== undefined) context.staple(plan.fingerprint, response);
+/** A context that is not made yet. It keeps what it needs, and no more of a plan. */
+class Recipe implements ContextRecipe {
+  readonly #engine: TlsEngine;
+  readonly #staples: ReadonlyMap<string, Uint8Array>;
+  readonly #options: RuleSet['options'];
+  readonly #ruleSet: string;
+  readonly #certificates: ContextOptions['certificates'];
+
+  /** Of the certificates `group`. */
+  constructor(parts: TableParts, rules: RuleSet, group: readonly number[], ruleSet: string) {
+    this.#engine = parts.engine;
+    this.#staples = parts.staples;
+    this.#options = rules.options;
+    this.#ruleSet = ruleSet;
+    this.#certificates = group.map((index) => copyOf(parts, index));
   }
-  return context;
+
+  make(): TlsContext {
+    const certificates = this.#certificates;
+    const context = this.#engine.context({ ...this.#options, ruleSet: this.#ruleSet, certificates });
+    for (const { plan } of certificates) {
+      const response = this.#staples.get(plan.fingerprint);
+      if (response !== undefined) context.staple(plan.fingerprint, response);
+    }
+    return context;
+  }
+
+  forget(): void {
+    for (const { keyPem } of this.#certificates) keyPem.fill(0);
+  }
+}
+
+/** A certificate and its key, copied: a plan's blobs are zeroed once it is adopted. */
+function copyOf({ plan, blobs }: TableParts, index: number): ContextOptions['certificates'][number] {
+  const certificate = plan.certificates[index];
+  const chainPem = blobs[certificate?.chainBlob ?? -1];
+  const keyPem = blobs[certificate?.keyBlob ?? -1];
+  assert(certificate !== undefined && chainPem !== undefined && keyPem !== undefined, 'a plan carries its certificates');
+  // One piece of memory for both, and not from Node's pool: keys must not share a slab with strangers.
+  const memory = new Uint8Array(chainPem.length + keyPem.length);
+  memory.set(chainPem);
+  memory.set(keyPem, chainPem.length);
+  return { chainPem: memory.subarray(0, chainPem.length), keyPem: memory.subarray(chainPem.length), plan: certificate };
 }
 
 function clientRules(clients: ClientCertificatesPlan | null, { blobs, judgeOf }: TableParts): ClientCertificateRules | null {
   if (clients === null) return null;
   const caPem = blobs[clients.authoritiesBlob];
   assert(caPem !== undefined, 'a plan carries its authorities');
-  return { required: clients.mode === 'required', caPem, depth: clients.depth, judge: judgeOf(clients) };
+  return { required: clients.mode === 'required', caPem: Uint8Array.from(caPem), depth: clients.depth, judge: judgeOf(clients) };
 }

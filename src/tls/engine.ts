@@ -67,7 +67,7 @@ export interface ContextOptions {
   /** The policy's name (hello/policies.ts), for an engine that has policies by name, and what it allows, for one that has none. */
   readonly policy: string;
   readonly rules: TlsRules;
-  /** PEM; zeroed by the caller once the context is made. */
+  /** PEM, copied; the caller zeroes the keys. */
   readonly certificates: readonly { readonly chainPem: Uint8Array; readonly keyPem: Uint8Array; readonly plan: CertificatePlan }[];
   readonly alpn: readonly string[];
   readonly tickets: boolean;

@@ -71,7 +71,7 @@ export const HANDSHAKE_FAILURES: readonly HandshakeFailure[] = Object.freeze([
   row(faults.FAULT_TLS_MALFORMED, 'it does not keep to the protocol', [10, 22, 47, 50], [10, 22, 47, 50]),
   row(faults.FAULT_TLS_DECRYPT, 'a record that does not decrypt', [], [20]),
   row(faults.FAULT_TLS_BAD_FINISHED, 'its Finished does not fit: what the two have seen of the handshake differs', [], [51]),
-  row(faults.FAULT_TLS_INTERNAL, 'the TLS library could not', [80], [80]),
+  row(faults.FAULT_TLS_INTERNAL, 'the TLS library could not, or does not take our certificate', [80], [80]),
   row(faults.FAULT_MEMORY, 'there is no memory for another session', [80], [80]),
   certificate(faults.FAULT_TLS_CERTIFICATE_MISSING, 'it shows no certificate, and must', 40, 116),
   certificate(faults.FAULT_TLS_CERTIFICATE_EXPIRED, 'its certificate has expired', 45),

@@ -48,6 +48,7 @@ function context(clients: Partial<ClientCertificateRules> = {}, ruleSet = 'bank'
         plan: {
           fingerprint: 'x',
           chainFingerprint: 'x',
+          algorithms: '',
           keyType: 'p256',
           names: [],
           notBeforeMs: 0,

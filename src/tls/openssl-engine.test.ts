@@ -20,6 +20,7 @@ const reactor = testReactor();
 const PLAN = {
   fingerprint: 'x',
   chainFingerprint: 'x',
+  algorithms: '',
   keyType: 'rsa' as const,
   names: [],
   notBeforeMs: 0,

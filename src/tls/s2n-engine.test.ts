@@ -47,6 +47,7 @@ const BARE: ContextOptions = {
 const PLAN = {
   fingerprint: 'x',
   chainFingerprint: 'x',
+  algorithms: '',
   keyType: 'p256' as const,
   names: [],
   notBeforeMs: 0,

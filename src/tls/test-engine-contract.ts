@@ -534,6 +534,7 @@ function planOf(certificate: ContractCertificate): CertificatePlan {
   return {
     fingerprint: isCertificate ? new X509Certificate(certificate.chainPem).fingerprint256 : 'none',
     chainFingerprint: 'none',
+    algorithms: '',
     names: ['localhost'],
     keyType: 'p256',
     notBeforeMs: 0,

@@ -87,6 +87,7 @@ test('readCertificate() reads names, usages and addresses', () => {
   assert.deepEqual(read.extendedKeyUsage, ['1.3.6.1.5.5.7.3.2', '1.3.6.1.5.5.7.3.9']);
   assert.deepEqual(read.crlUris, ['http://crl.example/a.crl', 'http://crl.example/b.crl']);
   assert.deepEqual(read.ocspUris, ['http://ocsp.example/']);
+  assert.deepEqual(read.issuerUris, ['http://ca.example/ca.crt']);
   assert.equal(read.mustStaple, true);
   assert.equal(read.isAuthority, true);
   assert.equal(read.subjectKeyId.length, 40);
@@ -107,6 +108,8 @@ test('readCertificate() refuses a name with a control character, which a header 
   for (const control of [0x0a, 0x0d, 0x00, 0x20, 0x7f, 0x80]) {
     bytes[at + 3] = control;
     assert.equal(readCertificate(bytes), null);
+    // One of ours is shown, not told of.
+    assert.deepEqual([readCertificate(bytes, true)?.dnsNames, readCertificate(bytes, true)?.hasAlternativeNames], [[], true]);
   }
 });
 

@@ -29,6 +29,7 @@ const EXTENSIONS_MAX = 64;
 // Bits of keyUsage, the first bit highest.
 export const KEY_USAGE_DIGITAL_SIGNATURE = 0x80;
 export const KEY_USAGE_KEY_AGREEMENT = 0x08;
+export const KEY_USAGE_CERT_SIGN = 0x04;
 export const KEY_USAGE_CRL_SIGN = 0x02;
 /** Extended key usages: TLS clients, OCSP responders, anything. */
 export const EKU_CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
@@ -48,9 +49,13 @@ export interface Certificate {
   readonly issuerDer: Uint8Array;
   readonly subjectDer: Uint8Array;
   readonly publicKeyDer: Uint8Array;
+  /** DER of the AlgorithmIdentifier that it is signed by, a view. */
+  readonly signatureDer: Uint8Array;
   /** Unix time, milliseconds. */
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /** Whether there are alternative names, of whatever kind. */
+  readonly hasAlternativeNames: boolean;
   readonly dnsNames: readonly string[];
   readonly emails: readonly string[];
   readonly uris: readonly string[];
@@ -63,14 +68,18 @@ export interface Certificate {
   readonly isAuthority: boolean;
   /** Hex; '' without. */
   readonly subjectKeyId: string;
+  readonly authorityKeyId: string;
   /** Where its issuer publishes lists of what it revoked, and answers for single certificates. */
   readonly crlUris: readonly string[];
   readonly ocspUris: readonly string[];
+  /** Where the issuer's own certificate is to be had. */
+  readonly issuerUris: readonly string[];
   /** RFC 7633: clients are to be shown an OCSP response with it. */
   readonly mustStaple: boolean;
 }
 
 interface Draft {
+  hasAlternativeNames: boolean;
   dnsNames: string[];
   emails: string[];
   uris: string[];
@@ -79,13 +88,18 @@ interface Draft {
   extendedKeyUsage: string[] | null;
   isAuthority: boolean;
   subjectKeyId: string;
+  authorityKeyId: string;
   crlUris: string[];
   ocspUris: string[];
+  issuerUris: string[];
   mustStaple: boolean;
 }
 
-/** Reads `der`, which is kept. Null when it is malformed or larger than the bound. */
-export function readCertificate(der: Uint8Array): Certificate | null {
+/**
+ * Reads `der`, which is kept. Null when it is malformed or larger than the bound. A name or an address with characters that no header could
+ * carry is malformed, too; in a certificate of our own, which is nobody's word that is handed on, it is passed over (`isOurs`).
+ */
+export function readCertificate(der: Uint8Array, isOurs = false): Certificate | null {
   if (der.length > CERTIFICATE_BYTES_MAX) return null;
   const outer = new DerReader(der);
   if (!outer.take(DER_SEQUENCE) || !outer.isAtEnd) return null;
@@ -98,7 +112,9 @@ export function readCertificate(der: Uint8Array): Certificate | null {
   if (!tbs.take(DER_INTEGER) || !isInteger(der, tbs.start, tbs.stop)) return null;
   const serialBytes = withoutZeros(tbs.contents());
   if (serialBytes.length > SERIAL_BYTES_MAX) return null;
-  if (!tbs.take(DER_SEQUENCE) || !tbs.take(DER_SEQUENCE)) return null;
+  if (!tbs.take(DER_SEQUENCE)) return null;
+  const signatureDer = tbs.whole();
+  if (!tbs.take(DER_SEQUENCE)) return null;
   const issuerDer = tbs.whole();
   const issuer = nameText(der, tbs.from, tbs.stop);
   if (!tbs.take(DER_SEQUENCE)) return null;
@@ -114,6 +130,7 @@ export function readCertificate(der: Uint8Array): Certificate | null {
   tbs.takeIf(contextTag(1, false));
   tbs.takeIf(contextTag(2, false));
   const draft: Draft = {
+    hasAlternativeNames: false,
     dnsNames: [],
     emails: [],
     uris: [],
@@ -122,13 +139,15 @@ export function readCertificate(der: Uint8Array): Certificate | null {
     extendedKeyUsage: null,
     isAuthority: false,
     subjectKeyId: '',
+    authorityKeyId: '',
     crlUris: [],
     ocspUris: [],
+    issuerUris: [],
     mustStaple: false,
   };
   if (tbs.takeIf(contextTag(3, true))) {
     const wrapper = tbs.inside();
-    if (!wrapper.take(DER_SEQUENCE) || !wrapper.isAtEnd || !readExtensions(wrapper.inside(), draft)) return null;
+    if (!wrapper.take(DER_SEQUENCE) || !wrapper.isAtEnd || !readExtensions(wrapper.inside(), draft, isOurs)) return null;
   }
   if (tbs.failed || !tbs.isAtEnd) return null;
   return {
@@ -140,6 +159,7 @@ export function readCertificate(der: Uint8Array): Certificate | null {
     issuerDer,
     subjectDer,
     publicKeyDer,
+    signatureDer,
     notBeforeMs,
     notAfterMs,
     ...draft,
@@ -153,7 +173,7 @@ export function withoutZeros(bytes: Uint8Array): Uint8Array {
   return bytes.subarray(at);
 }
 
-function readExtensions(list: DerReader, draft: Draft): boolean {
+function readExtensions(list: DerReader, draft: Draft, isOurs: boolean): boolean {
   const seen = new Set<string>();
   while (list.next()) {
     if (list.tag !== DER_SEQUENCE || seen.size >= EXTENSIONS_MAX) return false;
@@ -165,12 +185,12 @@ function readExtensions(list: DerReader, draft: Draft): boolean {
     seen.add(id);
     extension.takeIf(DER_BOOLEAN);
     if (!extension.take(DER_OCTET_STRING) || !extension.isAtEnd) return false;
-    if (!readExtension(id, extension.inside(), draft)) return false;
+    if (!readExtension(id, extension.inside(), draft, isOurs)) return false;
   }
   return !list.failed;
 }
 
-function readExtension(id: string, value: DerReader, draft: Draft): boolean {
+function readExtension(id: string, value: DerReader, draft: Draft, isOurs: boolean): boolean {
   switch (id) {
     case '2.5.29.14':
       if (!value.take(DER_OCTET_STRING)) return false;
@@ -182,7 +202,8 @@ function readExtension(id: string, value: DerReader, draft: Draft): boolean {
       return value.isAtEnd;
     }
     case '2.5.29.17':
-      return value.take(DER_SEQUENCE) && value.isAtEnd && readNames(value.inside(), draft);
+      draft.hasAlternativeNames = true;
+      return value.take(DER_SEQUENCE) && value.isAtEnd && readNames(value.inside(), draft, isOurs);
     case '2.5.29.19': {
       if (!value.take(DER_SEQUENCE) || !value.isAtEnd) return false;
       const inside = value.inside();
@@ -190,7 +211,13 @@ function readExtension(id: string, value: DerReader, draft: Draft): boolean {
       return !inside.failed;
     }
     case '2.5.29.31':
-      return value.take(DER_SEQUENCE) && value.isAtEnd && readDistributionPoints(value.inside(), draft.crlUris);
+      return value.take(DER_SEQUENCE) && value.isAtEnd && readDistributionPoints(value.inside(), draft.crlUris, isOurs);
+    case '2.5.29.35': {
+      if (!value.take(DER_SEQUENCE) || !value.isAtEnd) return false;
+      const inside = value.inside();
+      if (inside.takeIf(contextTag(0, false))) draft.authorityKeyId = hexText(inside.contents());
+      return !inside.failed;
+    }
     case '2.5.29.37': {
       if (!value.take(DER_SEQUENCE) || !value.isAtEnd) return false;
       draft.extendedKeyUsage = [];
@@ -202,7 +229,7 @@ function readExtension(id: string, value: DerReader, draft: Draft): boolean {
       return !inside.failed;
     }
     case '1.3.6.1.5.5.7.1.1':
-      return value.take(DER_SEQUENCE) && value.isAtEnd && readAccess(value.inside(), draft.ocspUris);
+      return value.take(DER_SEQUENCE) && value.isAtEnd && readAccess(value.inside(), draft, isOurs);
     case '1.3.6.1.5.5.7.1.24': {
       if (!value.take(DER_SEQUENCE)) return false;
       const inside = value.inside();
@@ -217,33 +244,33 @@ function readExtension(id: string, value: DerReader, draft: Draft): boolean {
 }
 
 /** GeneralNames; those of kinds that are not asked for are passed over. */
-function readNames(names: DerReader, draft: Draft): boolean {
+function readNames(names: DerReader, draft: Draft, isOurs: boolean): boolean {
   let count = 0;
   while (names.next()) {
     if (++count > NAMES_MAX) return false;
-    const text = asciiText(names);
-    switch (names.tag) {
-      case contextTag(1, false):
-        if (text === null) return false;
-        draft.emails.push(text);
-        break;
-      case contextTag(2, false):
-        if (text === null) return false;
-        draft.dnsNames.push(text.toLowerCase());
-        break;
-      case contextTag(6, false):
-        if (text === null) return false;
-        draft.uris.push(text);
-        break;
-      case contextTag(7, false): {
-        const ip = ipText(names.contents());
-        if (ip === null) return false;
-        draft.ips.push(ip);
-        break;
-      }
-    }
+    const list = listOf(names.tag, draft);
+    if (list === null) continue;
+    const text = list === draft.ips ? ipText(names.contents()) : asciiText(names);
+    if (text !== null) list.push(list === draft.dnsNames ? text.toLowerCase() : text);
+    else if (!isOurs) return false;
   }
   return !names.failed;
+}
+
+/** Where names of a kind go. */
+function listOf(tag: number, draft: Draft): string[] | null {
+  switch (tag) {
+    case contextTag(1, false):
+      return draft.emails;
+    case contextTag(2, false):
+      return draft.dnsNames;
+    case contextTag(6, false):
+      return draft.uris;
+    case contextTag(7, false):
+      return draft.ips;
+    default:
+      return null;
+  }
 }
 
 /** An IA5String of visible characters: no control, no space, nothing that would end a line or a list. Null for any other. */
@@ -260,14 +287,14 @@ function ipText(bytes: Uint8Array): string | null {
 }
 
 /** CRLDistributionPoints, RFC 5280, section 4.2.1.13: addresses of points that speak for all reasons and for the issuer itself. */
-function readDistributionPoints(points: DerReader, uris: string[]): boolean {
+function readDistributionPoints(points: DerReader, uris: string[], isOurs: boolean): boolean {
   while (points.next()) {
     if (points.tag !== DER_SEQUENCE) return false;
     const point = points.inside();
     const found: string[] = [];
     if (point.takeIf(contextTag(0, true))) {
       const name = point.inside();
-      if (name.takeIf(contextTag(0, true)) && !readUris(name.inside(), found)) return false;
+      if (name.takeIf(contextTag(0, true)) && !readUris(name.inside(), found, isOurs)) return false;
       if (name.failed) return false;
     }
     const partial = point.takeIf(contextTag(1, false));
@@ -279,28 +306,28 @@ function readDistributionPoints(points: DerReader, uris: string[]): boolean {
 }
 
 /** The addresses among GeneralNames. */
-export function readUris(names: DerReader, uris: string[]): boolean {
-  while (names.next()) {
-    if (names.tag !== contextTag(6, false)) continue;
-    const text = asciiText(names);
-    if (text === null || uris.length >= NAMES_MAX) return false;
-    uris.push(text);
-  }
+export function readUris(names: DerReader, uris: string[], isOurs = false): boolean {
+  while (names.next()) if (names.tag === contextTag(6, false) && !addUri(names, uris, isOurs)) return false;
   return !names.failed;
 }
 
+function addUri(name: DerReader, uris: string[], isOurs: boolean): boolean {
+  const text = asciiText(name);
+  if (uris.length >= NAMES_MAX) return false;
+  if (text !== null) uris.push(text);
+  return text !== null || isOurs;
+}
+
 /** AuthorityInfoAccess, RFC 5280, section 4.2.2.1. */
-function readAccess(list: DerReader, ocspUris: string[]): boolean {
+function readAccess(list: DerReader, draft: Draft, isOurs: boolean): boolean {
   while (list.next()) {
     if (list.tag !== DER_SEQUENCE) return false;
     const access = list.inside();
     if (!access.take(DER_OID)) return false;
     const method = oidText(access.bytes, access.start, access.stop);
     if (!access.next() || !access.isAtEnd) return false;
-    if (method !== '1.3.6.1.5.5.7.48.1' || access.tag !== contextTag(6, false)) continue;
-    const text = asciiText(access);
-    if (text === null || ocspUris.length >= NAMES_MAX) return false;
-    ocspUris.push(text);
+    const uris = method === '1.3.6.1.5.5.7.48.1' ? draft.ocspUris : method === '1.3.6.1.5.5.7.48.2' ? draft.issuerUris : null;
+    if (uris !== null && access.tag === contextTag(6, false) && !addUri(access, uris, isOurs)) return false;
   }
   return !list.failed;
 }

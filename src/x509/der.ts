@@ -55,18 +55,18 @@ export function readDerHead(buf: Uint8Array, at: number, end: number, out: DerHe
 }
 
 /** Walks the elements of `bytes[at, end)`. A mistake is final: nothing is read behind it, and `failed` stays true. */
-export class DerReader {
+export class DerReader implements DerHead {
   readonly bytes: Uint8Array;
   /** Where the next element begins, and where this reader ends. */
   at: number;
   readonly end: number;
   failed = false;
-  /** The element read last: its tag, its first byte, its contents `[start, stop)`. */
+  /** The element read last: its tag, the length of its contents, its first byte, its contents `[start, stop)`. */
   tag = 0;
+  length = 0;
   from = 0;
   start = 0;
   stop = 0;
-  readonly #head: DerHead = { tag: 0, length: 0 };
 
   constructor(bytes: Uint8Array, at = 0, end = bytes.length) {
     this.bytes = bytes;
@@ -81,13 +81,11 @@ export class DerReader {
   /** Steps to the next element. False at the end, or when it is malformed. */
   next(): boolean {
     if (this.isAtEnd) return false;
-    const head = this.#head;
-    const n = readDerHead(this.bytes, this.at, this.end, head);
-    if (n <= 0 || this.at + n + head.length > this.end) return this.fail();
-    this.tag = head.tag;
+    const n = readDerHead(this.bytes, this.at, this.end, this);
+    if (n <= 0 || this.at + n + this.length > this.end) return this.fail();
     this.from = this.at;
     this.start = this.at + n;
-    this.stop = this.start + head.length;
+    this.stop = this.start + this.length;
     this.at = this.stop;
     return true;
   }

@@ -111,8 +111,14 @@ function stringBytes({ bytes, tag, start, stop }: DerReader): Buffer | null {
   }
 }
 
+/** Of each byte whether it may stand for itself, wherever it is. */
+const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte > 0x20 && byte <= 0x7e && !',+"\\<>;#'.includes(String.fromCharCode(byte)) ? 1 : 0,
+);
+
 /** RFC 4514, section 2.4. */
-function escaped(value: Uint8Array): string {
+function escaped(value: Buffer): string {
+  if (value.every((byte) => PLAIN[byte] === 1)) return value.latin1Slice();
   let text = '';
   const last = value.length - 1;
   for (let i = 0; i <= last; i++) {

@@ -76,6 +76,7 @@ export class ProbeServer {
         plan: {
           fingerprint: kind,
           chainFingerprint: kind,
+          algorithms: '',
           keyType: kind,
           names: ['localhost'],
           notBeforeMs: 0,
