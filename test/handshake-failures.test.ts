@@ -191,6 +191,8 @@ for (const engine of ['s2n', 'openssl'] as const satisfies readonly EngineName[]
   test(`${engine}: every way to fail has its reason, its alert on the wire and in the event, and its end`, async (t) => {
     const { certificate, key } = leaf(NAMES);
     const tollgate = await Tollgate.start(t, {
+      // Failures have a line whatever the level is.
+      log: 'level: error',
       config: `timeouts: { handshake: 3s }
 listeners:
   - name: web

@@ -36,7 +36,7 @@ export function recordFailure(
   context.counters[C_FAULTS - told]!++;
   // A connection that came and went without a byte (a health check, a port scan) is counted, and not worth a line.
   if ((fault === FAULT_HELLO_GONE || fault === FAULT_PROXY_HEADER_GONE) && client.peeked === 0) return;
-  if (context.logs.handshakes.takesFailure(told, context.unixMs())) write(client, handshake, told, alert, alertFrom);
+  if (context.logs.handshakes.takesFailure(context.unixMs())) write(client, handshake, told, alert, alertFrom);
 }
 
 /** Engines find no suite, too, where it is a group that is missing. Told is what the client would have to offer. */
