@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -81,6 +81,22 @@ async function ask(
     alert: connection.received.length > 0 ? '' : alert,
     resumed,
   };
+}
+
+type Version = 'TLSv1.2' | 'TLSv1.3';
+
+/** What a client that was in is given to come back with. */
+async function ticketFor(port: number, client: MadeClient | null, maxVersion: Version): Promise<Buffer> {
+  const shown = client === null ? {} : { cert: client.certificatePem, key: client.keyPem };
+  const first = new Client(port, { ...shown, maxVersion });
+  let session: Buffer | null = null;
+  first.socket.on('session', (ticket: Buffer) => {
+    session = ticket;
+  });
+  first.socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await until(() => first.received.length > 0 && session !== null);
+  first.socket.destroy();
+  return session!;
 }
 
 const OK = 'HTTP/1.1 200 OK';
@@ -265,22 +281,70 @@ test('a session ticket of a client that is revoked since resumes nothing', async
   for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
     put('ticket.crl', authority.list({ thisUpdateMs: Date.now() }));
     await until(async () => (await ask(tollgate.port, client, { maxVersion })).status === OK);
-    const first = new Client(tollgate.port, { cert: client.certificatePem, key: client.keyPem, maxVersion });
-    let session: Buffer | null = null;
-    first.socket.on('session', (ticket: Buffer) => {
-      session = ticket;
-    });
-    first.socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
-    await until(() => first.received.length > 0 && session !== null);
-    first.socket.destroy();
-    const again = await ask(tollgate.port, client, { maxVersion, session: session! });
+    const session = await ticketFor(tollgate.port, client, maxVersion);
+    const again = await ask(tollgate.port, client, { maxVersion, session });
     assert.equal(again.status, OK);
     assert.equal(again.resumed, true, maxVersion);
     put('ticket.crl', authority.list({ serials: [client.certificate.serialBytes], thisUpdateMs: Date.now() }));
     await until(async () => (await ask(tollgate.port, client, { maxVersion })).alert.includes('certificate revoked'));
-    const after = await ask(tollgate.port, client, { maxVersion, session: session! });
+    const after = await ask(tollgate.port, client, { maxVersion, session });
     assert.equal(after.status, '');
     assert.match(after.alert, /certificate revoked/);
+  }
+});
+
+test('a ticket from before the rule about certificates changed resumes nothing, in TLS 1.2 and 1.3', async (t) => {
+  const client = authority.issue('/O=Bank/CN=returning');
+  writeFileSync(at('wide.pem'), root.pem + authority.pem + stranger.pem);
+  writeFileSync(at('stranger.pem'), stranger.pem);
+  const { tollgate } = await start(t, '{ mode: off } # rule');
+  const { port } = tollgate;
+  const path = join(tollgate.directory, 'tollgate.yaml');
+  const change = async (rule: string, engine = ''): Promise<void> => {
+    const { plan } = await tollgate.status();
+    const lines = readFileSync(path, 'utf8').replace(
+      /clientCertificates: .* # rule\n(?: *engine: .*\n)?/,
+      `clientCertificates: ${rule} # rule\n${engine}`,
+    );
+    writeFileSync(path, lines);
+    tollgate.child.kill('SIGHUP');
+    await until(async () => (await tollgate.status()).plan > plan);
+  };
+  const versions = ['TLSv1.2', 'TLSv1.3'] as const;
+  /** A ticket for each version, under the rule of now, that is good under the rule of now. */
+  const tickets = async (shown: MadeClient | null): Promise<[Version, Buffer][]> => {
+    const made: [Version, Buffer][] = [];
+    for (const maxVersion of versions) {
+      const session = await ticketFor(port, shown, maxVersion);
+      assert.deepEqual(await ask(port, shown, { maxVersion, session }), { status: OK, alert: '', resumed: true });
+      made.push([maxVersion, session]);
+    }
+    return made;
+  };
+  const required = (authorities: string): string => `{ authorities: "${at(authorities)}" }`;
+  // The engine changes with the rule, and where it does not, the ticket is worth as little.
+  for (const engine of ['', '      engine: openssl\n']) {
+    await change('{ mode: off }', engine);
+    const open = await tickets(null);
+    await change(required('ca.pem'), engine);
+    for (const [maxVersion, session] of open) {
+      const without = await ask(port, null, { maxVersion, session });
+      assert.equal(without.status, '', `${maxVersion}: none was asked for when the ticket was made`);
+      assert.match(without.alert, maxVersion === 'TLSv1.3' ? /certificate required/ : /handshake failure/);
+      assert.deepEqual(await ask(port, client, { maxVersion, session }), { status: OK, alert: '', resumed: false });
+    }
+  }
+  const narrow = await tickets(client);
+  await change(required('wide.pem'));
+  for (const [maxVersion, session] of narrow) {
+    assert.deepEqual(await ask(port, client, { maxVersion, session }), { status: OK, alert: '', resumed: false }, maxVersion);
+  }
+  const wide = await tickets(client);
+  await change(required('stranger.pem'));
+  for (const [maxVersion, session] of wide) {
+    const gone = await ask(port, client, { maxVersion, session });
+    assert.equal(gone.status, '', `${maxVersion}: its authority is trusted no more`);
+    assert.match(gone.alert, /unknown ca/);
   }
 });
 
@@ -379,7 +443,6 @@ test('a reload that changes who may come in ends the connections of before with 
   open.socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await until(() => open.received.includes('ok'));
   const path = join(tollgate.directory, 'tollgate.yaml');
-  const { readFileSync } = await import('node:fs');
   writeFileSync(path, readFileSync(path, 'utf8').replace('mode: optional', 'mode: required'));
   tollgate.command('reload', '--runtime', `${tollgate.directory}/run`);
   open.socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');

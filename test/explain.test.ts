@@ -162,7 +162,7 @@ test('a policy that only reports refuses nobody, counts, and logs whom it would 
   const line = JSON.parse(reports()[0]!) as Record<string, unknown>;
   assert.deepEqual(
     [line.reason, line.listener, line.sni, line.policy, line.report],
-    ['tls_no_shared_version', 'web', 'localhost', 'intermediate@1', 'modern@1'],
+    ['no_shared_version', 'web', 'localhost', 'intermediate@1', 'modern@1'],
   );
   const metrics = await tollgate.metrics();
   assert.equal(metrics.get('tollgate_policy_report_total{verdict="refused"}'), 1);

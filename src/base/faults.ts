@@ -48,7 +48,6 @@ export const FAULT_HELLO_BELOW_VERSION = -30;
 export const FAULT_HELLO_NOT_POST_QUANTUM = -31;
 
 // TLS, from an engine, -40 .. -69.
-export const FAULT_TLS_NO_SHARED_VERSION = -40;
 export const FAULT_TLS_NO_SHARED_SUITE = -41;
 export const FAULT_TLS_NO_SHARED_GROUP = -42;
 export const FAULT_TLS_NO_SHARED_SIGNATURE = -43;
@@ -220,10 +219,9 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_HELLO_BELOW_VERSION, 'below_minimum_version', 'client', 0, 'info', 70),
   row(FAULT_HELLO_NOT_POST_QUANTUM, 'not_post_quantum', 'client', 0, 'info', 40),
 
-  row(FAULT_TLS_NO_SHARED_VERSION, 'tls_no_shared_version', 'client', 0, 'info'),
-  row(FAULT_TLS_NO_SHARED_SUITE, 'no_shared_suite', 'client', 0, 'info'),
+  row(FAULT_TLS_NO_SHARED_SUITE, 'no_shared_suite', 'client', 0, 'info', 40),
   row(FAULT_TLS_NO_SHARED_GROUP, 'no_shared_group', 'client', 0, 'info'),
-  row(FAULT_TLS_NO_SHARED_SIGNATURE, 'no_shared_signature_scheme', 'client', 0, 'info'),
+  row(FAULT_TLS_NO_SHARED_SIGNATURE, 'no_shared_signature_scheme', 'client', 0, 'info', 40),
   row(FAULT_TLS_CLIENT_ALERT, 'client_alert', 'client', 0, 'info'),
   row(FAULT_TLS_CLIENT_GONE, 'client_gone', 'client', 0, 'info'),
   row(FAULT_TLS_MALFORMED, 'malformed', 'client', 0, 'info'),

@@ -117,7 +117,10 @@ const handshakes = section({
 });
 
 export const log = section({
-  level: about('Least level that the error log shows.', choice(LOG_LEVELS).prefault('info')),
+  level: about(
+    'Least level that the error log shows. Handshakes that fail have a line at every level.',
+    choice(LOG_LEVELS).prefault('info'),
+  ),
   access: about('The access log: a line for each request.', access.prefault({})),
   error: about('The log for people.', error.prefault({})),
   handshakes: about('Lines of TLS handshakes in the error log.', handshakes.prefault({})),

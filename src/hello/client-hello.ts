@@ -145,12 +145,27 @@ export class ClientHello {
     return max;
   }
 
+  /** The highest version offered of `min..=max`; 0: none of them is. */
+  highestVersionOf(min: number, max: number): number {
+    for (let version = max; version >= min; version--) if (this.offersVersion(version)) return version;
+    return 0;
+  }
+
   offersSuite(suite: number): boolean {
     return includes(this.suites, this.suiteCount, suite);
   }
 
   offersGroup(group: number): boolean {
     return includes(this.groups, this.groupCount, group);
+  }
+
+  offersScheme(scheme: number): boolean {
+    return includes(this.schemes, this.schemeCount, scheme);
+  }
+
+  /** Whether it may resume a session: then nothing has to be signed for it. */
+  mayResume(): boolean {
+    return this.hasPskOffer || this.ticketBytes > 0;
   }
 
   /** Bytes are compared as they are: protocol names have case. RFC 7301, section 3.2. */

@@ -4,11 +4,11 @@
  * shares none is refused; in TLS 1.2 an ECDSA certificate is for clients that list its curve.
  */
 import {
+  FAULT_HELLO_NO_SHARED_VERSION,
   FAULT_TLS_FALLBACK,
   FAULT_TLS_NO_SHARED_GROUP,
   FAULT_TLS_NO_SHARED_SIGNATURE,
   FAULT_TLS_NO_SHARED_SUITE,
-  FAULT_TLS_NO_SHARED_VERSION,
 } from '../base/faults.ts';
 import type { KeyType } from '../base/key-type.ts';
 import type { ClientHello } from './client-hello.ts';
@@ -23,9 +23,8 @@ const TLS13 = 0x0304;
 const CURVES: Readonly<Partial<Record<KeyType, number>>> = Object.freeze({ p256: 0x0017, p384: 0x0018, p521: 0x0019 });
 
 export function negotiateOpenssl(hello: ClientHello, policy: Policy, keys: readonly KeyType[], out: Agreement): number {
-  let version = policy.maxVersion;
-  while (version >= policy.minVersion && !hello.offersVersion(version)) version--;
-  if (version < policy.minVersion) return FAULT_TLS_NO_SHARED_VERSION;
+  const version = hello.highestVersionOf(policy.minVersion, policy.maxVersion);
+  if (version === 0) return FAULT_HELLO_NO_SHARED_VERSION;
   out.version = version;
   if (version < policy.maxVersion && hello.offersSuite(FALLBACK_SCSV)) return FAULT_TLS_FALLBACK;
   if (version >= TLS12 && hello.schemeCount > 0 && !sharesScheme(hello, policy)) return FAULT_TLS_NO_SHARED_SIGNATURE;
@@ -34,7 +33,7 @@ export function negotiateOpenssl(hello: ClientHello, policy: Policy, keys: reado
 }
 
 function sharesScheme(hello: ClientHello, policy: Policy): boolean {
-  for (const scheme of policy.signatureSchemes) if (offersScheme(hello, scheme)) return true;
+  for (const scheme of policy.signatureSchemes) if (hello.offersScheme(scheme)) return true;
   return false;
 }
 
@@ -58,7 +57,7 @@ function sign13(hello: ClientHello, policy: Policy, keys: readonly KeyType[], gr
   out.group = group;
   out.retried = retried;
   for (const scheme of policy.signatureSchemes) {
-    if (!offersScheme(hello, scheme)) continue;
+    if (!hello.offersScheme(scheme)) continue;
     const wanted = keyOfScheme(scheme, TLS13);
     const index = wanted === null ? -1 : indexOfKey(keys, wanted);
     if (index < 0) continue;
@@ -124,7 +123,7 @@ function sign12(hello: ClientHello, policy: Policy, keys: readonly KeyType[], ki
   for (const scheme of policy.signatureSchemes) {
     const wanted = keyOfScheme(scheme, TLS12);
     if (wanted === null || (kind === SUITE_ECDHE_ECDSA) !== (wanted === 'ecdsa')) continue;
-    if (hello.schemeCount > 0 ? !offersScheme(hello, scheme) : scheme !== defaultScheme(wanted)) continue;
+    if (hello.schemeCount > 0 ? !hello.offersScheme(scheme) : scheme !== defaultScheme(wanted)) continue;
     const index = indexOfKey(keys, wanted);
     if (index < 0) continue;
     out.scheme = scheme;
@@ -138,7 +137,7 @@ function sign12(hello: ClientHello, policy: Policy, keys: readonly KeyType[], ki
 function scheme12(hello: ClientHello, policy: Policy, key: string): number {
   for (const scheme of policy.signatureSchemes) {
     if (keyOfScheme(scheme, TLS12) !== key) continue;
-    if (hello.schemeCount > 0 ? offersScheme(hello, scheme) : scheme === defaultScheme(key)) return scheme;
+    if (hello.schemeCount > 0 ? hello.offersScheme(scheme) : scheme === defaultScheme(key)) return scheme;
   }
   return 0;
 }
@@ -162,10 +161,5 @@ function ecdsaIndex(keys: readonly KeyType[]): number {
 
 function sendsShare(hello: ClientHello, group: number): boolean {
   for (let i = 0; i < hello.keyShareCount; i++) if (hello.keyShares[i] === group) return true;
-  return false;
-}
-
-function offersScheme(hello: ClientHello, scheme: number): boolean {
-  for (let i = 0; i < hello.schemeCount; i++) if (hello.schemes[i] === scheme) return true;
   return false;
 }

@@ -4,11 +4,11 @@
  * signature scheme is not refused, but answered with one that it does not know.
  */
 import {
+  FAULT_HELLO_NO_SHARED_VERSION,
   FAULT_TLS_FALLBACK,
   FAULT_TLS_NO_SHARED_GROUP,
   FAULT_TLS_NO_SHARED_SIGNATURE,
   FAULT_TLS_NO_SHARED_SUITE,
-  FAULT_TLS_NO_SHARED_VERSION,
 } from '../base/faults.ts';
 import type { KeyType } from '../base/key-type.ts';
 import type { ClientHello } from './client-hello.ts';
@@ -38,8 +38,8 @@ export function negotiateS2n(hello: ClientHello, policy: Policy, keys: readonly 
   // A server that does not speak TLS 1.3 does not read supported_versions either.
   const listed = hello.versionsListed && policy.maxVersion >= TLS13;
   const client = listed ? hello.maxVersion() : Math.min(hello.legacyVersion, TLS12);
-  const version = listed ? highestShared(hello, policy) : Math.min(client, policy.maxVersion);
-  if (version === 0 || client < policy.minVersion) return FAULT_TLS_NO_SHARED_VERSION;
+  const version = listed ? hello.highestVersionOf(policy.minVersion, policy.maxVersion) : Math.min(client, policy.maxVersion);
+  if (version === 0 || client < policy.minVersion) return FAULT_HELLO_NO_SHARED_VERSION;
   out.version = version;
 
   const kem = policy.maxVersion >= TLS13 && (version >= TLS13 || !listed) ? firstShared(hello, policy, true) : 0;
@@ -57,13 +57,8 @@ export function negotiateS2n(hello: ClientHello, policy: Policy, keys: readonly 
   const suite = chooseSuite(hello, policy, keys, version, out.group);
   if (suite < 0) return suite;
   out.suite = suite;
-  out.unasked = version < TLS12 && needsTls12(suite);
+  out.unasked = !hello.offersVersion(version) || (version < TLS12 && needsTls12(suite));
   return sign(hello, policy, keys, out);
-}
-
-function highestShared(hello: ClientHello, policy: Policy): number {
-  for (let version = policy.maxVersion; version >= policy.minVersion; version--) if (hello.offersVersion(version)) return version;
-  return 0;
 }
 
 function firstShared(hello: ClientHello, policy: Policy, postQuantum: boolean): number {
@@ -188,13 +183,12 @@ function sign(hello: ClientHello, policy: Policy, keys: readonly KeyType[], out:
   for (const scheme of policy.signatureSchemes) {
     const index = signer(scheme, kind, keys, out.version);
     if (index < 0) continue;
-    if (offersScheme(hello, scheme)) {
+    if (hello.offersScheme(scheme)) {
       out.scheme = scheme;
       out.certificate = index;
       return AGREED;
     }
-    // RFC 5246, section 7.4.1.4.1: what a client that lists none is taken to know.
-    if (fallback === 0 || scheme === RSA_PKCS1_SHA1 || scheme === ECDSA_SHA1) {
+    if (fallback === 0 || isDefault(scheme)) {
       fallback = scheme;
       fallbackIndex = index;
     }
@@ -202,8 +196,13 @@ function sign(hello: ClientHello, policy: Policy, keys: readonly KeyType[], out:
   if (fallback === 0) return FAULT_TLS_NO_SHARED_SIGNATURE;
   out.scheme = fallback;
   out.certificate = fallbackIndex;
-  out.unasked = true;
+  if (out.version >= TLS13 || hello.schemeCount > 0 || !isDefault(fallback)) out.unasked = true;
   return AGREED;
+}
+
+/** What a client of TLS 1.2 that lists no schemes is taken to know. RFC 5246, section 7.4.1.4.1. */
+function isDefault(scheme: number): boolean {
+  return scheme === RSA_PKCS1_SHA1 || scheme === ECDSA_SHA1;
 }
 
 /** Index of the certificate that can sign by `scheme` on this connection, or -1. */
@@ -216,9 +215,4 @@ function signer(scheme: number, suite: number, keys: readonly KeyType[], version
   const index = ecdsa ? indexOfKind(keys, 'ecdsa') : indexOfKind(keys, wanted.startsWith('mldsa') ? 'mldsa' : wanted);
   // TLS 1.3 and ML-DSA: the scheme says which curve, and which set of parameters. RFC 8446, section 4.2.3.
   return index >= 0 && (wanted === 'ecdsa' || keys[index] === wanted) ? index : -1;
-}
-
-function offersScheme(hello: ClientHello, scheme: number): boolean {
-  for (let i = 0; i < hello.schemeCount; i++) if (hello.schemes[i] === scheme) return true;
-  return false;
 }

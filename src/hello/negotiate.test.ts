@@ -3,17 +3,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EngineName } from '../base/engine-name.ts';
 import {
+  FAULT_HELLO_BELOW_VERSION,
+  FAULT_HELLO_NO_SHARED_VERSION,
   FAULT_HELLO_NOT_POST_QUANTUM,
   FAULT_TLS_FALLBACK,
   FAULT_TLS_NO_SHARED_GROUP,
   FAULT_TLS_NO_SHARED_SIGNATURE,
   FAULT_TLS_NO_SHARED_SUITE,
-  FAULT_TLS_NO_SHARED_VERSION,
 } from '../base/faults.ts';
 import type { KeyType } from '../base/key-type.ts';
 import { ClientHello, readClientHello } from './client-hello.ts';
 import { type HelloDescription, writeClientHello } from './hello-writer.ts';
-import { Agreement, negotiate, refusalUnder } from './negotiate.ts';
+import { Agreement, negotiate, refusalBeforeS2n, refusalByFloor, refusalUnder } from './negotiate.ts';
 import { findPolicy } from './policies.ts';
 import { codes, weaknessOf } from './policy.ts';
 
@@ -42,7 +43,7 @@ function ask(client: HelloDescription, policy: string, keys: readonly KeyType[] 
 
 for (const engine of ['s2n', 'openssl'] as const) {
   test(`negotiate() on ${engine} has a fault of its own for each thing that is not shared`, () => {
-    assert.equal(ask(OLD, 'modern', ['p256'], engine), FAULT_TLS_NO_SHARED_VERSION);
+    assert.equal(ask(OLD, 'modern', ['p256'], engine), FAULT_HELLO_NO_SHARED_VERSION);
     assert.equal(ask({ ...NEW, suites: codes('1304') }, 'modern', ['p256'], engine), FAULT_TLS_NO_SHARED_SUITE);
     assert.equal(ask({ ...NEW, groups: codes('001e'), keyShares: codes('001e') }, 'modern', ['p256'], engine), FAULT_TLS_NO_SHARED_GROUP);
     assert.equal(ask({ ...OLD, groups: codes('001e') }, 'intermediate', ['p256'], engine), FAULT_TLS_NO_SHARED_GROUP);
@@ -74,6 +75,43 @@ test('refusalUnder() counts an answer that the client cannot take, and what a li
   );
   assert.equal(refusalUnder(read(NEW), findPolicy('post-quantum')!, ['p256'], 's2n', agreement), FAULT_HELLO_NOT_POST_QUANTUM);
   assert.equal(refusalUnder(read(NEW), policy, ['p256'], 's2n', agreement), 0);
+});
+
+test('refusalByFloor() refuses a client without a version of the policy, older or newer, and tells a floor from a policy', () => {
+  const by = (client: Partial<HelloDescription>, policy: string, minVersion: number): number =>
+    refusalByFloor(read({ ...NEW, ...client }), findPolicy(policy)!, minVersion, false);
+  const old = 'ELBSecurityPolicy-2016-08';
+  assert.equal(by({}, old, 0x0301), 0);
+  assert.equal(by({ versions: codes('0304') }, old, 0x0301), FAULT_HELLO_NO_SHARED_VERSION);
+  assert.equal(by({ versions: codes('7f1c 3a3a') }, old, 0x0301), FAULT_HELLO_NO_SHARED_VERSION);
+  assert.equal(by({ versions: [], legacyVersion: 0x0300 }, old, 0x0301), FAULT_HELLO_NO_SHARED_VERSION);
+  assert.equal(by({ versions: [], legacyVersion: 0x0302 }, old, 0x0303), FAULT_HELLO_BELOW_VERSION);
+  // It speaks something newer, and yet nothing that is above the floor and in the policy.
+  assert.equal(by({ versions: codes('0304 0302') }, old, 0x0303), FAULT_HELLO_BELOW_VERSION);
+});
+
+test('refusalBeforeS2n() refuses whom s2n would answer with what was not offered, and nobody else', () => {
+  const before = (client: Partial<HelloDescription>, policy: string, keys: readonly KeyType[] = ['p256']): number =>
+    refusalBeforeS2n(read({ ...NEW, ...client }), findPolicy(policy)!, keys, agreement);
+  assert.equal(before({}, 'intermediate'), 0);
+  assert.equal(before({ signatureSchemes: codes('0804') }, 'intermediate'), FAULT_TLS_NO_SHARED_SIGNATURE);
+  assert.equal(before({ signatureSchemes: codes('0804') }, 'intermediate', ['p256', 'rsa']), 0);
+  assert.equal(before({ ...OLD, signatureSchemes: codes('0807') }, 'intermediate', ['p256', 'rsa']), FAULT_TLS_NO_SHARED_SIGNATURE);
+  // The key exchange signs nothing.
+  assert.equal(before({ ...OLD, suites: codes('009c'), signatureSchemes: codes('0807') }, 'legacy', ['rsa']), 0);
+  // What s2n refuses by itself is left to it.
+  assert.equal(before({ suites: codes('1304'), signatureSchemes: codes('0807') }, 'intermediate'), 0);
+  // RFC 5246, section 7.4.1.4.1: no list is SHA-1, where the policy has that.
+  assert.equal(before({ ...OLD, signatureSchemes: [] }, 'legacy'), 0);
+  assert.equal(before({ ...OLD, signatureSchemes: [] }, 'legacy', ['rsa']), 0);
+  assert.equal(before({ ...OLD, signatureSchemes: [] }, 'intermediate'), FAULT_TLS_NO_SHARED_SIGNATURE);
+  assert.equal(before({ signatureSchemes: [] }, 'legacy'), FAULT_TLS_NO_SHARED_SIGNATURE);
+  // A policy of s2n without TLS 1.3 does not read which versions are listed; below TLS 1.2 it takes suites that are not there.
+  assert.equal(before({ versions: codes('0304 0302') }, 'ELBSecurityPolicy-2016-08'), FAULT_HELLO_NO_SHARED_VERSION);
+  assert.equal(before({ ...OLD, legacyVersion: 0x0302, suites: codes('c02b') }, 'ELBSecurityPolicy-2016-08'), FAULT_TLS_NO_SHARED_SUITE);
+  // For a ticket nothing is signed.
+  read({ ...NEW, signatureSchemes: codes('0804') }).ticketBytes = 32;
+  assert.equal(refusalBeforeS2n(hello, findPolicy('intermediate')!, ['p256'], agreement), 0);
 });
 
 test('weaknessOf() names what nobody should need', () => {

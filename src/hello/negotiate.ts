@@ -5,7 +5,13 @@
  */
 import { assert } from '../base/assert.ts';
 import type { EngineName } from '../base/engine-name.ts';
-import { FAULT_HELLO_NOT_POST_QUANTUM, FAULT_TLS_NO_SHARED_SIGNATURE, FAULT_TLS_NO_SHARED_SUITE } from '../base/faults.ts';
+import {
+  FAULT_HELLO_BELOW_VERSION,
+  FAULT_HELLO_NO_SHARED_VERSION,
+  FAULT_HELLO_NOT_POST_QUANTUM,
+  FAULT_TLS_NO_SHARED_SIGNATURE,
+  FAULT_TLS_NO_SHARED_SUITE,
+} from '../base/faults.ts';
 import type { KeyType } from '../base/key-type.ts';
 import type { ClientHello } from './client-hello.ts';
 import { negotiateOpenssl } from './negotiate-openssl.ts';
@@ -24,7 +30,7 @@ export class Agreement {
   scheme = 0;
   /** Index into the certificates asked about; -1: none yet. */
   certificate = -1;
-  /** The client cannot have what was chosen: s2n would sooner answer with its own (a scheme that was not offered) than refuse. */
+  /** The client cannot have what was chosen: s2n would sooner answer with its own (a scheme, a version that was not offered) than refuse. */
   unasked = false;
 
   clear(): void {
@@ -39,7 +45,7 @@ export class Agreement {
 }
 
 /**
- * Negotiates. `keys` are the types of the server's certificates' keys, in order. Returns 1, or a fault: FAULT_TLS_NO_SHARED_VERSION, _SUITE,
+ * Negotiates. `keys` are the types of the server's certificates' keys, in order. Returns 1, or a fault: FAULT_HELLO_NO_SHARED_VERSION, _SUITE,
  * _GROUP or _SIGNATURE, FAULT_TLS_FALLBACK. Allocates nothing.
  */
 export function negotiate(hello: ClientHello, policy: Policy, keys: readonly KeyType[], engine: EngineName, out: Agreement): number {
@@ -55,16 +61,39 @@ export function offersPostQuantum(hello: ClientHello, policy: Policy): boolean {
   return false;
 }
 
+/** What a listener with this policy refuses by itself, whatever an engine would say: a fault, or 0. */
+export function refusalByFloor(hello: ClientHello, policy: Policy, minVersion: number, requirePostQuantum: boolean): number {
+  const version = hello.highestVersionOf(policy.minVersion, policy.maxVersion);
+  if (version === 0) return FAULT_HELLO_NO_SHARED_VERSION;
+  if (version < minVersion) return FAULT_HELLO_BELOW_VERSION;
+  return requirePostQuantum && !offersPostQuantum(hello, policy) ? FAULT_HELLO_NOT_POST_QUANTUM : 0;
+}
+
 /**
  * Why a client would have no connection under `policy`: a fault, or 0. Beside what `negotiate` knows: what a listener refuses by itself, and
  * an answer that the client cannot take.
  */
 export function refusalUnder(hello: ClientHello, policy: Policy, keys: readonly KeyType[], engine: EngineName, out: Agreement): number {
-  if (policy.requirePostQuantum && !offersPostQuantum(hello, policy)) return FAULT_HELLO_NOT_POST_QUANTUM;
+  const refused = refusalByFloor(hello, policy, policy.minVersion, policy.requirePostQuantum);
+  if (refused < 0) return refused;
   const result = negotiate(hello, policy, keys, engine, out);
-  if (result < 0) return result;
-  if (!out.unasked) return 0;
-  return out.scheme === 0 ? FAULT_TLS_NO_SHARED_SUITE : FAULT_TLS_NO_SHARED_SIGNATURE;
+  return result < 0 ? result : refusalOfAnswer(hello, out);
+}
+
+/**
+ * Why s2n must not be asked: the fault of a client that it would answer with what the client has not offered, and then wait for until the
+ * deadline; or 0. Whoever may resume is left to the engine: nothing is signed for a ticket. Allocates nothing.
+ */
+export function refusalBeforeS2n(hello: ClientHello, policy: Policy, keys: readonly KeyType[], out: Agreement): number {
+  // Of a list that is longer than its table, the rest is not known.
+  if (hello.truncated || hello.mayResume()) return 0;
+  return negotiate(hello, policy, keys, 's2n', out) < 0 ? 0 : refusalOfAnswer(hello, out);
+}
+
+function refusalOfAnswer(hello: ClientHello, { unasked, version, scheme }: Agreement): number {
+  if (!unasked) return 0;
+  if (!hello.offersVersion(version)) return FAULT_HELLO_NO_SHARED_VERSION;
+  return scheme === 0 ? FAULT_TLS_NO_SHARED_SUITE : FAULT_TLS_NO_SHARED_SIGNATURE;
 }
 
 const TLS13 = 0x0304;

@@ -13,13 +13,12 @@ import {
   FAULT_TLS_NO_SHARED_GROUP,
   FAULT_TLS_NO_SHARED_SIGNATURE,
   FAULT_TLS_NO_SHARED_SUITE,
-  FAULT_TLS_NO_SHARED_VERSION,
   faultOf,
 } from '../base/faults.ts';
 import type { KeyType } from '../base/key-type.ts';
 import type { ClientHello } from '../hello/client-hello.ts';
 import { groupName, schemeName, suiteName, versionName } from '../hello/names.ts';
-import { Agreement, offersPostQuantum, refusalUnder } from '../hello/negotiate.ts';
+import { Agreement, refusalByFloor, refusalUnder } from '../hello/negotiate.ts';
 import { allPolicies, findPolicy, policyOf } from '../hello/policies.ts';
 import { type Policy, underFloor, weaknessOf } from '../hello/policy.ts';
 import { choiceFor } from '../plan/certificate-choice.ts';
@@ -185,9 +184,8 @@ const NOTHING = Object.freeze({
 
 /** In the worker's order: the peek's own refusals, then the engine's. */
 function refusal(tls: TlsPlan, rule: TlsRulePlan, policy: Policy, hello: ClientHello, keys: readonly KeyType[], out: Agreement): number {
-  const version = hello.maxVersion();
-  if (version < rule.minVersion) return version < policy.minVersion ? FAULT_HELLO_NO_SHARED_VERSION : FAULT_HELLO_BELOW_VERSION;
-  if (rule.requirePostQuantum && !offersPostQuantum(hello, policy)) return FAULT_HELLO_NOT_POST_QUANTUM;
+  const refused = refusalByFloor(hello, policy, rule.minVersion, rule.requirePostQuantum);
+  if (refused < 0) return refused;
   if (hello.alpnCount > 0 && tls.alpn.length > 0 && sharedProtocol(tls, hello) === null) return FAULT_HELLO_NO_SHARED_PROTOCOL;
   return refusalUnder(hello, underFloor(policy, rule.minVersion, rule.requirePostQuantum), keys, tls.engine, out);
 }
@@ -228,8 +226,9 @@ function whyNot(fault: number, tls: TlsPlan, rule: TlsRulePlan, policy: Policy, 
     case FAULT_HELLO_BELOW_VERSION:
       return `it speaks ${highest}; the listener wants ${versionName(rule.minVersion)} (minimumVersion)`;
     case FAULT_HELLO_NO_SHARED_VERSION:
-    case FAULT_TLS_NO_SHARED_VERSION:
-      return `it speaks ${highest}; ${policy.name} begins at ${versionName(policy.minVersion)}`;
+      return hello.maxVersion() < policy.minVersion
+        ? `it speaks ${highest}; ${policy.name} begins at ${versionName(policy.minVersion)}`
+        : `it offers none of the versions of ${policy.name}, ${versionName(policy.minVersion)} to ${versionName(policy.maxVersion)}`;
     case FAULT_HELLO_NOT_POST_QUANTUM:
       return 'it offers no group with ML-KEM for TLS 1.3, and the listener wants one (requirePostQuantum)';
     case FAULT_HELLO_NO_SHARED_PROTOCOL:

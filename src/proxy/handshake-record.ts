@@ -9,17 +9,19 @@ import {
   FAULT_TLS_NO_SHARED_GROUP,
   FAULT_TLS_NO_SHARED_SIGNATURE,
   FAULT_TLS_NO_SHARED_SUITE,
-  FAULT_TLS_NO_SHARED_VERSION,
 } from '../base/faults.ts';
 import { type ClientHello, readClientHello } from '../hello/client-hello.ts';
 import { ja3, ja4 } from '../hello/fingerprint.ts';
 import { groupName, schemeName, suiteName, versionName } from '../hello/names.ts';
+import { Agreement, negotiate } from '../hello/negotiate.ts';
 import { isPostQuantum } from '../hello/policy.ts';
 import { C_FAULTS } from '../plan/counters.ts';
-import type { NameOwner } from '../tls/certificate-table.ts';
+import { keysAt, type NameOwner } from '../tls/certificate-table.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Handshake } from './handshake.ts';
 import type { Site } from './site.ts';
+
+const agreement = new Agreement();
 
 /** Counts a failure, and writes its line. `handshake`: null before the first byte of one. `alert` went to the client or came from it. */
 export function recordFailure(
@@ -30,10 +32,19 @@ export function recordFailure(
   alertFrom: 'client' | 'us',
 ): void {
   const { context } = client;
-  context.counters[C_FAULTS - fault]!++;
+  const told = fault === FAULT_TLS_NO_SHARED_SUITE && handshake !== null ? suiteFault(client, handshake) : fault;
+  context.counters[C_FAULTS - told]!++;
   // A connection that came and went without a byte (a health check, a port scan) is counted, and not worth a line.
   if ((fault === FAULT_HELLO_GONE || fault === FAULT_PROXY_HEADER_GONE) && client.peeked === 0) return;
-  if (context.logs.handshakes.takesFailure(fault, context.unixMs())) write(client, handshake, { fault, alert, alertFrom });
+  if (context.logs.handshakes.takesFailure(context.unixMs())) write(client, handshake, { fault: told, alert, alertFrom });
+}
+
+/** Engines find no suite, too, where it is a group that is missing. Told is what the client would have to offer. */
+function suiteFault({ context }: ClientConnection, { hello: bytes, owner }: Handshake): number {
+  const { hello } = context;
+  if (bytes === null || owner === null || readClientHello(bytes, 0, bytes.length, hello) <= 0) return FAULT_TLS_NO_SHARED_SUITE;
+  const fault = negotiate(hello, owner.policy, keysAt(owner, context.unixMs()), owner.engine, agreement);
+  return fault === FAULT_TLS_NO_SHARED_GROUP ? fault : FAULT_TLS_NO_SHARED_SUITE;
 }
 
 /** Writes the line of one that succeeded. */
@@ -97,7 +108,6 @@ function allowedOf(fault: number, { policy, rule }: NameOwner, site: Site): obje
   switch (fault) {
     case FAULT_HELLO_BELOW_VERSION:
     case FAULT_HELLO_NO_SHARED_VERSION:
-    case FAULT_TLS_NO_SHARED_VERSION:
       return { versions: policy.versions.filter((version) => version >= rule.minVersion).map(versionName) };
     case FAULT_TLS_NO_SHARED_SUITE:
       return { suites: policy.suites.map(suiteName) };

@@ -12,11 +12,8 @@
  */
 import {
   FAULT_CLIENT_HANDSHAKES,
-  FAULT_HELLO_BELOW_VERSION,
   FAULT_HELLO_GONE,
   FAULT_HELLO_NO_SHARED_PROTOCOL,
-  FAULT_HELLO_NO_SHARED_VERSION,
-  FAULT_HELLO_NOT_POST_QUANTUM,
   FAULT_HELLO_PLAIN_HTTP,
   FAULT_HELLO_TIMEOUT,
   FAULT_HELLO_UNKNOWN_NAME,
@@ -24,15 +21,17 @@ import {
   FAULT_TLS_CERTIFICATE_STATUS_UNKNOWN,
   FAULT_TLS_CLIENT_ALERT,
   FAULT_TLS_INTERNAL,
+  FAULT_TLS_NO_SHARED_SIGNATURE,
   FAULT_TLS_TIMEOUT,
   faultOf,
   NEED_MORE,
 } from '../base/faults.ts';
+
 import { BLINDED_MAX, HANDSHAKES_PER_TURN, HELLO_PEEK_BYTES } from '../base/limits.ts';
 import type { ClientIdentity, ClientJudge } from '../guard/client-judge.ts';
-import { readClientHello } from '../hello/client-hello.ts';
+import { type ClientHello, readClientHello } from '../hello/client-hello.ts';
 import { suiteName, versionName } from '../hello/names.ts';
-import { offersPostQuantum } from '../hello/negotiate.ts';
+import { Agreement, refusalBeforeS2n, refusalByFloor } from '../hello/negotiate.ts';
 import { plainAlert } from '../hello/plain-alert.ts';
 import { plainHttpOnTlsPort } from '../http/local-answers.ts';
 import { peek, receive, transmit } from '../native/sockets.ts';
@@ -52,7 +51,7 @@ import {
   observe,
   suitePlace,
 } from '../plan/counters.ts';
-import { contextAt, type NameOwner, problemAt } from '../tls/certificate-table.ts';
+import { contextAt, keysAt, type NameOwner, problemAt } from '../tls/certificate-table.ts';
 import type { TlsSession } from '../tls/engine.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { BLINDED, CLEARED, HANDSHAKE, HELD, HELLO } from './client-state.ts';
@@ -63,6 +62,10 @@ import type { RevocationWaiter } from './revocation-desk.ts';
 
 /** Kept for reuse. */
 const SPARES_MAX = 256;
+const MISSING_EXTENSION = 109;
+const TLS_1_3 = 0x0304;
+
+const agreement = new Agreement();
 
 const spares: Handshake[] = [];
 
@@ -169,7 +172,7 @@ export class Handshake implements RevocationWaiter {
       return;
     }
     this.owner = owner;
-    const unfit = unfitness(client, owner);
+    const unfit = unfitness(client, owner, nowMs);
     if (unfit < 0) {
       this.#refuse(unfit);
       return;
@@ -202,7 +205,7 @@ export class Handshake implements RevocationWaiter {
     const { context } = client;
     // What is left unread would turn our close into a reset, and the answer would be lost.
     receive(client.fd, context.scratch, READ_AT, client.peeked);
-    const { alert } = faultOf(fault);
+    const alert = alertOf(fault, context.hello);
     recordFailure(client, this, fault, alert === 0 ? null : alert, 'us');
     const answer = fault === FAULT_HELLO_PLAIN_HTTP ? plainHttpOnTlsPort() : alert > 0 ? plainAlert(alert) : null;
     if (answer !== null) {
@@ -385,14 +388,24 @@ export class Handshake implements RevocationWaiter {
 }
 
 /** The fault for a client that this name is not for, whatever an engine said; or 0. The hello is the one in the context. */
-function unfitness({ context, site }: ClientConnection, { policy, rule }: NameOwner): number {
+function unfitness({ context, site }: ClientConnection, owner: NameOwner, nowMs: number): number {
   const { hello } = context;
-  const version = hello.maxVersion();
-  if (version < rule.minVersion) return version < policy.minVersion ? FAULT_HELLO_NO_SHARED_VERSION : FAULT_HELLO_BELOW_VERSION;
-  if (rule.requirePostQuantum && !offersPostQuantum(hello, policy)) return FAULT_HELLO_NOT_POST_QUANTUM;
-  const { alpnBytes } = site;
-  // Who has no opinion says nothing (RFC 7301, section 3.2).
-  if (alpnBytes.length === 0 || hello.alpnCount === 0) return 0;
-  for (let i = 0; i < alpnBytes.length; i++) if (hello.offersAlpn(alpnBytes[i]!)) return 0;
-  return FAULT_HELLO_NO_SHARED_PROTOCOL;
+  const { policy, rule } = owner;
+  const refused = refusalByFloor(hello, policy, rule.minVersion, rule.requirePostQuantum);
+  if (refused < 0) return refused;
+  if (!sharesProtocol(hello, site.alpnBytes)) return FAULT_HELLO_NO_SHARED_PROTOCOL;
+  return owner.engine === 's2n' ? refusalBeforeS2n(hello, policy, keysAt(owner, nowMs), agreement) : 0;
+}
+
+/** Who has no opinion says nothing (RFC 7301, section 3.2). */
+function sharesProtocol(hello: ClientHello, served: readonly Uint8Array[]): boolean {
+  if (served.length === 0 || hello.alpnCount === 0) return true;
+  for (let i = 0; i < served.length; i++) if (hello.offersAlpn(served[i]!)) return true;
+  return false;
+}
+
+/** What goes to a client that is refused for its hello; 0: nothing. RFC 8446, section 9.2, wants a list of schemes for TLS 1.3. */
+function alertOf(fault: number, hello: ClientHello): number {
+  const isMissing = fault === FAULT_TLS_NO_SHARED_SIGNATURE && hello.schemeCount === 0 && agreement.version >= TLS_1_3;
+  return isMissing ? MISSING_EXTENSION : faultOf(fault).alert;
 }

@@ -73,7 +73,7 @@ export class ServerTls implements TargetTls {
       return;
     }
     this.#toldMs = nowMs();
-    if (!logs.handshakes.takesFailure(fault, unixMs())) return;
+    if (!logs.handshakes.takesFailure(unixMs())) return;
     const [received, sent] = [stream.clientAlert(), stream.sentAlert()];
     logs.handshakes.writeServer(
       {

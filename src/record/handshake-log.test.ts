@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FAULT_SERVER_CERTIFICATE_NAME, FAULT_TLS_INTERNAL, FAULT_TLS_NO_SHARED_SUITE } from '../base/faults.ts';
+import { FAULT_SERVER_CERTIFICATE_NAME, FAULT_TLS_NO_SHARED_SUITE } from '../base/faults.ts';
 import { LOG_LINE_BYTES_MAX } from '../base/limits.ts';
 import { COUNTER_PLACES } from '../plan/counters.ts';
 import type { LogLevel } from '../plan/log-plan.ts';
@@ -80,8 +80,8 @@ test('HandshakeLog has the same keys for what succeeded and what failed', () => 
 test('HandshakeLog takes failures at a bounded rate, says what it left out, and successes never push them out', () => {
   const { log, lines } = logs('json', 'info', 1);
   for (let i = 0; i < 600; i++) if (log.takesSuccess(5_000)) log.write(SUCCESS, 5_000);
-  for (let i = 0; i < 150; i++) if (log.takesFailure(FAILURE.fault, 5_000)) log.write(FAILURE, 5_000);
-  assert.ok(log.takesFailure(FAILURE.fault, 6_000));
+  for (let i = 0; i < 150; i++) if (log.takesFailure(5_000)) log.write(FAILURE, 5_000);
+  assert.ok(log.takesFailure(6_000));
   log.write(FAILURE, 6_000);
   const written = lines();
   assert.equal(written.filter(({ ok }) => ok === true).length, 500);
@@ -91,17 +91,18 @@ test('HandshakeLog takes failures at a bounded rate, says what it left out, and 
   assert.equal(failures[0]?.omitted, undefined);
 });
 
-test('HandshakeLog takes a share of the successes, none when it is off, and none below its level', () => {
+test('HandshakeLog takes a share of the successes, none when it is off; a level hides them and reports, and never a failure', () => {
   const sampled = logs('json', 'info', 0.5).log;
   let taken = 0;
   for (let i = 0; i < 4_000; i++) if (sampled.takesSuccess(i * 1_000)) taken++;
   assert.ok(taken > 1_800 && taken < 2_200, `${taken} of 4000`);
   assert.equal(logs('json', 'info', 0).log.takesSuccess(0), false);
-  const quiet = logs('json', 'warn', 1).log;
-  assert.equal(quiet.takesSuccess(0), false);
-  assert.equal(quiet.takesFailure(FAILURE.fault, 0), false);
-  assert.equal(quiet.takesReport(0), false);
-  assert.equal(quiet.takesFailure(FAULT_TLS_INTERNAL, 0), true);
+  for (const level of ['warn', 'error'] as const) {
+    const quiet = logs('json', level, 1).log;
+    assert.equal(quiet.takesSuccess(0), false);
+    assert.equal(quiet.takesReport(0), false);
+    assert.equal(quiet.takesFailure(0), true);
+  }
 });
 
 test('HandshakeLog leaves out what was offered, then what was allowed, before a line is too long', () => {

@@ -131,9 +131,9 @@ export class HandshakeLog {
     this.#successes = this.#level > INFO ? 0 : successes;
   }
 
-  /** Whether a failure with this fault has a line now: whoever gets true writes it. */
-  takesFailure(fault: number, unixMs: number): boolean {
-    return levelOf(fault) >= this.#level && this.#failureRate.takes(unixMs);
+  /** Whether a failure has a line now, whatever the log's level is: whoever gets true writes it. */
+  takesFailure(unixMs: number): boolean {
+    return this.#failureRate.takes(unixMs);
   }
 
   /** As `takesFailure`, of one that succeeded. */

@@ -1,6 +1,6 @@
 /**
  * What a client is told of each failure of its handshake, by the engine that serves it: test/handshake-failures.test.ts and
- * openssl-clients.test.ts hold both against it, and docs/handshake-failures.md shows it. Data; nothing on the event path reads it.
+ * certificate-failures.test.ts hold both against it, and docs/handshake-failures.md shows it. Data; nothing on the event path reads it.
  */
 import * as faults from '../base/faults.ts';
 import { isBlinded } from './blinding.ts';
@@ -41,19 +41,13 @@ export const HANDSHAKE_FAILURES: readonly HandshakeFailure[] = Object.freeze([
   early(faults.FAULT_HELLO_TIMEOUT, 'part of a hello, and no more within `timeouts.handshake`'),
   early(faults.FAULT_HELLO_GONE, 'part of a hello, then the end'),
   early(faults.FAULT_HELLO_UNKNOWN_NAME, 'no certificate is for that name, on a listener that is `strict`'),
-  early(faults.FAULT_HELLO_NO_SHARED_VERSION, 'it speaks older versions than the policy has'),
+  early(faults.FAULT_HELLO_NO_SHARED_VERSION, 'it speaks none of the versions that the policy has: older ones, or newer ones alone'),
   early(faults.FAULT_HELLO_BELOW_VERSION, 'it speaks older versions than `minimumVersion`'),
   early(faults.FAULT_HELLO_NOT_POST_QUANTUM, 'it offers no group with ML-KEM, and `requirePostQuantum` wants one'),
   early(faults.FAULT_HELLO_NO_SHARED_PROTOCOL, 'it offers protocols by ALPN, and none of those of the listener'),
-  row(
-    faults.FAULT_TLS_NO_SHARED_VERSION,
-    'the versions it offers are none that the policy has, newer ones included (on s2n it is `no_shared_suite`)',
-    null,
-    [70],
-  ),
   row(faults.FAULT_TLS_NO_SHARED_SUITE, 'no suite is shared that the certificate and the groups allow', [40], [40]),
   row(faults.FAULT_TLS_NO_SHARED_GROUP, 'no group is shared', [40, 109], [40, 109]),
-  row(faults.FAULT_TLS_NO_SHARED_SIGNATURE, 'no signature scheme is shared that the key of the certificate can use', [40], [40, 109]),
+  row(faults.FAULT_TLS_NO_SHARED_SIGNATURE, 'no signature scheme is shared that a key of the certificates can use', [40, 109], [40, 109]),
   row(
     faults.FAULT_TLS_FALLBACK,
     'it says that it speaks newer versions (TLS_FALLBACK_SCSV): somebody may have kept them from it',
@@ -68,7 +62,7 @@ export const HANDSHAKE_FAILURES: readonly HandshakeFailure[] = Object.freeze([
   ),
   row(faults.FAULT_TLS_CLIENT_GONE, 'it has ended its connection in the middle', [], [50]),
   row(faults.FAULT_TLS_TIMEOUT, 'it has not come to an end within `timeouts.handshake`', [], []),
-  row(faults.FAULT_TLS_MALFORMED, 'it does not keep to the protocol', [10, 22, 47, 50], [10, 22, 47, 50]),
+  row(faults.FAULT_TLS_MALFORMED, 'it does not keep to the protocol', [10, 22, 47, 50], [10, 22, 47, 50, 70]),
   row(faults.FAULT_TLS_DECRYPT, 'a record that does not decrypt', [], [20]),
   row(faults.FAULT_TLS_BAD_FINISHED, 'its Finished does not fit: what the two have seen of the handshake differs', [], [51]),
   row(faults.FAULT_TLS_INTERNAL, 'the TLS library could not, or does not take our certificate', [80], [80]),
@@ -82,5 +76,5 @@ export const HANDSHAKE_FAILURES: readonly HandshakeFailure[] = Object.freeze([
   certificate(faults.FAULT_TLS_CERTIFICATE_UNSUITABLE, 'its certificate is not for clients, or too weak', 43),
   certificate(faults.FAULT_TLS_CERTIFICATE_INVALID, 'a signature of its certificates, or its own, is wrong', 42, 51),
   certificate(faults.FAULT_TLS_CERTIFICATE_NOT_ALLOWED, 'its certificate is none of those that are allowed', 42),
-  certificate(faults.FAULT_TLS_CERTIFICATE_STATUS_UNKNOWN, 'nobody says whether its certificate is revoked', 46),
+  certificate(faults.FAULT_TLS_CERTIFICATE_STATUS_UNKNOWN, 'nobody says whether its certificate is revoked'),
 ]);

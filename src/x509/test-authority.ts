@@ -100,6 +100,11 @@ export class TestAuthority {
     return { certificatePem: pem, keyPem, certificate: parse(pem) };
   }
 
+  /** A certificate out of what is to be signed, DER. */
+  sign(tbs: Buffer): Buffer {
+    return der(0x30, tbs, ALGORITHMS[this.#kind], der(0x03, Buffer.from([0]), sign('sha256', tbs, this.key)));
+  }
+
   /** A list, DER. */
   list(wishes: ListWishes = {}): Buffer {
     const signer = wishes.signer ?? this;
