@@ -2,9 +2,9 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { about, choice, count, duration, filePath, flag, list, parsed, section } from './settings.ts';
+import { authorityFiles } from './tls-settings.ts';
 import { shown, wrong } from './wording.ts';
 
-const FILES_FORMS = 'a PEM file with the certificates of authorities, or a list of them';
 const SUBJECT_FORMS = "a subject as 'CN=*,O=Example' (RFC 4514, as openssl x509 -nameopt RFC2253 prints it)";
 const NAME_FORMS = "a name as 'client.example.com', '*.example.com', 'who@example.com', '*@example.com' or an IP address";
 const SPIFFE_FORMS = "a SPIFFE ID as 'spiffe://domain/path', with '*' for a segment or, as the last one, for all that follow";
@@ -57,13 +57,7 @@ export const clientCertificates = section(
       '`required`: who shows none is refused. `optional`: who shows none comes in without. `off`: nobody is asked.',
       choice(['required', 'optional', 'off']).prefault('required'),
     ),
-    authorities: about(
-      'Authorities whose clients come in, roots or not; they are named to clients that ask.',
-      z.preprocess(
-        (value) => (typeof value === 'string' ? [value] : value),
-        list(filePath('a PEM file with certificates of authorities'), FILES_FORMS, 1, 64).optional(),
-      ),
-    ),
+    authorities: about('Authorities whose clients come in, roots or not; they are named to clients that ask.', authorityFiles()),
     depth: about("Certificates between a client's and an authority, at most.", count(0, 15).prefault(3)),
     allow: about(
       'Which of their clients: one match is enough. Without it, all.',

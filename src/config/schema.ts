@@ -47,7 +47,7 @@ import {
   size,
 } from './settings.ts';
 import { attributes, COLLECTOR, ENDPOINT_FORMS, headerValues, parseEndpoint, share } from './telemetry.ts';
-import { protocolNames } from './tls-settings.ts';
+import { chainFile, keyFile, protocolNames } from './tls-settings.ts';
 import { parseRate, RATE_FORMS } from './units.ts';
 import { shown, wrong } from './wording.ts';
 
@@ -88,14 +88,8 @@ const admin = section(
 
 const certificate = section(
   {
-    certificate: about(
-      'The certificate and its chain, leaf first.',
-      filePath('a PEM file with the certificate and its chain, leaf first').optional(),
-    ),
-    key: about(
-      'Its private key; readable by nobody else. Default: it stands in the same file.',
-      filePath('a PEM file with the private key').optional(),
-    ),
+    certificate: about('The certificate and its chain, leaf first.', chainFile()),
+    key: keyFile(),
     directory: about(
       'Instead of both, a directory: each NAME.pem or NAME.crt in it, with the key in the same file or in NAME.key, and each directory in it that has fullchain.pem and privkey.pem. Watched for changes.',
       filePath('a directory of PEM files').optional(),

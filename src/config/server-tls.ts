@@ -3,11 +3,10 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { hostName } from './addresses.ts';
 import { policy } from './policy-setting.ts';
-import { about, count, filePath, flag, list, parsed, section } from './settings.ts';
-import { protocolNames } from './tls-settings.ts';
+import { about, count, flag, list, parsed, section } from './settings.ts';
+import { authorityFiles, chainFile, keyFile, protocolNames } from './tls-settings.ts';
 import { shown, wrong } from './wording.ts';
 
-const FILES_FORMS = 'a PEM file with the certificates of authorities, or a list of them';
 const NAME_FORMS = "a name as 'api.internal', or an IP address";
 const PIN_FORMS = 'the SHA-256 of a public key in base64, 44 characters, as docs/tls-to-servers.md has it made';
 const TLS_EXPECTED = 'true, false, or a mapping of serverName, authorities, certificate, key, pins and more';
@@ -33,10 +32,7 @@ export const serverTls = z.preprocess(
       ),
       authorities: about(
         "Authorities that a server's certificate may come from, roots or not. Default: those of this machine.",
-        z.preprocess(
-          (value) => (typeof value === 'string' ? [value] : value),
-          list(filePath('a PEM file with certificates of authorities'), FILES_FORMS, 1, 64).optional(),
-        ),
+        authorityFiles(),
       ),
       depth: about("Certificates between a server's and an authority, at most.", count(0, 15).prefault(3)),
       pins: about(
@@ -45,14 +41,8 @@ export const serverTls = z.preprocess(
           .preprocess((value) => (typeof value === 'string' ? [value] : value), list(pin, `${PIN_FORMS}, or a list of them`, 0, 64))
           .prefault([]),
       ),
-      certificate: about(
-        'Shown to servers that ask for one: our certificate and its chain, leaf first.',
-        filePath('a PEM file with the certificate and its chain, leaf first').optional(),
-      ),
-      key: about(
-        'Its private key; readable by nobody else. Default: it stands in the same file.',
-        filePath('a PEM file with the private key').optional(),
-      ),
+      certificate: about('Shown to servers that ask for one: our certificate and its chain, leaf first.', chainFile()),
+      key: keyFile(),
       policy: about(
         'What is offered: versions, cipher suites, groups, signature schemes (docs/policies.md).',
         policy().prefault('intermediate'),
