@@ -2,13 +2,12 @@
  * One place that lists of revoked certificates come from, looked at again and again: a file when it changes, an address before its list ends
  * and as often as asked, with back-off when it does not answer. A list that is of no use changes nothing: the one before goes on.
  */
-import { stat } from 'node:fs/promises';
-import { fileProblem } from '../base/bounded-file.ts';
 import { TollgateError } from '../base/tollgate-error.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { CRL_BYTES_MAX } from './crl-reader.ts';
 import { fetchBounded } from './http-fetch.ts';
-import { closeList, listId, type RevocationList, RevocationListReader, readRevocationList } from './revocation-list.ts';
+import { fileState, listFiles } from './list-files.ts';
+import { closeList, listId, type RevocationList, RevocationListReader } from './revocation-list.ts';
 
 /** How often a file is looked at. Milliseconds. */
 const FILE_LOOK_MS = 1_000;
@@ -125,17 +124,14 @@ export class ListSource {
 
   /** Null: the file is as it was. */
   async #readFile(): Promise<RevocationList | null> {
-    const { mtimeMs, size, ino } = await stat(this.place).catch((error: NodeJS.ErrnoException) => {
-      throw new TollgateError('crl_invalid', `the revocation list ${this.place} cannot be used: ${fileProblem(this.place, error)}`, error);
-    });
-    const seen = `${mtimeMs} ${size} ${ino}`;
+    const seen = await fileState(this.place);
     if (seen === this.#seen) {
       // What was wrong with it is wrong with it still.
       if (this.#problem !== '') throw new TollgateError('crl_invalid', this.#problem);
       return null;
     }
     this.#seen = seen;
-    return await readRevocationList(this.place, this.issuers);
+    return await listFiles.take(this.place, seen, this.issuers);
   }
 
   /** Null: it has not changed. */

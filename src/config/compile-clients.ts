@@ -1,7 +1,7 @@
 /** Client certificates of a listener, compiled: authorities and revocation lists read and checked, what tells the rules from every other. */
 import { createHash } from 'node:crypto';
 import { TollgateError } from '../base/tollgate-error.ts';
-import { closeList, readRevocationList } from '../certs/revocation-list.ts';
+import { listFiles } from '../certs/list-files.ts';
 import type { ClientCertificatesPlan } from '../plan/client-certificates.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { type AuthorityFindings, day, readAuthorities } from './authorities.ts';
@@ -63,9 +63,7 @@ async function checkList(
   findings: AuthorityFindings,
 ): Promise<void> {
   try {
-    const list = await readRevocationList(file, authorities);
-    closeList(list);
-    const { nextUpdateMs } = list.facts;
+    const { nextUpdateMs } = await listFiles.check(file, authorities);
     if (nextUpdateMs < nowMs)
       findings.warn(path, `the revocation list ${file} ended on ${day(nextUpdateMs)}: whom it does not name is not known`);
   } catch (error) {
