@@ -48,14 +48,14 @@ test('a worker killed under load loses its own connections alone, and is replace
   // New connections are served all the while: the neighbour, or the next worker, accepts from the dead one's sockets.
   let refused = 0;
   let answered = 0;
-  while (Date.now() - killedMs < 1_500) {
+  // For as long as a worker takes to be replaced; on a machine with much else to do, for more of it.
+  while ((Date.now() - killedMs < 1_500 || answered <= 20) && refused <= 1) {
     const text = await exchange(tollgate.port, CLOSE).catch(() => '');
     if (text.startsWith('HTTP/1.1 200')) answered++;
     else refused++;
   }
-  assert.ok(answered > 20, `${answered} answered`);
   // What the dead worker had accepted and not served is lost with it; one of ours at most was there.
-  assert.ok(refused <= 1, `${refused} lost`);
+  assert.ok(refused <= 1, `${refused} lost, ${answered} answered`);
   await until(async () => (await tollgate.status()).workers[0]!.serves);
   const after = await tollgate.status();
   assert.equal(after.workers[0]!.restarts, 1);
