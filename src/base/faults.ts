@@ -320,9 +320,11 @@ export const FAULTS: readonly FaultRow[] = Object.freeze([
   row(FAULT_VERIFIER_BUSY, 'verifier_busy', 'us', 503, 'warn'),
 ]);
 
-/** Those that end a handshake: of the ClientHello, and of the TLS engines. */
+/** Those that end a handshake: of the ClientHello, and of the TLS engines, but for two that end open connections alone. */
 export const HANDSHAKE_FAULTS: readonly FaultRow[] = Object.freeze(
-  FAULTS.filter(({ code }) => code <= FAULT_HELLO_PLAIN_HTTP && code > FAULT_REQUEST_LINE),
+  FAULTS.filter(({ code }) => code <= FAULT_HELLO_PLAIN_HTTP && code > FAULT_REQUEST_LINE).filter(
+    ({ code }) => code !== FAULT_TLS_TRUNCATED && code !== FAULT_TLS_RENEGOTIATION,
+  ),
 );
 
 /** Those of TLS towards a server: of its handshake, and of what came behind it. */

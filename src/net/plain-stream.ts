@@ -36,6 +36,10 @@ export class PlainStream implements Stream {
     return 1;
   }
 
+  blindingMs(): number {
+    return 0;
+  }
+
   release(): void {
     this.#fd = -1;
   }

@@ -18,6 +18,8 @@ export interface Stream {
   holdForEnd(): void;
   /** Ends our direction (close_notify, then FIN). More than 0: done. `closing`: the descriptor is closed next, which sends the FIN. */
   end(closing: boolean): number;
+  /** Behind a fault: how long to wait before the descriptor is closed, so that the time tells nothing. Milliseconds, 0 for most faults. */
+  blindingMs(): number;
   /** Gives everything back but the descriptor. The stream is not to be used again. */
   release(): void;
   /** Memory of the beginning may go: the connection stays. */

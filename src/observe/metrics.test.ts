@@ -106,6 +106,7 @@ test('collectMetrics() tells failures of handshakes apart from other faults', ()
   for (let code = 1; code < 160; code++) from.table.worker(0).counters[C_FAULTS + code] = 1;
   const failures = values(from, 'tollgate_handshake_failures_total');
   assert.equal(Object.keys(failures).length, HANDSHAKE_FAULTS.length);
-  for (const reason of ['plain_http client', 'tls_internal us', 'renegotiation client']) assert.equal(failures[reason], 1, reason);
-  for (const reason of ['request_line client', 'connect_source us', 'reset client']) assert.equal(reason in failures, false, reason);
+  for (const reason of ['plain_http client', 'tls_internal us', 'bad_finished client']) assert.equal(failures[reason], 1, reason);
+  for (const reason of ['request_line client', 'connect_source us', 'reset client', 'renegotiation client', 'truncated client'])
+    assert.equal(reason in failures, false, reason);
 });

@@ -4,6 +4,7 @@
  *   PROXY_HEADER -> HELLO .. -> HEAD <-> EXCHANGE -> CLOSING -> (gone)
  *                        |               \-> TUNNEL -> (gone)
  *                        \-> RELAY -> TUNNEL -> (gone)
+ *   any of them -> BLINDED (a failure whose timing must tell nothing) -> (gone)
  *
  * HELLO and what follows it until a client is in are the handshake's (handshake.ts). Most begin there. A listener
  * without TLS begins at HEAD, or at RELAY where it does not know what its clients speak.
@@ -15,10 +16,11 @@ import {
   FAULT_EOF,
   FAULT_PROXY_HEADER_TIMEOUT,
   FAULT_REQUEST_HEAD_TIMEOUT,
+  FAULT_RESET,
   FAULT_SHUTDOWN,
   NEED_MORE,
 } from '../base/faults.ts';
-import { HELLO_PEEK_BYTES, READ_BYTES } from '../base/limits.ts';
+import { BLINDED_MAX, HELLO_PEEK_BYTES, READ_BYTES } from '../base/limits.ts';
 import type { ClientIdentity } from '../guard/client-judge.ts';
 import { headMayBeComplete, readRequestHead } from '../http/h1/head-reader.ts';
 import type { MessageHead } from '../http/message-head.ts';
@@ -30,17 +32,20 @@ import { PlainStream } from '../net/plain-stream.ts';
 import type { Stream } from '../net/stream.ts';
 import { Watched } from '../net/watched.ts';
 import {
+  C_BLINDED_OPEN,
   C_BYTES_IN,
   C_BYTES_OUT,
   C_CONNECTIONS_OPEN,
   C_FAULTS,
   C_HANDSHAKES_OPEN,
+  C_LIMIT_BLINDED,
   C_TCP_PLAIN,
   C_TCP_TERMINATED,
 } from '../plan/counters.ts';
 import type { ConnectionView } from '../plan/messages.ts';
 import type { TlsSession } from '../tls/engine.ts';
 import {
+  BLINDED,
   CLEARED,
   CLOSING,
   EXCHANGE,
@@ -484,7 +489,15 @@ export class ClientConnection extends Watched {
       this.stash = null;
     }
     if (fault === FAULT_EOF) this.closeGracefully(false);
-    else this.destroy();
+    else {
+      this.countEnd(fault);
+      this.destroy();
+    }
+  }
+
+  /** Of a client whose end is a fault of its TLS, where no handshake tells of it. A reset is an end like another. */
+  countEnd(fault: number): void {
+    if (fault !== FAULT_EOF && fault !== FAULT_RESET) this.context.counters[C_FAULTS - fault]!++;
   }
 
   /** The exchange is over, and everything it had to say is with the kernel. */
@@ -627,12 +640,44 @@ export class ClientConnection extends Watched {
     return false;
   }
 
-  /** Closes at once. Safe to call twice. */
+  /** Closes at once, unless the time would tell what was wrong in a record: then later, unannounced. Safe to call twice. */
   destroy(): void {
     if (this.state === GONE) return;
     const { context } = this;
-    this.#handshakeOver();
+    const delayMs = this.state === BLINDED ? 0 : this.stream.blindingMs();
+    this.#letGo();
+    if (delayMs > 0 && this.#blind(delayMs)) return;
+    if (this.state === BLINDED) {
+      context.blinded--;
+      context.counters[C_BLINDED_OPEN]!--;
+    }
     this.state = GONE;
+    this.stream.release();
+    const fd = this.fd;
+    context.reactor.forget(this);
+    closeDescriptor(fd);
+    context.clients.close(this.place);
+    context.clients.leave();
+    context.counters[C_CONNECTIONS_OPEN]!--;
+  }
+
+  /** False: so many wait already that this one cannot. */
+  #blind(delayMs: number): boolean {
+    const { context } = this;
+    if (context.blinded >= BLINDED_MAX) {
+      context.counters[C_LIMIT_BLINDED]!++;
+      return false;
+    }
+    context.blinded++;
+    context.counters[C_BLINDED_OPEN]!++;
+    this.state = BLINDED;
+    context.reactor.deadline(this, delayMs);
+    return true;
+  }
+
+  /** Of all but the connection itself. */
+  #letGo(): void {
+    this.#handshakeOver();
     if (this.pending !== null) dropChunk(this.pending);
     for (const chunk of this.#queue) dropChunk(chunk);
     this.#queue.length = 0;
@@ -642,12 +687,5 @@ export class ClientConnection extends Watched {
     this.exchange = null;
     this.tunnel = null;
     this.relay = null;
-    this.stream.release();
-    const fd = this.fd;
-    context.reactor.forget(this);
-    closeDescriptor(fd);
-    context.clients.close(this.place);
-    context.clients.leave();
-    context.counters[C_CONNECTIONS_OPEN]!--;
   }
 }

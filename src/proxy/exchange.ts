@@ -242,6 +242,7 @@ export class Exchange implements UpstreamOwner, AdmissionOwner, RequestFlowOwner
       return;
     }
     client!.context.counters[C_FAULTS - FAULT_REQUEST_TRUNCATED]!++;
+    client!.countEnd(fault);
     this.onClientGone();
   }
 

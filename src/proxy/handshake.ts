@@ -4,7 +4,6 @@
  *
  *   HELLO -> HANDSHAKE -> (in)
  *     |          |   \-> HELD (whether its certificate is revoked is being asked) -> CLEARED -> (in)
- *     |          \-> BLINDED (a failure whose timing must tell nothing) -> (gone)
  *     |\-> (passed through)
  *     \-> CLOSING (a plain alert, or a plain 400, on its way)
  *
@@ -26,8 +25,7 @@ import {
   faultOf,
   NEED_MORE,
 } from '../base/faults.ts';
-
-import { BLINDED_MAX, HANDSHAKES_PER_TURN, HELLO_PEEK_BYTES } from '../base/limits.ts';
+import { HANDSHAKES_PER_TURN, HELLO_PEEK_BYTES } from '../base/limits.ts';
 import type { ClientIdentity, ClientJudge } from '../guard/client-judge.ts';
 import { type ClientHello, readClientHello } from '../hello/client-hello.ts';
 import { suiteName, versionName } from '../hello/names.ts';
@@ -36,14 +34,12 @@ import { plainAlert } from '../hello/plain-alert.ts';
 import { plainHttpOnTlsPort } from '../http/local-answers.ts';
 import { peek, receive, transmit } from '../native/sockets.ts';
 import {
-  C_BLINDED_OPEN,
   C_FAULTS,
   C_HANDSHAKES_OPEN,
   C_HANDSHAKES_TLS12,
   C_HANDSHAKES_TLS12_RESUMED,
   C_HANDSHAKES_TLS13,
   C_HANDSHAKES_TLS13_RESUMED,
-  C_LIMIT_BLINDED,
   C_LIMIT_HANDSHAKES_TURN,
   C_TCP_PASSTHROUGH,
   groupPlace,
@@ -54,7 +50,7 @@ import {
 import { contextAt, keysAt, type NameOwner, problemAt } from '../tls/certificate-table.ts';
 import type { TlsSession } from '../tls/engine.ts';
 import type { ClientConnection } from './client-connection.ts';
-import { BLINDED, CLEARED, HANDSHAKE, HELD, HELLO } from './client-state.ts';
+import { CLEARED, HANDSHAKE, HELD, HELLO } from './client-state.ts';
 import { COMPOSE_AT, type ProxyContext, READ_AT } from './context.ts';
 import { recordFailure, recordSuccess } from './handshake-record.ts';
 import { reportPolicy } from './policy-report.ts';
@@ -95,12 +91,7 @@ export class Handshake implements RevocationWaiter {
   release(): void {
     const client = this.#client;
     if (client === null) return;
-    const { context } = client;
-    if (client.state === BLINDED) {
-      context.blinded--;
-      context.counters[C_BLINDED_OPEN]!--;
-    }
-    if (client.state === HELD) context.revocation.forget(this);
+    if (client.state === HELD) client.context.revocation.forget(this);
     this.#client = null;
     this.session = null;
     this.hello = null;
@@ -351,23 +342,15 @@ export class Handshake implements RevocationWaiter {
       client.leave();
       return;
     }
-    const delayMs = session.blindingMs();
-    if (delayMs <= 0) {
-      const isTold = session.sentAlert() >= 0;
-      session.end(!isTold);
-      if (isTold) client.awaitEnd();
-      else client.destroy();
-      return;
-    }
-    if (context.blinded >= BLINDED_MAX) {
-      context.counters[C_LIMIT_BLINDED]!++;
+    // An end that is put off is not announced.
+    if (session.blindingMs() > 0) {
       client.destroy();
       return;
     }
-    context.blinded++;
-    context.counters[C_BLINDED_OPEN]!++;
-    client.state = BLINDED;
-    context.reactor.deadline(client, delayMs);
+    const isTold = session.sentAlert() >= 0;
+    session.end(!isTold);
+    if (isTold) client.awaitEnd();
+    else client.destroy();
   }
 
   /** Somebody looks closely. Cold. */

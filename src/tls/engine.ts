@@ -27,8 +27,6 @@ export interface TlsSession extends HandshakeStream {
   sentAlert(): number;
   /** Behind a fault: the library's own name for it. */
   libraryError(): string;
-  /** Behind a fault: how long to wait before the descriptor is closed, so that the time tells nothing. Milliseconds, 0 for most faults. */
-  blindingMs(): number;
 }
 
 export interface TlsContext {
