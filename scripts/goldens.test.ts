@@ -96,8 +96,6 @@ const NEVER_SAID: Readonly<Record<string, readonly RegExp[]>> = {
   // The fast engine is part of the program, and a plan without it is of a machine without it: tls-engine.test.ts. Every policy that has a name
   // is one that s2n has.
   'src/config/tls-engine.ts': [/^its package cannot be read/, /^the fast engine cannot be had$/, /^this policy /],
-  // Goldens are made by root too, who may connect to any.
-  'src/control/host-targets.ts': [/^this user may not connect to it$/],
 };
 
 /** No part of what is said of a file: the texts of commands, and what is made of the schema. */
