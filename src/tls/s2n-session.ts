@@ -275,7 +275,8 @@ export class S2nSession implements TlsSession {
         }
         this.#ended = true;
       }
-      if (!this.#direct && !this.#sendFlight(false)) return this.#broken ? FAULT_RESET : 0;
+      // The FIN comes next, and goes out with it.
+      if (!this.#direct && !this.#sendFlight(true)) return this.#broken ? FAULT_RESET : 0;
     }
     if (!closing) shutdownWrite(this.#fd);
     return 1;
