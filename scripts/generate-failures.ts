@@ -42,7 +42,7 @@ ${HANDSHAKE_FAILURES.map(line).join('\n')}
 Certificates are asked for on OpenSSL alone. Who is turned away for one behind the handshake, because a list or a responder answered late, gets no
 alert: the connection ends before a byte of a request is read.
 
-Behind the handshake there is no event: a client that ends without close_notify, renegotiates, or sends records that do not decrypt has \`truncated\`,
+Behind the handshake there is no event: a client that ends without close_notify in the middle of something, renegotiates, or sends records that do not decrypt has \`truncated\`,
 \`renegotiation\`, \`decrypt_error\` in the counts of faults, and a request that was at work says so in the access log. Its end is blinded as in
 a handshake. Renegotiation is always
 refused. A record with more than 2^14 bytes is \`malformed\`, and OpenSSL says record_overflow (22); s2n takes it in TLS 1.2 where it decrypts, and padding beyond

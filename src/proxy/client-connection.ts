@@ -18,6 +18,7 @@ import {
   FAULT_REQUEST_HEAD_TIMEOUT,
   FAULT_RESET,
   FAULT_SHUTDOWN,
+  FAULT_TLS_TRUNCATED,
   NEED_MORE,
 } from '../base/faults.ts';
 import { BLINDED_MAX, HELLO_PEEK_BYTES, READ_BYTES } from '../base/limits.ts';
@@ -483,14 +484,16 @@ export class ClientConnection extends Watched {
   }
 
   #onReadEnd(fault: number): void {
-    // A client that ends between requests is what keep-alive looks like; with half a head it has changed its mind.
+    // A client that ends between requests is what keep-alive looks like, with TLS's goodbye or, as many do, without; with half a head it has
+    // changed its mind.
+    const isCut = this.stash !== null;
     if (this.stash !== null) {
       dropChunk(this.stash);
       this.stash = null;
     }
     if (fault === FAULT_EOF) this.closeGracefully(false);
     else {
-      this.countEnd(fault);
+      if (isCut || fault !== FAULT_TLS_TRUNCATED) this.countEnd(fault);
       this.destroy();
     }
   }
