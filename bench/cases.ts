@@ -37,8 +37,9 @@ export interface Case {
 
 const CLIENT = fileURLToPath(new URL('./tls-client.ts', import.meta.url));
 
-async function wrk(running: Running, path: string, connections: number, seconds: number, more: readonly string[] = []) {
-  const url = `https://127.0.0.1:${running.port}${path}`;
+/** `host` is the name that wrk asks for in its hello, too. */
+async function wrk(running: Running, path: string, connections: number, seconds: number, more: readonly string[] = [], host = '127.0.0.1') {
+  const url = `https://${host}:${running.port}${path}`;
   const args = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '30s', ...more, url];
   return readWrk(await runToEnd(LOAD_CORE, args, (seconds + 60) * 1_000));
 }
@@ -53,6 +54,7 @@ function perRequest(
   options: Partial<Case> & { more?: readonly string[]; scale?: number } = {},
 ): Case {
   const more = options.more ?? [];
+  const host = options.mode === 'passthrough' ? 'localhost' : '127.0.0.1';
   return {
     name,
     title,
@@ -60,11 +62,11 @@ function perRequest(
     certificate: options.certificate ?? 'p256',
     mode: options.mode ?? 'http',
     goal,
-    warm: async (running) => void (await wrk(running, path, connections, 4, more)),
+    warm: async (running) => void (await wrk(running, path, connections, 4, more, host)),
     measure: async (running, setting) => {
       const pids = running.pids();
       const before = cpuSeconds(pids);
-      const { requests } = await wrk(running, path, connections, setting.seconds, more);
+      const { requests } = await wrk(running, path, connections, setting.seconds, more, host);
       return ((cpuSeconds(pids) - before) / requests) * (options.scale ?? 1e6);
     },
   };
