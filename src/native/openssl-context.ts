@@ -149,12 +149,12 @@ export function trustAuthorities(context: number, caPem: Uint8Array): void {
   addAuthorities(contexts.pointer(context), 'authorities', caPem, () => true);
 }
 
-/** Frees a context. Connections made of it may live on. */
 /** Whether handshakes on `handle` tell their secrets (native/key-lines.ts). */
 export function tellContextKeys(handle: number, on: boolean): void {
   ssl.SSL_CTX_set_keylog_callback(contexts.pointer(handle), on ? opensslKeyLines() : 0);
 }
 
+/** Frees a context. Connections made of it may live on. */
 export function closeContext(handle: number): void {
   ssl.SSL_CTX_free(contexts.remove(handle));
 }

@@ -10,6 +10,8 @@ export const ERROR = 8;
 export const HANGUP = 16;
 export const READ_HANGUP = 0x2000;
 const EDGE = 0x80000000;
+const BYTES_ALONE = (READABLE | READ_HANGUP | EDGE) >>> 0;
+const BOTH_WAYS = (BYTES_ALONE | WRITABLE) >>> 0;
 const CTL_ADD = 1;
 const CTL_DEL = 2;
 const CTL_MOD = 3;
@@ -39,17 +41,17 @@ export class Poller {
 
   /** Reads and writes, edge-triggered. False when the kernel refuses. */
   watch(fd: number, generation: number): boolean {
-    return this.#control(CTL_ADD, fd, (READABLE | WRITABLE | READ_HANGUP | EDGE) >>> 0, generation);
+    return this.#control(CTL_ADD, fd, BOTH_WAYS, generation);
   }
 
   /** Reads only, edge-triggered, until `awaitRoom`. */
   watchBytes(fd: number, generation: number): boolean {
-    return this.#control(CTL_ADD, fd, (READABLE | READ_HANGUP | EDGE) >>> 0, generation);
+    return this.#control(CTL_ADD, fd, BYTES_ALONE, generation);
   }
 
   /** Writes too from here on. An event comes at once where there is room already. */
   awaitRoom(fd: number, generation: number): boolean {
-    return this.#control(CTL_MOD, fd, (READABLE | WRITABLE | READ_HANGUP | EDGE) >>> 0, generation);
+    return this.#control(CTL_MOD, fd, BOTH_WAYS, generation);
   }
 
   /** Reads only, level-triggered: for listeners, where what is left waits for the next turn. */

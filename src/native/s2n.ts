@@ -190,12 +190,12 @@ export function setOcspResponse(config: number, index: number, response: Uint8Ar
   return s2n.s2n_cert_chain_and_key_set_ocsp_data(chain, response.length === 0 ? 0 : memory.address, response.length) === 0;
 }
 
-/** Frees a configuration. No open connection may use it still. */
 /** Whether handshakes on `handle` tell their secrets (native/key-lines.ts). */
 export function tellKeys(handle: number, on: boolean): void {
   must('key log', s2n.s2n_config_set_key_log_cb(configs.pointer(handle), on ? s2nKeyLines() : 0, 0));
 }
 
+/** Frees a configuration. No open connection may use it still. */
 export function closeConfig(handle: number): void {
   s2n.s2n_config_free(configs.remove(handle));
   for (const chain of chains.get(handle) ?? []) s2n.s2n_cert_chain_and_key_free(chain);

@@ -16,6 +16,7 @@ import { testReactor } from '../net/test-reactor.ts';
 import { C_UPSTREAM_IDLE, C_UPSTREAM_OPEN, C_UPSTREAM_REUSES } from '../plan/counters.ts';
 import type { TargetPlan, UpstreamPlan } from '../plan/plan.ts';
 import { SharedTable, tableBytes } from '../plan/table.ts';
+import type { Target } from './target.ts';
 import { upstreamPlan } from './test-plan.ts';
 import { Upstream } from './upstream.ts';
 import type { UpstreamConnection, UpstreamOwner } from './upstream-connection.ts';
@@ -78,6 +79,16 @@ async function server(serve: (socket: Socket) => void) {
   return { listening, port: (listening.address() as AddressInfo).port };
 }
 
+/** Whose connection to `target` has said `hi`, and heard `answer`. */
+async function answered(target: Target, answer: string): Promise<Owner> {
+  const owner = new Owner();
+  owner.connection = target.connect(owner, null);
+  memory.bytes.write('hi');
+  owner.connection!.send(memory, 0, 2);
+  await owner.until(() => owner.text === answer);
+  return owner;
+}
+
 test('Upstream.next() gives targets their turn by weight, smoothly', () => {
   const plan = upstreamPlan([1, 2, 3]);
   const targets = plan.targets.map((target, at) => ({ ...target, weight: at === 0 ? 5 : 1 }));
@@ -128,11 +139,7 @@ test('an event without bytes behind it costs no connection: the last read has ta
     socket.on('data', () => socket.write('<hi>'));
   });
   const target = new Upstream(upstreamPlan([port]), reactor, row).next()!;
-  const owner = new Owner();
-  owner.connection = target.connect(owner, null);
-  memory.bytes.write('hi');
-  owner.connection!.send(memory, 0, 2);
-  await owner.until(() => owner.text === '<hi>');
+  const owner = await answered(target, '<hi>');
   const connection = owner.connection!;
   // As behind a read that filled its buffer to the last byte.
   connection.readable = true;
@@ -163,11 +170,7 @@ test('an idle connection that the server closes leaves the pool by itself', asyn
     socket.on('data', () => socket.write('ok'));
   });
   const target = new Upstream(upstreamPlan([port]), reactor, row).next()!;
-  const owner = new Owner();
-  owner.connection = target.connect(owner, null);
-  memory.bytes.write('hi');
-  owner.connection!.send(memory, 0, 2);
-  await owner.until(() => owner.text === 'ok');
+  const owner = await answered(target, 'ok');
   target.release(owner.connection!);
   assert.equal(row.counters[C_UPSTREAM_IDLE], 1);
   accepted[0]!.end();

@@ -38,7 +38,7 @@ export class HandleTable {
 
   /** The pointer of a living handle; a stale or made-up one is a programmer's error. */
   pointer(handle: number): number {
-    const index = handle & INDEX_MASK;
+    const index = HandleTable.placeOf(handle);
     assert(this.#generations[index] === handle >>> INDEX_BITS && this.#pointers[index] !== 0, 'the handle is alive');
     return this.#pointers[index]!;
   }
@@ -46,7 +46,7 @@ export class HandleTable {
   /** Ends the handle's life and gives its pointer back. */
   remove(handle: number): number {
     const pointer = this.pointer(handle);
-    const index = handle & INDEX_MASK;
+    const index = HandleTable.placeOf(handle);
     this.#pointers[index] = 0;
     const generation = (this.#generations[index]! + 1) & GENERATION_MASK;
     this.#generations[index] = generation === 0 ? 1 : generation;
