@@ -81,16 +81,16 @@ async function compare(engine: EngineName, cases: Iterable<Case>, repeat: string
   const wrong: string[] = [];
   let compared = 0;
   // By what they are: own lists all have one name.
-  let used: { policy: Policy; keys: readonly KeyKind[] } | null = null;
+  let used: readonly [Policy?, (readonly KeyKind[])?] = [];
   for (const { client, policy, keys } of cases) {
-    if (used?.policy !== policy || used.keys !== keys) {
+    if (used[0] !== policy || used[1] !== keys) {
       server.use(
         engine,
         policy,
         keys.map((key) => selfSigned(key)),
       );
-      used = { policy, keys };
     }
+    used = [policy, keys];
     const expected = predicted(client, policy, keys, engine);
     const answer = seen(await probe(server.port, client), keys);
     compared++;
