@@ -107,7 +107,6 @@ log: { access: off }
         strict: false,
         alpn: ['http/1.1', 'http/1.0'],
         compressCertificates: false,
-        ticketLifetimeS: 86_400,
         rules: [
           {
             names: [],
@@ -116,6 +115,7 @@ log: { access: off }
             requirePostQuantum: false,
             report: null,
             tickets: true,
+            ticketLifetimeS: 86_400,
             clients: null,
           },
         ],

@@ -332,14 +332,14 @@ class Compiler {
         requirePostQuantum: each.requirePostQuantum ?? floor.requirePostQuantum,
         report: each.report ?? tls.report,
         tickets: each.tickets ?? tls.tickets,
+        ticketLifetime: each.ticketLifetime ?? tls.ticketLifetime,
       };
       const names = each.match.map(({ host }) => host);
       return { names, ...this.#rule(rule, [...path, 'names', at]), clients: clients[at + 1] ?? null };
     });
     if (complete) this.#unservable([own, ...byName], path, certificates, engine);
     const { strict, compressCertificates } = tls;
-    const ticketLifetimeS = tls.ticketLifetime / 1_000;
-    return { engine, engineReason: reason, certificates, strict, alpn, compressCertificates, ticketLifetimeS, rules: [own, ...byName] };
+    return { engine, engineReason: reason, certificates, strict, alpn, compressCertificates, rules: [own, ...byName] };
   }
 
   /** Versions that a policy has, and that no client could come in by: no certificate of the listener is for its suites and schemes. */
@@ -386,7 +386,8 @@ class Compiler {
     const weak = weaknessOf(policy);
     if (weak !== null) this.#warn([...path, 'policy'], `${policy.name} allows ${weak}; it is for clients that have nothing better`);
     const minVersion = Math.max(policy.minVersion, minimumVersion);
-    return { policy: compiled ?? policy.name, minVersion, requirePostQuantum, report, tickets };
+    const ticketLifetimeS = rule.ticketLifetime / 1_000;
+    return { policy: compiled ?? policy.name, minVersion, requirePostQuantum, report, tickets, ticketLifetimeS };
   }
 
   /** The one libssl that is named; null: node's own. */
@@ -630,7 +631,7 @@ class CertificateShadow {
 
 type TlsConfig = NonNullable<Config['listeners'][number]['tls']>;
 /** What a listener has for all names, and some names for themselves. */
-type RuleConfig = Pick<TlsConfig, 'policy' | 'minimumVersion' | 'requirePostQuantum' | 'report' | 'tickets'>;
+type RuleConfig = Pick<TlsConfig, 'policy' | 'minimumVersion' | 'requirePostQuantum' | 'report' | 'tickets' | 'ticketLifetime'>;
 
 function ratePlan(rate: Config['clients']['requests']): RatePlan | null {
   if (rate === undefined) return null;

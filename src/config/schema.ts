@@ -113,6 +113,8 @@ const minimumVersion = () =>
     .union([z.literal(1.2), z.literal(1.3), z.literal('1.2'), z.literal('1.3')], { error: (issue) => wrong(issue.input, '1.2 or 1.3') })
     .transform((version): number => (Number(version) === 1.2 ? 0x0303 : 0x0304));
 
+const ticketLifetime = () => duration(TICKET_LIFETIME_MS_MIN, DAY_MS);
+
 /** A name that clients ask for: what SNI can say. */
 function serverName(text: string): { readonly host: string } | string {
   const parsed = unwrapped(parseHostPattern(text));
@@ -136,6 +138,7 @@ const nameRules = section({
   requirePostQuantum: about("As the listener's, unless these names have a policy of their own.", flag().optional()),
   report: about("As the listener's.", policy().optional()),
   tickets: about("As the listener's.", flag().optional()),
+  ticketLifetime: about("As the listener's.", ticketLifetime().optional()),
   clientCertificates: about("As the listener's.", clientCertificates.optional()),
 });
 
@@ -164,7 +167,7 @@ const tls = section(
     tickets: about('Session tickets, by which a client that returns saves a whole handshake.', flag().prefault(true)),
     ticketLifetime: about(
       'No session is resumed longer than this after the handshake, or the resumption, that gave the ticket.',
-      duration(TICKET_LIFETIME_MS_MIN, DAY_MS).prefault('24h'),
+      ticketLifetime().prefault('24h'),
     ),
     clientCertificates: about('Certificates that clients show.', clientCertificates.optional()),
     strict: about(

@@ -147,8 +147,6 @@ export interface TlsPlan {
   readonly alpn: readonly string[];
   /** Certificates are sent compressed to clients that read that. */
   readonly compressCertificates: boolean;
-  /** How long a ticket resumes, at most. Seconds. */
-  readonly ticketLifetimeS: number;
   /** The first is the listener's; the others are for the names that they list. */
   readonly rules: readonly TlsRulePlan[];
 }
@@ -167,6 +165,8 @@ export interface TlsRulePlan {
   readonly report: string | OwnPolicy | null;
   /** Session tickets (TLS 1.2 and 1.3). */
   readonly tickets: boolean;
+  /** How long a ticket resumes, at most. Seconds. */
+  readonly ticketLifetimeS: number;
   /** Null: clients are not asked for a certificate. */
   readonly clients: ClientCertificatesPlan | null;
 }

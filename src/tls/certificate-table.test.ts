@@ -56,6 +56,7 @@ const RULE = {
   requirePostQuantum: false,
   report: null,
   tickets: true,
+  ticketLifetimeS: 86_400,
   clients: null,
 } as const;
 
@@ -86,7 +87,6 @@ function build(
     engine: 's2n',
     engineReason: '',
     compressCertificates: false,
-    ticketLifetimeS: 86_400,
     certificates: given.map((_, i) => i),
     strict,
     alpn: ['http/1.1'],
@@ -248,7 +248,7 @@ test('CertificateTable takes a wildcard that is valid before an exact name that 
 
 test('CertificateTable gives names rules of their own, whichever certificate they have, and keeps them apart', () => {
   const engine = new RecordingEngine();
-  const rules = [RULE, { ...RULE, names: ['pay.example', 'none.org'], policy: 'modern', tickets: false }] as const;
+  const rules = [RULE, { ...RULE, names: ['pay.example', 'none.org'], policy: 'modern', tickets: false, ticketLifetimeS: 14_400 }] as const;
   const table = build(engine, SOME, { rules });
   const policy = (name: string): unknown => table.find(name, NOW)!.rule.policy;
   assert.deepEqual(['shop.example', 'pay.example', 'other.example', 'none.org', 'stranger.org'].map(policy), [
@@ -262,6 +262,7 @@ test('CertificateTable gives names rules of their own, whichever certificate the
   assert.deepEqual(serving(table, 'none.org'), ['f0']);
   const made = engine.made.find(({ options }) => options.policy === 'modern@1')!;
   assert.equal(made.options.tickets, false);
+  assert.equal(made.options.ticketLifetimeS, 14_400);
   assert.ok(table.isMisdirected('other.example', 'pay.example', NOW), 'the same certificate, other rules');
   assert.ok(table.isMisdirected('pay.example', 'other.example', NOW));
   assert.ok(table.isMisdirected('none.org', 'stranger.org', NOW), 'nobody serves it, under other rules');

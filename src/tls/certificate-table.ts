@@ -220,17 +220,17 @@ interface RuleSet {
 }
 
 function ruleSetOf(parts: TableParts, listener: ListenerPlan, tls: TlsPlan, rule: TlsRulePlan): RuleSet {
-  const { alpn, compressCertificates, ticketLifetimeS } = tls;
+  const { alpn, compressCertificates } = tls;
   // What is only reported changes nothing for a client that returns.
   const { names: _names, report, clients, ...rest } = rule;
-  const { minVersion, requirePostQuantum, tickets } = rule;
+  const { minVersion, requirePostQuantum, tickets, ticketLifetimeS } = rule;
   const policy = policyOf(rule.policy);
   return {
     index: tls.rules.indexOf(rule),
     rule,
     policy,
     report: report === null ? null : policyOf(report),
-    text: JSON.stringify([parts.engine.name, listener.name, rest, alpn, compressCertificates, ticketLifetimeS, clients?.id ?? null]),
+    text: JSON.stringify([parts.engine.name, listener.name, rest, alpn, compressCertificates, clients?.id ?? null]),
     options: {
       policy: policy.name,
       rules: underFloor(policy, minVersion, requirePostQuantum),
