@@ -49,8 +49,7 @@ async function tollgate(...args: readonly string[]): Promise<string> {
 let packed: readonly string[] = [];
 
 before(async () => {
-  // The checkout tells npm to run no scripts of packages it installs; this one is its own.
-  const pack = ['pack', '--ignore-scripts=false', '--foreground-scripts=false', '--json', '--pack-destination', folder];
+  const pack = ['pack', '--foreground-scripts=false', '--json', '--pack-destination', folder];
   const [made] = JSON.parse((await run('npm', pack, ROOT, INSTALL_MS_MAX)).stdout) as [{ filename: string; files: { path: string }[] }];
   packed = made.files.map(({ path }) => path);
   mkdirSync(home);
