@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { livingWorkers, startTimeOf } from '../src/control/process-identity.ts';
 import { openListenSocket } from '../src/native/listen-sockets.ts';
+import { makeBlocking } from '../src/native/test-blocking.ts';
 import { NotifyReceiver } from '../src/native/test-notify-receiver.ts';
 import { leaf } from './support/certificates.ts';
 import { Client, exchange } from './support/client.ts';
@@ -174,6 +175,8 @@ test('a socket unit’s sockets are served, whoever opened them, by every worker
   const plain = { backlog: 128, fastOpen: false, deferAccept: false, userTimeoutMs: 0, keepAliveS: 0 };
   const opened = openListenSocket({ family: 4, ip: '127.0.0.1', port: manager.port }, plain);
   assert.ok('fd' in opened);
+  // As systemd does, unless NonBlocking=yes.
+  makeBlocking(opened.fd);
   manager.start(new Map([['tollgate.socket', opened.fd]]));
   await manager.ready();
   for (let i = 0; i < 20; i++) assert.match(await exchange(manager.port, CLOSE), /^HTTP\/1\.1 200 /);

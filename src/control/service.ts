@@ -2,7 +2,7 @@
  * This process as a service of systemd: tells it what goes on, has it keep the listening sockets over a crash, and takes the sockets that it
  * gave. Where there is no systemd nothing here does anything.
  */
-import { boundAddress, closeFd } from '../native/listen-sockets.ts';
+import { boundAddress, closeFd, neverBlock } from '../native/listen-sockets.ts';
 import type { Log } from '../observe/log.ts';
 import { addressText } from '../plan/plan.ts';
 import type { SocketPart, SocketSet } from './socket-keeper.ts';
@@ -33,6 +33,8 @@ export class Service {
         closeFd(fd);
         continue;
       }
+      // systemd has taken the flag from a socket unit's (NonBlocking=no): a worker that another was quicker than would wait for ever.
+      neverBlock(fd);
       const slot = STORED.exec(name);
       if (slot !== null) this.#stored.add(name);
       parts.push({ address, slots: [Number(slot?.[1] ?? 0)], fds: [fd], shared: slot === null });

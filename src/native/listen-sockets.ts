@@ -105,6 +105,12 @@ export function closeFd(fd: number): void {
   libc.close(fd);
 }
 
+/** Accepting on it never waits from here on: for a socket that somebody else opened. It holds for all who have the socket. */
+export function neverBlock(fd: number): void {
+  const flags = libc.fcntl(fd, libc.F_GETFL, 0) as number;
+  if (flags >= 0) libc.fcntl(fd, libc.F_SETFL, flags | libc.O_NONBLOCK);
+}
+
 /** Sets CLOEXEC on a descriptor this process was born with. */
 export function closeOnExec(fd: number): void {
   libc.fcntl(fd, libc.F_SETFD, libc.FD_CLOEXEC);
