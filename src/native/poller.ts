@@ -71,9 +71,12 @@ export class Poller {
     return libc.epollCtl(this.fd, operation, fd, this.#one.address) === 0;
   }
 
-  /** Takes the events there are, without waiting. Their number; the accessors below read them until the next call. */
-  take(): number {
-    return libc.epollWait(this.fd, this.#events.address, EVENTS_PER_TURN, 0) as number;
+  /**
+   * Takes the events there are; when there are none, those that come within `waitMs`. Their number, 0 for none; the accessors below read them
+   * until the next call.
+   */
+  take(waitMs: number): number {
+    return libc.epollWait(this.fd, this.#events.address, EVENTS_PER_TURN, waitMs) as number;
   }
 
   maskOf(i: number): number {

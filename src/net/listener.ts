@@ -29,6 +29,10 @@ export class Listener extends Watched {
   readonly #events: ListenerEvents;
   #socket: number;
   #accepting = false;
+  /** How many are taken at an event. One more call would only say that there are no more, and what is left makes the next event. */
+  #most = 1;
+  /** The turn of the last event that left nothing of that over. */
+  #fullTurn = 0;
 
   constructor(reactor: Reactor, socket: number, events: ListenerEvents) {
     super();
@@ -69,16 +73,20 @@ export class Listener extends Watched {
   }
 
   override onEvents(): void {
-    for (let i = 0; i < ACCEPTS_PER_TURN; i++) {
+    for (let i = 0; i < this.#most; i++) {
       if (!this.#events.hasRoom()) return;
       const fd = accept(this.#socket);
       if (fd > 0) {
         this.#events.onConnection(fd);
         continue;
       }
+      this.#most = 1;
       if (fd === FAULT_DESCRIPTORS) this.#refuse();
       return;
     }
+    const { turns } = this.#reactor;
+    this.#most = turns === this.#fullTurn + 1 ? Math.min(2 * this.#most, ACCEPTS_PER_TURN) : 1;
+    this.#fullTurn = turns;
   }
 
   /** Refuses what waits, at the price of an accept each. What is over the turn's budget is met in the next one. */

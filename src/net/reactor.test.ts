@@ -122,6 +122,29 @@ test('Reactor.later() runs once a turn, and Node timers run in between', async (
   v4.listener.close();
 });
 
+test('Reactor gives the loop back to Node within milliseconds, whatever is put off', async () => {
+  class Restless extends Watched {
+    calls = 0;
+    done = false;
+    override onEvents(): void {}
+    override onReady(): void {
+      this.calls++;
+      if (!this.done) reactor.later(this);
+    }
+    override onDeadline(): void {}
+  }
+  const opened = openListenSocket({ family: 4, ip: '127.0.0.1', port: 0 }, SOCKET);
+  assert.ok('fd' in opened);
+  const restless = new Restless();
+  assert.ok(reactor.watch(restless, opened.fd));
+  reactor.later(restless);
+  for (let i = 0; i < 10; i++) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.ok(restless.calls > 10, `${restless.calls} calls beside ten timers`);
+  restless.done = true;
+  reactor.forget(restless);
+  closeDescriptor(opened.fd);
+});
+
 test('Reactor.deadline() fires for a quiet connection', async () => {
   const v4 = listen({ family: 4, ip: '127.0.0.1', port: 0 });
   const before = accepted.length;

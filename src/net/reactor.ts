@@ -2,8 +2,10 @@
  * The worker's event loop: one epoll, edge-triggered, that lives inside libuv's. Owns descriptors' slots, the ready list and the timers.
  * Knows nothing of TLS or HTTP.
  *
- * A turn: take a batch of events and dispatch them; run what was put off before this turn; if anything is put off still, arm the
- * poller's wake-up so that the next turn comes without events. Node's timers run between turns.
+ * A turn: take a batch of events and dispatch them; run what was put off before this turn. A stint: the turns of one call from libuv. It
+ * costs as much to go back to libuv and be called again as to serve a small request, so while events come close together a stint waits for
+ * the next ones by itself, for a few milliseconds in all: then Node's timers and sockets have their time. If anything is put off still, the
+ * poller's wake-up is armed, so that the next stint comes without events.
  */
 import { assert } from '../base/assert.ts';
 import { DESCRIPTORS_MAX } from '../base/limits.ts';
@@ -12,10 +14,10 @@ import { Poller } from '../native/poller.ts';
 import { TICK_MS, TimerWheel } from './timer-wheel.ts';
 import type { Watched } from './watched.ts';
 
-/** Batches taken in one turn before libuv gets the loop back. */
-const BATCHES_PER_TURN = 4;
-/** A batch smaller than this has likely emptied the queue: looking again would cost a call for nothing. */
-const FULL_BATCH = 16;
+/** A stint this old waits for nothing more, and takes no more events. */
+const STINT_MS = 2;
+/** How long a stint waits for the next events: the least that epoll knows. They must have come closer together than that before. */
+const WAIT_MS = 1;
 
 export class Reactor {
   /** Milliseconds of a clock that never goes back; set at the start of each turn and tick. */
@@ -24,6 +26,8 @@ export class Reactor {
   turns = 0;
   /** How late the last tick was. Milliseconds. */
   lagMs = 0;
+  /** Node's loop has work of ours that is not the reactor's: nobody waits for events in front of it. */
+  hasOtherWork = false;
 
   readonly #poller = new Poller();
   readonly #slots: (Watched | undefined)[] = [];
@@ -34,6 +38,10 @@ export class Reactor {
   #open = 0;
   #ticker: NodeJS.Timeout | null = null;
   #dueMs = 0;
+  #inStint = false;
+  /** When libuv got the loop back. */
+  #leftMs = 0;
+  #stopped = false;
   readonly #onTick: () => void;
   readonly #onTurnEnd: () => void;
 
@@ -49,13 +57,14 @@ export class Reactor {
   }
 
   start(): void {
-    joinLoop(this.#poller.fd, () => this.#turn());
+    joinLoop(this.#poller.fd, () => this.#stint());
     this.#dueMs = performance.now() + TICK_MS;
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
   }
 
   /** Lets the process end. */
   stop(): void {
+    this.#stopped = true;
     if (this.#ticker !== null) clearInterval(this.#ticker);
     leaveLoop();
   }
@@ -121,7 +130,7 @@ export class Reactor {
     if (watched.queued) return;
     watched.queued = true;
     this.#ready.push(watched);
-    this.#poller.arm();
+    if (!this.#inStint) this.#poller.arm();
   }
 
   /** Calls `onDeadline` in `ms` milliseconds, up to TICK_MS late. Replaces the earlier deadline. */
@@ -138,22 +147,40 @@ export class Reactor {
     for (const watched of [...this.#slots]) if (watched !== undefined && watched.fd >= 0) each(watched);
   }
 
-  #turn(): void {
-    this.nowMs = performance.now();
-    this.turns++;
-    for (let batch = 0; batch < BATCHES_PER_TURN; batch++) {
-      const count = this.#poller.take();
-      for (let i = 0; i < count; i++) {
-        const fd = this.#poller.descriptorOf(i);
-        if (fd < 0) continue;
-        const watched = this.#slots[fd];
-        if (watched === undefined || watched.generation !== this.#poller.generationOf(i)) continue;
-        watched.onEvents(this.#poller.maskOf(i));
+  #stint(): void {
+    this.#inStint = true;
+    const startMs = performance.now();
+    const isBusy = startMs - this.#leftMs < WAIT_MS && !this.hasOtherWork;
+    this.nowMs = startMs;
+    let count = this.#poller.take(0);
+    for (;;) {
+      this.#turn(count);
+      if (this.nowMs - startMs >= STINT_MS || this.#stopped) break;
+      const putOff = this.#ready.length > 0;
+      if (!putOff) {
+        this.#poller.disarm();
+        if (!isBusy) break;
       }
-      if (batch === 0) this.#runReady();
-      if (count < FULL_BATCH || this.#ready.length > 0) break;
+      count = this.#poller.take(putOff ? 0 : WAIT_MS);
+      if (count <= 0 && !putOff) break;
+      this.nowMs = performance.now();
     }
-    if (this.#ready.length === 0) this.#poller.disarm();
+    if (this.#ready.length > 0) this.#poller.arm();
+    else this.#poller.disarm();
+    this.#leftMs = performance.now();
+    this.#inStint = false;
+  }
+
+  #turn(count: number): void {
+    this.turns++;
+    for (let i = 0; i < count; i++) {
+      const fd = this.#poller.descriptorOf(i);
+      if (fd < 0) continue;
+      const watched = this.#slots[fd];
+      if (watched === undefined || watched.generation !== this.#poller.generationOf(i)) continue;
+      watched.onEvents(this.#poller.maskOf(i));
+    }
+    this.#runReady();
     this.#onTurnEnd();
   }
 

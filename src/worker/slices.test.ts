@@ -3,7 +3,10 @@ import { test } from 'node:test';
 import { Slices, type Work } from './slices.ts';
 
 test('Slices does one work after the other, and lets the loop turn between', async () => {
-  const slices = new Slices();
+  const told: boolean[] = [];
+  const slices = new Slices((isBusy) => {
+    told.push(isBusy);
+  });
   const seen: string[] = [];
   const { promise, resolve } = Promise.withResolvers<void>();
   let turns = 0;
@@ -23,10 +26,12 @@ test('Slices does one work after the other, and lets the loop turn between', asy
   await promise;
   clearInterval(turn);
   assert.deepEqual(seen, ['first after turns', 'second after turns', 'third after turns']);
+  await new Promise((again) => setImmediate(again));
+  assert.deepEqual([told.filter((isBusy) => isBusy).length > 10, told.at(-1)], [true, false], 'it says whether work is left');
 });
 
 test('Slices begins at once, and again when it was idle', () => {
-  const slices = new Slices();
+  const slices = new Slices(() => {});
   let done = 0;
   function* work(): Work {
     done++;

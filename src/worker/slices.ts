@@ -8,6 +8,12 @@ export type Work = Generator<undefined, void, undefined>;
 
 export class Slices {
   readonly #works: Work[] = [];
+  readonly #onBusy: (isBusy: boolean) => void;
+
+  /** `onBusy` is told when work is left for later, and when all is done. */
+  constructor(onBusy: (isBusy: boolean) => void) {
+    this.#onBusy = onBusy;
+  }
 
   /** Begun at once when nothing else is under way. */
   add(work: Work): void {
@@ -20,9 +26,11 @@ export class Slices {
     for (let work = this.#works[0]; work !== undefined; work = this.#works[0]) {
       if (work.next().done === true) this.#works.shift();
       else if (performance.now() >= untilMs) {
+        this.#onBusy(true);
         setImmediate(() => this.#go());
         return;
       }
     }
+    this.#onBusy(false);
   }
 }

@@ -129,7 +129,9 @@ export class Worker {
   readonly #servers: ServerTrust;
   readonly #parts = new PlanParts();
   /** Plans are adopted in the order in which they came, each in slices: whoever is connected does not wait for ten thousand certificates. */
-  readonly #slices = new Slices();
+  readonly #slices = new Slices((isBusy) => {
+    this.#reactor.hasOtherWork = isBusy;
+  });
   /** Upstreams of the plan that is being adopted. */
   #building: readonly Upstream[] = [];
   #sockets: HeldSocket[] = [];
