@@ -246,6 +246,28 @@ test('workers whose supervisor is killed serve on, and the next one adopts them 
   await until(() => startTimeOf(before.workers[1]!.pid!) === null);
 });
 
+test('a worker that dies while there is no supervisor leaves its sockets to the others, and the next supervisor replaces it', async (t) => {
+  const origin = await httpOrigin(t, (_request, response) => response.end('ok'));
+  const tollgate = await Tollgate.start(t, { to: origin.port, workers: 2 });
+  await until(async () => (await tollgate.status()).workers.every(({ serves }) => serves));
+  const [victim, other] = (await tollgate.status()).workers.map(({ pid }) => pid!);
+  const score = (pid: number): number => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'));
+  // Out of memory the kernel takes a worker before its supervisor, so that this stays rare.
+  assert.ok(score(victim!) > score(tollgate.child.pid!));
+  tollgate.child.kill('SIGKILL');
+  await tollgate.ended();
+  process.kill(victim!, 'SIGKILL');
+  await until(() => startTimeOf(victim!) === null);
+  // The kernel gives half of these to the socket of the one that is dead.
+  const answers = await Promise.all(Array.from({ length: 20 }, () => exchange(tollgate.port, CLOSE)));
+  for (const answer of answers) assert.match(answer, /^HTTP\/1\.1 200 /);
+  await tollgate.restart();
+  await until(async () => (await tollgate.status()).workers.every(({ serves }) => serves));
+  const after = (await tollgate.status()).workers.map(({ pid }) => pid!);
+  assert.ok(after.includes(other!) && !after.includes(victim!));
+  for (let i = 0; i < 20; i++) assert.match(await exchange(tollgate.port, CLOSE), /^HTTP\/1\.1 200 /);
+});
+
 test('workers without a supervisor are ended by tollgate stop', async (t) => {
   const origin = await httpOrigin(t, (_request, response) => response.end('ok'));
   const tollgate = await Tollgate.start(t, { to: origin.port, workers: 2 });

@@ -2,6 +2,7 @@
  * What a process may do, given up step by step: a supervisor that was started as root becomes a user that can still bind low ports; a
  * worker keeps nothing. Capabilities belong to the calling thread, which is the one that binds and starts processes.
  */
+import { readFileSync, writeFileSync } from 'node:fs';
 import * as libc from './ffi/libc.ts';
 import { NativeMemory } from './ffi/native-memory.ts';
 
@@ -11,6 +12,22 @@ const BIND = 1 << libc.CAP_NET_BIND_SERVICE;
 export function keepNothing(): void {
   libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   hideMemory();
+}
+
+/** How much sooner than its supervisor a worker is ended: of 1,000, which stand for all memory there is. */
+const OOM_SCORE = 300;
+
+/**
+ * Out of memory, the kernel ends this process before the one that started it: of those the other can start another one. Before
+ * `hideMemory`, behind which these files are root's.
+ */
+export function goBeforeParent(): void {
+  try {
+    const inherited = Number(readFileSync('/proc/self/oom_score_adj', 'utf8'));
+    writeFileSync('/proc/self/oom_score_adj', String(Math.min(1_000, inherited + OOM_SCORE)));
+  } catch {
+    // A /proc that is not to be written to: the kernel chooses by size.
+  }
 }
 
 /** Keys are in this memory: no core dump, no debugger of the same user. */

@@ -4,7 +4,7 @@
  */
 import { closeOnExec } from '../native/listen-sockets.ts';
 import { abortOn } from '../native/loop.ts';
-import { keepNothing } from '../native/privileges.ts';
+import { goBeforeParent, keepNothing } from '../native/privileges.ts';
 import { openSharedMemory } from '../native/shared-memory.ts';
 import { HANDOFF_FD, TABLE_FD, type WorkerArguments } from '../plan/messages.ts';
 import { SharedTable } from '../plan/table.ts';
@@ -28,6 +28,7 @@ process.on('uncaughtException', abortOn);
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => worker.onTerminate());
 process.on('SIGHUP', () => {});
+goBeforeParent();
 keepNothing();
 const table = SharedTable.open(openSharedMemory(TABLE_FD));
 const worker = new Worker(values, table, new TlsEngines());

@@ -53,6 +53,7 @@ import {
   S_STATE,
   type SharedTable,
   STATE_DRAINING,
+  STATE_EMPTY,
   STATE_SERVING,
   STATE_STARTING,
   type TableRow,
@@ -79,6 +80,8 @@ import { WorkerLogs } from './worker-logs.ts';
 
 /** Ticks between two looks at memory and the wall clock. */
 const SLOW_TICKS = 10;
+/** A worker whose loop has not turned for this long, while there is no supervisor to ask, is dead or as good as dead. Seconds. */
+const NEIGHBOUR_DEAD_S = 2;
 /** Connections that have come to rest before the heap is trimmed: some tens of KiB each. */
 const TRIM_RESTED = 512;
 /** Time between two trims at least. Milliseconds. */
@@ -589,6 +592,7 @@ export class Worker {
         counters[C_LIMIT_REVOCATION] = this.#desk.refused + this.#listsRefused;
       }
       this.#trim();
+      if (this.#control.orphaned && !this.#draining) this.#mindNeighbours();
     }
     this.#shortage.look();
     const debug = this.#context?.debug ?? null;
@@ -599,6 +603,15 @@ export class Worker {
       if (counters[C_CONNECTIONS_OPEN] === 0 || this.#reactor.nowMs >= this.#drainUntilMs) this.#end();
       else if (this.#ticks % SLOW_TICKS === 0) this.#control.send({ type: 'draining', connections: counters[C_CONNECTIONS_OPEN]! });
     }
+  }
+
+  /** Without a supervisor nobody else sees that a worker has died. Its sockets are ours too: who waits there is served, until the next one comes. */
+  #mindNeighbours(): void {
+    const quiet = monotonicS() - NEIGHBOUR_DEAD_S;
+    const hasDied = ({ state }: TableRow): boolean => state[S_STATE] !== STATE_EMPTY && state[S_HEARTBEAT_S]! < quiet;
+    if (!this.#table.rows.some(hasDied)) return;
+    this.#slots = new Set(this.#sockets.map(({ slot }) => slot));
+    this.#openListeners();
   }
 
   #sendSpans(): void {
