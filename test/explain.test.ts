@@ -198,6 +198,17 @@ test('tollgate explain answers for a running instance, a file, a recorded hello 
   assert.equal(fromPcap!.client, '192.0.2.1:50000 > 192.0.2.2:443');
   assert.ok(fromHex!.listeners.every(({ ok }) => ok));
   assert.deepEqual(run('--runtime', `${tollgate.directory}/run`, '--hello', hexPath)[0], fromHex);
+  writeFileSync(hexPath, writeClientHello(KNOWN_CLIENTS.find(({ id }) => id === 'openssl-3.5')!, { name: null }).toString('hex'));
+  const [nameless] = run(...config, '--hello', hexPath);
+  assert.equal(nameless!.host, '');
+  assert.deepEqual(
+    nameless!.listeners.map(({ ok, notes }) => [ok, notes]),
+    [
+      [true, []],
+      [true, []],
+    ],
+    'whom it looked for nobody knows',
+  );
   assert.throws(() => tollgate.command('explain', ...config, '--host', 'localhost', '--client', 'jav-8'), /did you mean 'java-8'/);
 });
 

@@ -144,7 +144,8 @@ function explainListener(
   const notes: string[] = [];
   if (shown!.notAfterMs < nowMs) notes.push('the certificate has expired: clients refuse it');
   if (shown!.notBeforeMs > nowMs) notes.push('the certificate is not valid yet: clients refuse it');
-  if (!covers(shown!.names, host)) notes.push(`the certificate is not for ${host}: clients refuse it`);
+  // A recorded hello may name nobody.
+  if (host !== '' && !covers(shown!.names, host)) notes.push(`the certificate is not for ${host}: clients refuse it`);
   if (agreement.retried) notes.push('one round trip more: the client sends no key for this group at first');
   if (route === null && listener.tcpRoutes !== null) notes.push('no route is for it: the connection is closed behind the handshake');
   return {
