@@ -8,6 +8,8 @@ import { findProgram, installationObstacle, installPackages, missingPackages } f
 import { addCounts, countLines, runTests, verdict } from './run-tests.ts';
 
 const E2E_TESTS = ['test/**/*.test.ts'];
+/** What not every machine can do, beside them. */
+const LONG_TESTS = ['test/**/*.long.ts'];
 /** What measures memory, descriptors or a program's CPU, or takes all that a machine has, has it for itself. */
 const ALONE = ['changes', 'exhaustion', 'metrics', 'privileges', 'processes', 'scale', 'slow', 'transfer', 'years'].map(
   (name) => `test/${name}.test.ts`,
@@ -48,7 +50,10 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const limits = { testMsMax: long ? LONG_MS_MAX : TEST_MS_MAX, fileMsMax: long ? LONG_MS_MAX : FILE_MS_MAX };
   const folder = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
-  const e2e = await runTests({ patterns: E2E_TESTS, alone: ALONE, folder, concurrency: 2, ...limits }, process.stdout);
+  const e2e = await runTests(
+    { patterns: long ? [...E2E_TESTS, ...LONG_TESTS] : E2E_TESTS, alone: ALONE, folder, concurrency: 2, ...limits },
+    process.stdout,
+  );
   const problem = verdict(e2e, strict);
   if (problem !== null) console.error(problem);
   console.log(countLines(addCounts(unit.counts, e2e)));

@@ -1,4 +1,4 @@
-/** As a service of systemd: what it is told, and sockets that it keeps or opens. Its part is played by a socket of ours, by its own rules (systemd-real.test.ts has itself). */
+/** As a service of systemd: what it is told, and sockets that it keeps or opens. Its part is played by a socket of ours, by its own rules (systemd-real.long.ts has itself). */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

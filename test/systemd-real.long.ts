@@ -1,6 +1,6 @@
 /**
  * The shipped unit under systemd itself, as the first process of namespaces of its own: kill mode, descriptor store, watchdog, sandbox and
- * socket unit as they are. With `npm run test:long`, as root: it takes mounts and control groups, which not every machine gives.
+ * socket unit as they are. Part of `npm run test:long` alone, as root: it takes mounts and control groups, which not every machine gives.
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -13,7 +13,7 @@ import { exchange } from './support/client.ts';
 import { ledger, Tunnels } from './support/ledger.ts';
 import { echoOrigin } from './support/site.ts';
 import { testPort } from './support/test-port.ts';
-import { LONG, ROOT, until } from './support/tollgate.ts';
+import { ROOT, until } from './support/tollgate.ts';
 
 const CLOSE = 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
 /** systemd asks for these; the real ones would start a machine. */
@@ -136,72 +136,70 @@ function systemdProgram(): string {
   return join(dirname(dirname(execFileSync('which', ['systemd-analyze'], { encoding: 'utf8' }))), 'lib/systemd/systemd');
 }
 
-if (LONG) {
-  test('the shipped unit under systemd: reload, kill, upgrade, a hung supervisor and a restart cost no request and no tunnel', async (t) => {
-    const origin = await echoOrigin(t);
-    const systemd = await RealSystemd.boot(t, origin.port);
-    const { port } = systemd;
-    systemd.ctl('start', 'tollgate');
-    assert.equal(systemd.show('StatusText'), 'configuration 1: 1 listeners, 2 workers');
-    const load = ledger(t, port, 4);
-    const tunnels = await Tunnels.open(t, port, 20);
+test('the shipped unit under systemd: reload, kill, upgrade, a hung supervisor and a restart cost no request and no tunnel', async (t) => {
+  const origin = await echoOrigin(t);
+  const systemd = await RealSystemd.boot(t, origin.port);
+  const { port } = systemd;
+  systemd.ctl('start', 'tollgate');
+  assert.equal(systemd.show('StatusText'), 'configuration 1: 1 listeners, 2 workers');
+  const load = ledger(t, port, 4);
+  const tunnels = await Tunnels.open(t, port, 20);
 
-    systemd.ctl('reload', 'tollgate');
-    let pid = systemd.show('MainPID');
-    systemd.run('kill', '-KILL', pid);
-    await systemd.replaced(pid);
-    assert.equal(systemd.show('NRestarts'), '1');
+  systemd.ctl('reload', 'tollgate');
+  let pid = systemd.show('MainPID');
+  systemd.run('kill', '-KILL', pid);
+  await systemd.replaced(pid);
+  assert.equal(systemd.show('NRestarts'), '1');
 
-    pid = systemd.show('MainPID');
-    assert.match(systemd.tollgate('upgrade'), /tollgate serves as pid \d+/);
-    await systemd.replaced(pid);
-    assert.equal(systemd.show('NRestarts'), '1', 'systemd follows the new main process');
-    assert.equal(systemd.show('NFileDescriptorStore'), '2', 'a socket for each worker');
+  pid = systemd.show('MainPID');
+  assert.match(systemd.tollgate('upgrade'), /tollgate serves as pid \d+/);
+  await systemd.replaced(pid);
+  assert.equal(systemd.show('NRestarts'), '1', 'systemd follows the new main process');
+  assert.equal(systemd.show('NFileDescriptorStore'), '2', 'a socket for each worker');
 
-    // The unit gives it 30 s.
-    pid = systemd.show('MainPID');
-    systemd.run('kill', '-STOP', pid);
-    await systemd.replaced(pid, 60_000);
-    assert.equal(systemd.show('NRestarts'), '2');
+  // The unit gives it 30 s.
+  pid = systemd.show('MainPID');
+  systemd.run('kill', '-STOP', pid);
+  await systemd.replaced(pid, 60_000);
+  assert.equal(systemd.show('NRestarts'), '2');
 
-    assert.equal(await tunnels.alive('after all that'), 20);
-    const tally = await load.end();
-    assert.deepEqual([tally.failed, tally.failures], [0, []]);
-    t.diagnostic(`${tally.answered} requests and 20 tunnels, none lost`);
+  assert.equal(await tunnels.alive('after all that'), 20);
+  const tally = await load.end();
+  assert.deepEqual([tally.failed, tally.failures], [0, []]);
+  t.diagnostic(`${tally.answered} requests and 20 tunnels, none lost`);
 
-    // All of it dies at once: who connects is kept by the sockets that systemd has.
-    systemd.ctl('kill', '--kill-who=all', '--signal=KILL', 'tollgate');
-    assert.match(await exchange(port, CLOSE), /^HTTP\/1\.1 200 /);
-    systemd.ctl('stop', 'tollgate');
-    assert.equal(systemd.run('sh', '-c', "pgrep -c -f '[w]orker/main' || true"), '0', 'a stop leaves no worker behind');
-  });
+  // All of it dies at once: who connects is kept by the sockets that systemd has.
+  systemd.ctl('kill', '--kill-who=all', '--signal=KILL', 'tollgate');
+  assert.match(await exchange(port, CLOSE), /^HTTP\/1\.1 200 /);
+  systemd.ctl('stop', 'tollgate');
+  assert.equal(systemd.run('sh', '-c', "pgrep -c -f '[w]orker/main' || true"), '0', 'a stop leaves no worker behind');
+});
 
-  test('the shipped socket unit under systemd: the first connection starts the service, and a restart refuses nobody', async (t) => {
-    const origin = await echoOrigin(t);
-    const systemd = await RealSystemd.boot(t, origin.port);
-    const { port } = systemd;
-    systemd.ctl('start', 'tollgate.socket');
-    assert.equal(systemd.show('ActiveState'), 'inactive');
-    assert.match(await exchange(port, CLOSE), /^HTTP\/1\.1 200 /);
-    const load = ledger(t, port, 4);
-    await until(() => load.tally.answered > 100);
-    let pid = systemd.show('MainPID');
-    systemd.run('kill', '-KILL', pid);
-    await systemd.replaced(pid);
-    const tally = await load.end();
-    assert.deepEqual([tally.failed, tally.failures], [0, []]);
+test('the shipped socket unit under systemd: the first connection starts the service, and a restart refuses nobody', async (t) => {
+  const origin = await echoOrigin(t);
+  const systemd = await RealSystemd.boot(t, origin.port);
+  const { port } = systemd;
+  systemd.ctl('start', 'tollgate.socket');
+  assert.equal(systemd.show('ActiveState'), 'inactive');
+  assert.match(await exchange(port, CLOSE), /^HTTP\/1\.1 200 /);
+  const load = ledger(t, port, 4);
+  await until(() => load.tally.answered > 100);
+  let pid = systemd.show('MainPID');
+  systemd.run('kill', '-KILL', pid);
+  await systemd.replaced(pid);
+  const tally = await load.end();
+  assert.deepEqual([tally.failed, tally.failures], [0, []]);
 
-    // A restart ends connections, as systemctl stop does: new ones wait in the socket.
-    pid = systemd.show('MainPID');
-    const answers = Promise.all(
-      Array.from({ length: 20 }, async (_, i) => {
-        await new Promise((resolve) => setTimeout(resolve, 100 * i));
-        return await exchange(port, CLOSE);
-      }),
-    );
-    systemd.ctl('restart', 'tollgate');
-    for (const answer of await answers) assert.match(answer, /^HTTP\/1\.1 200 /);
-    assert.notEqual(systemd.show('MainPID'), pid);
-    systemd.ctl('stop', 'tollgate.socket', 'tollgate');
-  });
-}
+  // A restart ends connections, as systemctl stop does: new ones wait in the socket.
+  pid = systemd.show('MainPID');
+  const answers = Promise.all(
+    Array.from({ length: 20 }, async (_, i) => {
+      await new Promise((resolve) => setTimeout(resolve, 100 * i));
+      return await exchange(port, CLOSE);
+    }),
+  );
+  systemd.ctl('restart', 'tollgate');
+  for (const answer of await answers) assert.match(answer, /^HTTP\/1\.1 200 /);
+  assert.notEqual(systemd.show('MainPID'), pid);
+  systemd.ctl('stop', 'tollgate.socket', 'tollgate');
+});
