@@ -267,7 +267,7 @@ const UPLOAD_BYTES = 1 << 20;
 const uploadCase: Case = {
   ...perRequest('upload', 'upload of 1 MiB bodies, CPU per GB', null, '/', 16),
   unit: 's',
-  warm: async (running, setting) => void (await wrk(running, '/upload', 16, 2, ['-s', uploadScript(setting)])),
+  warm: async (running, setting) => void (await wrk(running, '/upload', 16, WARM_S, ['-s', uploadScript(setting)])),
   measure: async (running, setting) => {
     const pids = running.pids();
     const before = cpuSeconds(pids);

@@ -1,6 +1,7 @@
 /** Listening sockets: opened and tuned by the supervisor. */
 import { getSystemErrorName } from 'node:util';
 import type { ListenAddress, SocketPlan } from '../plan/plan.ts';
+import { addFileFlags } from './ffi/file-flags.ts';
 import * as libc from './ffi/libc.ts';
 import { NativeMemory } from './ffi/native-memory.ts';
 import { peerPort, peerText, socketAddress } from './ffi/socket-address.ts';
@@ -107,8 +108,7 @@ export function closeFd(fd: number): void {
 
 /** Accepting on it never waits from here on: for a socket that somebody else opened. It holds for all who have the socket. */
 export function neverBlock(fd: number): void {
-  const flags = libc.fcntl(fd, libc.F_GETFL, 0) as number;
-  if (flags >= 0) libc.fcntl(fd, libc.F_SETFL, flags | libc.O_NONBLOCK);
+  addFileFlags(fd, libc.O_NONBLOCK);
 }
 
 /** Sets CLOEXEC on a descriptor this process was born with. */

@@ -1,6 +1,7 @@
 /** Writing log lines where fs.write does not do: pipes and sockets that must not block, datagrams, and the lock between workers. */
 import { FAULT_IO, WOULD_BLOCK } from '../base/faults.ts';
 import type { TargetAddress } from '../plan/plan.ts';
+import { addFileFlags } from './ffi/file-flags.ts';
 import * as libc from './ffi/libc.ts';
 import { NativeMemory } from './ffi/native-memory.ts';
 import { socketAddress } from './ffi/socket-address.ts';
@@ -30,8 +31,7 @@ export function openDatagramSocket(address: TargetAddress): number {
 
 /** Has what is written through this descriptor, by whoever shares it, go to the end of the file. */
 export function setAppending(fd: number): void {
-  const flags = libc.fcntl(fd, libc.F_GETFL, 0) as number;
-  if (flags >= 0) libc.fcntl(fd, libc.F_SETFL, flags | libc.O_APPEND);
+  addFileFlags(fd, libc.O_APPEND);
 }
 
 /** Lines to one address, a datagram each. The address goes with every datagram: a receiver that was started again is found again. */

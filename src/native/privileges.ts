@@ -7,15 +7,14 @@ import * as libc from './ffi/libc.ts';
 import { NativeMemory } from './ffi/native-memory.ts';
 
 const BIND = 1 << libc.CAP_NET_BIND_SERVICE;
+/** How much sooner than its supervisor a worker is ended: of 1,000, which stand for all memory there is. */
+const OOM_SCORE = 300;
 
 /** No new privileges by exec, no memory image for other processes or the disk. */
 export function keepNothing(): void {
   libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   hideMemory();
 }
-
-/** How much sooner than its supervisor a worker is ended: of 1,000, which stand for all memory there is. */
-const OOM_SCORE = 300;
 
 /**
  * Out of memory, the kernel ends this process before the one that started it: of those the other can start another one. Before

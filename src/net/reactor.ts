@@ -2,10 +2,10 @@
  * The worker's event loop: one epoll, edge-triggered, that lives inside libuv's. Owns descriptors' slots, the ready list and the timers.
  * Knows nothing of TLS or HTTP.
  *
- * A turn: take a batch of events and dispatch them; run what was put off before this turn. A stint: the turns of one call from libuv. It
- * costs as much to go back to libuv and be called again as to serve a small request, so while events come close together a stint waits for
- * the next ones by itself, for a few milliseconds in all: then Node's timers and sockets have their time. If anything is put off still, the
- * poller's wake-up is armed, so that the next stint comes without events.
+ * A turn: take a batch of events and dispatch them; run what was put off before this turn. A stint: the turns of one call from libuv, which
+ * polls twice before it calls. So while events come close together a stint waits for the next ones by itself, for a few milliseconds in all:
+ * then Node's timers and sockets have their time. If anything is put off still, the poller's wake-up is armed, so that the next stint comes
+ * without events.
  */
 import { assert } from '../base/assert.ts';
 import { DESCRIPTORS_MAX } from '../base/limits.ts';
@@ -158,8 +158,8 @@ export class Reactor {
       if (this.nowMs - startMs >= STINT_MS || this.#stopped) break;
       const putOff = this.#ready.length > 0;
       if (!putOff) {
-        this.#poller.disarm();
         if (!isBusy) break;
+        this.#poller.disarm();
       }
       count = this.#poller.take(putOff ? 0 : WAIT_MS);
       if (count <= 0 && !putOff) break;
