@@ -37,6 +37,7 @@ export const S2N_SYMBOLS = Object.freeze({
   s2n_config_set_session_cache_onoff: 'int s2n_config_set_session_cache_onoff(intptr_t, uint8_t)',
   s2n_config_set_ticket_encrypt_decrypt_key_lifetime: 'int s2n_config_set_ticket_encrypt_decrypt_key_lifetime(intptr_t, uint64_t)',
   s2n_config_set_ticket_decrypt_key_lifetime: 'int s2n_config_set_ticket_decrypt_key_lifetime(intptr_t, uint64_t)',
+  s2n_config_set_session_state_lifetime: 'int s2n_config_set_session_state_lifetime(intptr_t, uint64_t)',
   s2n_config_add_ticket_crypto_key: 'int s2n_config_add_ticket_crypto_key(intptr_t, intptr_t, uint32_t, intptr_t, uint32_t, uint64_t)',
   s2n_config_set_max_blinding_delay: 'int s2n_config_set_max_blinding_delay(intptr_t, uint32_t)',
   s2n_config_set_key_log_cb: 'int s2n_config_set_key_log_cb(intptr_t, intptr_t, intptr_t)',

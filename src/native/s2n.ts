@@ -137,6 +137,8 @@ export function openConfig(options: S2nConfigOptions): number {
     if (options.tickets) {
       must('tickets', s2n.s2n_config_set_ticket_encrypt_decrypt_key_lifetime(config, options.ticketEncryptS));
       must('tickets', s2n.s2n_config_set_ticket_decrypt_key_lifetime(config, options.ticketDecryptS));
+      // What a session may last, whatever its key may: 15 hours unless it is said.
+      must('tickets', s2n.s2n_config_set_session_state_lifetime(config, options.ticketEncryptS + options.ticketDecryptS));
     }
   } catch (error) {
     s2n.s2n_config_free(config);
